@@ -1,0 +1,166 @@
+/**
+ * Fetch: waits until there is something to read, streams stored values to the sink one at a time, then
+ * answers how each partition stands. Partitions are served in turns, so that none starves another.
+ *
+ * Readers see nothing above the high watermark. Nothing read is held across an await.
+ */
+import { ErrorCode } from '../../client/protocol/errors.ts'
+import type { fetchRequest, fetchResponse } from '../../client/protocol/messages/fetch.ts'
+import type { TypeOf } from '../../client/protocol/schema.ts'
+import type { PartitionLog } from '../../storage/log/partition-log.ts'
+import type { ShardLog } from '../../storage/log/shard-log.ts'
+import type { Purgatory } from '../purgatory.ts'
+import type { TopicTable } from '../topics/topic-table.ts'
+import type { FetchSink, RequestContext } from './context.ts'
+import { findPartition, type PartitionError, partitionErrorOf } from './partition-error.ts'
+
+export type FetchRequest = TypeOf<typeof fetchRequest>
+export type FetchResponse = TypeOf<typeof fetchResponse>
+type FetchPartition = FetchRequest['partitions'][number]
+
+export interface FetchDependencies {
+  readonly topics: TopicTable
+  readonly log: ShardLog
+  readonly purgatory: Purgatory
+  /** Told of bytes on disk that are not what was written. */
+  readonly onDamage: (sentence: string) => void
+}
+
+export type FetchHandler = (
+  request: FetchRequest,
+  sink: FetchSink,
+  context: RequestContext,
+) => Promise<FetchResponse>
+
+/** How far one partition of a fetch has come. */
+interface Cursor {
+  readonly asked: FetchPartition
+  readonly log: PartitionLog | undefined
+  offset: number
+  bytesLeft: number
+  bytes: number
+  error: PartitionError | undefined
+}
+
+export function fetchHandler({ topics, log: shard, purgatory, onDamage }: FetchDependencies): FetchHandler {
+  function open(asked: FetchPartition): Cursor {
+    const found = findPartition(topics, asked)
+    const cursor: Cursor = {
+      asked,
+      log: 'log' in found ? found.log : undefined,
+      offset: asked.fetchOffset,
+      bytesLeft: Math.max(1, asked.partitionMaxBytes),
+      bytes: 0,
+      error: 'error' in found ? found : undefined,
+    }
+    checkRange(cursor)
+    return cursor
+  }
+
+  /** Sends one slice of the partition; false when there is nothing more to send for it. */
+  function sendSlice(cursor: Cursor, sink: FetchSink, bytesLeft: number): boolean {
+    const { log, asked } = cursor
+    if (!log || cursor.error || cursor.bytesLeft <= 0) return false
+    checkRange(cursor)
+    if (cursor.error) return false
+    try {
+      const slice = shard.read(log, cursor.offset, visibleEnd(log), Math.min(bytesLeft, cursor.bytesLeft))
+      if (!slice) return false
+      const bytes = slice.end - slice.start
+      sink.data(
+        {
+          topicId: asked.topicId,
+          partition: asked.partition,
+          highWatermark: log.highWatermark,
+          logStartOffset: log.logStartOffset,
+        },
+        slice.value,
+        slice.start,
+        slice.end,
+      )
+      cursor.offset = slice.nextOffset
+      cursor.bytes += bytes
+      cursor.bytesLeft -= bytes
+      return true
+    } catch (error) {
+      cursor.error = partitionErrorOf(error)
+      if (cursor.error.error === ErrorCode.CORRUPT_MESSAGE) onDamage(cursor.error.message)
+      return false
+    }
+  }
+
+  async function stream(
+    cursors: Cursor[],
+    sink: FetchSink,
+    bytesMax: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let bytesLeft = bytesMax
+    for (let open = cursors; open.length > 0 && bytesLeft > 0; ) {
+      const next: Cursor[] = []
+      for (const cursor of open) {
+        if (bytesLeft <= 0) return
+        if (!sink.canWrite()) await sink.writable()
+        if (signal.aborted) return
+        const before = cursor.bytes
+        if (sendSlice(cursor, sink, bytesLeft)) next.push(cursor)
+        bytesLeft -= cursor.bytes - before
+      }
+      open = next
+    }
+  }
+
+  return async (request, sink, context) => {
+    const cursors = request.partitions.map(open)
+    await purgatory.wait(
+      cursors.flatMap(({ log }) => (log ? [log] : [])),
+      () => isReady(cursors, request.minBytes, shard),
+      request.maxWaitMs,
+      context.signal,
+    )
+    await stream(cursors, sink, request.maxBytes, context.signal)
+    return { partitions: cursors.map(standing) }
+  }
+}
+
+/** What readers may see; read committed and read uncommitted differ only once there are transactions. */
+function visibleEnd(log: PartitionLog): number {
+  return log.lastStableOffset
+}
+
+function isReady(cursors: readonly Cursor[], bytesMin: number, shard: ShardLog): boolean {
+  let bytes = 0
+  for (const cursor of cursors) {
+    checkRange(cursor)
+    if (cursor.error || !cursor.log) return true
+    if (cursor.offset < visibleEnd(cursor.log))
+      bytes += shard.readableBytes(cursor.log, cursor.offset, visibleEnd(cursor.log), bytesMin - bytes)
+    if (bytes >= bytesMin) return true
+  }
+  return bytes >= bytesMin
+}
+
+function checkRange(cursor: Cursor): void {
+  const { log, offset } = cursor
+  if (!log || cursor.error) return
+  if (log.dropped) cursor.error = { error: ErrorCode.UNKNOWN_TOPIC_ID, message: 'the topic was deleted' }
+  else if (offset < log.logStartOffset || offset > log.durableOffset)
+    cursor.error = {
+      error: ErrorCode.OFFSET_OUT_OF_RANGE,
+      message: `offset ${offset} is outside ${log.logStartOffset} to ${log.durableOffset}`,
+    }
+}
+
+function standing({ asked, log, error, bytes }: Cursor): FetchResponse['partitions'][number] {
+  return {
+    topicId: asked.topicId,
+    partition: asked.partition,
+    error: error?.error ?? ErrorCode.NONE,
+    message: error?.message ?? null,
+    highWatermark: log?.highWatermark ?? -1,
+    lastStableOffset: log?.lastStableOffset ?? -1,
+    logStartOffset: log?.logStartOffset ?? -1,
+    leaderEpoch: log?.leaderEpoch ?? -1,
+    bytes,
+  }
+}

@@ -1,0 +1,58 @@
+/** List offsets: the earliest or latest offset a reader may use, or the first record at or after a time. */
+import { ErrorCode } from '../../client/protocol/errors.ts'
+import {
+  type listOffsetsRequest,
+  type listOffsetsResponse,
+  OFFSET_EARLIEST,
+  OFFSET_LATEST,
+} from '../../client/protocol/messages/list-offsets.ts'
+import type { TypeOf } from '../../client/protocol/schema.ts'
+import type { PartitionLog } from '../../storage/log/partition-log.ts'
+import type { ShardLog } from '../../storage/log/shard-log.ts'
+import type { TopicTable } from '../topics/topic-table.ts'
+import { findPartition, partitionErrorOf } from './partition-error.ts'
+
+export type ListOffsetsRequest = TypeOf<typeof listOffsetsRequest>
+export type ListOffsetsResponse = TypeOf<typeof listOffsetsResponse>
+type ListedOffset = ListOffsetsResponse['partitions'][number]
+
+export interface ListOffsetsDependencies {
+  readonly topics: TopicTable
+  readonly log: ShardLog
+}
+
+export function listOffsetsHandler({ topics, log: shard }: ListOffsetsDependencies) {
+  function lookUp(log: PartitionLog, timestampMs: number): { offset: number; timestampMs: number } {
+    if (timestampMs === OFFSET_EARLIEST) return { offset: log.logStartOffset, timestampMs: -1 }
+    if (timestampMs === OFFSET_LATEST) return { offset: log.lastStableOffset, timestampMs: -1 }
+    return shard.findTimestamp(log, timestampMs, log.lastStableOffset) ?? { offset: -1, timestampMs: -1 }
+  }
+
+  return async (request: ListOffsetsRequest): Promise<ListOffsetsResponse> => {
+    const partitions = request.partitions.map((asked): ListedOffset => {
+      const none = {
+        topicId: asked.topicId,
+        partition: asked.partition,
+        timestamp: -1,
+        offset: -1,
+        leaderEpoch: -1,
+      }
+      const found = findPartition(topics, asked)
+      if ('error' in found) return { ...none, error: found.error, message: found.message }
+      if (asked.timestamp < OFFSET_EARLIEST)
+        return {
+          ...none,
+          error: ErrorCode.INVALID_REQUEST,
+          message: `timestamp is ${asked.timestamp}; it must be a time in ms since 1970, -1 (latest) or -2 (earliest)`,
+        }
+      try {
+        const { offset, timestampMs } = lookUp(found.log, asked.timestamp)
+        const { leaderEpoch } = found.log
+        return { ...none, error: ErrorCode.NONE, message: null, timestamp: timestampMs, offset, leaderEpoch }
+      } catch (error) {
+        return { ...none, ...partitionErrorOf(error) }
+      }
+    })
+    return { partitions }
+  }
+}

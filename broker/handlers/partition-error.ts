@@ -1,0 +1,81 @@
+/** What went wrong with one partition of a request, as code and sentence for its answer. */
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import { LogError, type LogErrorCode } from '../../storage/log/log-error.ts'
+import type { PartitionLog } from '../../storage/log/partition-log.ts'
+import type { RecordErrorReason } from '../../storage/record/record-error.ts'
+import { StorageError } from '../../storage/segment-store.ts'
+import type { Topic, TopicTable } from '../topics/topic-table.ts'
+
+export interface PartitionError {
+  readonly error: number
+  readonly message: string
+}
+
+const codeOfLogError: Readonly<Record<LogErrorCode, number>> = {
+  OFFSET_OUT_OF_RANGE: ErrorCode.OFFSET_OUT_OF_RANGE,
+  NOT_CONTIGUOUS: ErrorCode.INVALID_REQUEST,
+  DAMAGED: ErrorCode.CORRUPT_MESSAGE,
+  QUEUE_FULL: ErrorCode.BACKPRESSURE,
+  UNKNOWN_PARTITION: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+  CLOSED: ErrorCode.SHUTTING_DOWN,
+  MISUSE: ErrorCode.UNKNOWN_SERVER_ERROR,
+}
+
+/** An accident of the log or below it; anything else is a bug and goes on up. */
+export function partitionErrorOf(error: unknown): PartitionError {
+  if (error instanceof ProtocolError) return { error: error.code, message: error.message }
+  if (error instanceof LogError) return { error: codeOfLogError[error.code], message: error.message }
+  if (error instanceof StorageError)
+    return {
+      error: error.code === 'NO_SPACE' ? ErrorCode.STORAGE_FULL : ErrorCode.KAFKA_STORAGE_ERROR,
+      message: error.message,
+    }
+  throw error
+}
+
+const codeOfReason: Partial<Record<RecordErrorReason, number>> = {
+  'too-large': ErrorCode.MESSAGE_TOO_LARGE,
+  'timestamp-range': ErrorCode.INVALID_TIMESTAMP,
+  compression: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
+  crc: ErrorCode.CORRUPT_MESSAGE,
+  truncated: ErrorCode.CORRUPT_MESSAGE,
+  size: ErrorCode.CORRUPT_MESSAGE,
+}
+
+/** The code for a record batch that breaks a rule. */
+export function codeOfBatchProblem(reason: RecordErrorReason): number {
+  return codeOfReason[reason] ?? ErrorCode.INVALID_RECORD
+}
+
+export interface PartitionQuery {
+  readonly topicId: Uint8Array
+  readonly partition: number
+  /** -1: not checked. */
+  readonly leaderEpoch: number
+}
+
+/** The partition a request means, or why there is none: the same check for every API. */
+export function findPartition(
+  topics: TopicTable,
+  query: PartitionQuery,
+): { readonly topic: Topic; readonly log: PartitionLog } | PartitionError {
+  const topic = topics.byId(query.topicId)
+  if (!topic)
+    return {
+      error: ErrorCode.UNKNOWN_TOPIC_ID,
+      message: 'there is no topic with this id: it may have been deleted',
+    }
+  const log = topic.logs[query.partition]
+  if (!log)
+    return {
+      error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+      message: `topic ${topic.name} has partitions 0 to ${topic.partitions - 1}, not ${query.partition}`,
+    }
+  const { leaderEpoch } = query
+  if (leaderEpoch >= 0 && leaderEpoch !== log.leaderEpoch)
+    return {
+      error: leaderEpoch < log.leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH,
+      message: `the leader epoch of ${topic.name}-${query.partition} is ${log.leaderEpoch}, not ${leaderEpoch}`,
+    }
+  return { topic, log }
+}

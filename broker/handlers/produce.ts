@@ -1,0 +1,165 @@
+/**
+ * Produce: checks every batch, appends them and answers when they are durable and, with replicas,
+ * below the high watermark. Partitions of one request succeed and fail on their own.
+ *
+ * Nothing of a partition's batches is stored when one of them breaks a rule.
+ */
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import type { produceRequest, produceResponse } from '../../client/protocol/messages/produce.ts'
+import type { TypeOf } from '../../client/protocol/schema.ts'
+import type { PartitionLog } from '../../storage/log/partition-log.ts'
+import type { Appended, ShardLog } from '../../storage/log/shard-log.ts'
+import { nextBatchEnd } from '../../storage/record/batch-header.ts'
+import type { Crc32c } from '../../storage/record/crc32c.ts'
+import { checkProducedBatch } from '../../storage/record/validate.ts'
+import type { Purgatory } from '../purgatory.ts'
+import type { Topic, TopicTable } from '../topics/topic-table.ts'
+import type { RequestContext } from './context.ts'
+import {
+  codeOfBatchProblem,
+  findPartition,
+  type PartitionError,
+  partitionErrorOf,
+} from './partition-error.ts'
+
+export type ProduceRequest = TypeOf<typeof produceRequest>
+type ProducePartition = ProduceRequest['partitions'][number]
+export type ProducedPartition = TypeOf<typeof produceResponse>['answers'][number]['partitions'][number]
+
+export interface ProduceDependencies {
+  readonly topics: TopicTable
+  readonly log: ShardLog
+  readonly purgatory: Purgatory
+  readonly crc32c: Crc32c
+}
+
+/**
+ * `body` holds the batches of all partitions, in order; it is valid only until the call returns (not
+ * until the promise resolves). Rejects with ProtocolError when the request as a whole is wrong.
+ */
+export type ProduceHandler = (
+  request: ProduceRequest,
+  body: Uint8Array,
+  context: RequestContext,
+) => Promise<ProducedPartition[]>
+
+export function produceHandler(dependencies: ProduceDependencies): ProduceHandler {
+  const { topics, log: shard, purgatory, crc32c } = dependencies
+
+  /** The batches of one partition, checked, or the rule that one of them breaks. */
+  function check(
+    topic: Topic,
+    body: Uint8Array,
+    start: number,
+    end: number,
+    nowMs: number,
+  ): PartitionError | undefined {
+    if (start === end) return { error: ErrorCode.INVALID_REQUEST, message: 'there is no record batch' }
+    const { config } = topic
+    const limits = {
+      bytesMax: config.maxMessageBytes,
+      timestampMin: nowMs - config.timestampBeforeMaxMs,
+      timestampMax: nowMs + config.timestampAfterMaxMs,
+    }
+    for (let at = start; at < end; at = nextBatchEnd(body, at, end)) {
+      const problem = checkProducedBatch(body, at, end, crc32c, limits)
+      if (problem) return { error: codeOfBatchProblem(problem.reason), message: problem.sentence }
+    }
+    return undefined
+  }
+
+  function append(
+    asked: ProducePartition,
+    body: Uint8Array,
+    start: number,
+    context: RequestContext,
+  ): PartitionError | { log: PartitionLog; appended: Promise<Appended> } {
+    const found = findPartition(topics, asked)
+    if ('error' in found) return found
+    const end = start + asked.bytes
+    const problem = check(found.topic, body, start, end, context.clock.nowMs())
+    if (problem) return problem
+    const appended = shard.append(context.connection, found.log, body.subarray(start, end))
+    return { log: found.log, appended }
+  }
+
+  async function answer(
+    asked: ProducePartition,
+    request: ProduceRequest,
+    outcome: ReturnType<typeof append>,
+    context: RequestContext,
+  ): Promise<ProducedPartition> {
+    if ('error' in outcome) return refused(asked, outcome)
+    const { log, appended } = outcome
+    if (request.acks === 0) {
+      // Answered when queued. What becomes of it is in the log's own metrics and warnings.
+      appended.catch(partitionErrorOf)
+      return done(asked, -1, log.logStartOffset)
+    }
+    try {
+      const { baseOffset, logStartOffset } = await appended
+      if (request.acks === -1 && log.highWatermark <= baseOffset) {
+        const isReplicated = await purgatory.wait(
+          [log],
+          () => log.highWatermark > baseOffset,
+          request.timeoutMs,
+          context.signal,
+        )
+        if (!isReplicated)
+          return refused(asked, {
+            error: ErrorCode.REQUEST_TIMED_OUT,
+            message: `not on all in-sync replicas within ${request.timeoutMs} ms`,
+          })
+      }
+      return done(asked, baseOffset, logStartOffset)
+    } catch (error) {
+      return refused(asked, partitionErrorOf(error))
+    }
+  }
+
+  return async (request, body, context) => {
+    checkRequest(request, body)
+    // Everything that needs the body happens before the first await.
+    const answers: Promise<ProducedPartition>[] = []
+    let at = 0
+    for (const asked of request.partitions) {
+      answers.push(answer(asked, request, append(asked, body, at, context), context))
+      at += asked.bytes
+    }
+    return answers.length === 1 ? [await answers[0]] : Promise.all(answers)
+  }
+}
+
+function checkRequest(request: ProduceRequest, body: Uint8Array): void {
+  const { acks, partitions } = request
+  if (acks < -1 || acks > 1)
+    throw new ProtocolError(ErrorCode.INVALID_REQUIRED_ACKS, `acks is ${acks}; it must be -1, 0 or 1`)
+  if (request.transactionalId !== null)
+    throw new ProtocolError(
+      ErrorCode.INVALID_REQUEST,
+      'transactional produce is not supported: transactionalId must be null',
+    )
+  let bytes = 0
+  for (const asked of partitions) bytes += asked.bytes
+  if (bytes !== body.length)
+    throw new ProtocolError(
+      ErrorCode.INVALID_REQUEST,
+      `the partitions name ${bytes} bytes of record batches, the frame carries ${body.length}`,
+    )
+}
+
+function done(asked: ProducePartition, baseOffset: number, logStartOffset: number): ProducedPartition {
+  return {
+    topicId: asked.topicId,
+    partition: asked.partition,
+    error: ErrorCode.NONE,
+    message: null,
+    baseOffset,
+    logAppendTimeMs: -1,
+    logStartOffset,
+  }
+}
+
+function refused(asked: ProducePartition, { error, message }: PartitionError): ProducedPartition {
+  return { ...done(asked, -1, -1), error, message }
+}

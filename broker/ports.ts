@@ -1,0 +1,35 @@
+/** What the node is handed from outside: time, timers, randomness. Built only by entry points. */
+
+export interface Clock {
+  /** Wall clock, ms since 1970. May jump. */
+  nowMs(): number
+  /** Never goes back; for durations only. Fractions of a ms. */
+  monotonicMs(): number
+}
+
+export interface Timer {
+  cancel(): void
+}
+
+export interface Timers {
+  /** Runs `run` once, not before `delayMs` have passed. Does not keep the process alive. */
+  after(delayMs: number, run: () => void): Timer
+  /** Runs `run` when the present turn of the event loop has handled its events. */
+  soon(run: () => void): void
+}
+
+export interface Random {
+  /** 0 ≤ x < 1 */
+  unit(): number
+  /** Unpredictable bytes. */
+  bytes(count: number): Uint8Array
+}
+
+/** The process the node runs in: for status, and for what its limits allow. */
+export interface ProcessReading {
+  readonly pid: number
+  readonly runtimeVersion: string
+  usage(): { readonly rssBytes: number; readonly heapBytes: number; readonly cpuSeconds: number }
+  /** Files and sockets it may have open; undefined where that is not known. */
+  openFilesMax(): number | undefined
+}

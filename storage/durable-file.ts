@@ -1,0 +1,36 @@
+/**
+ * Files whose change survives power loss as a whole: afterwards the old content is there or the new, never
+ * a part. Errors are the file system's own; the caller knows what they mean.
+ */
+
+import { open, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Makes the names in a directory durable: what was created, renamed or removed in it stays so. */
+export async function syncDirectory(path: string): Promise<void> {
+  // Windows cannot open a directory for this; NTFS journals names by itself.
+  if (process.platform === 'win32') return
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Writes the file beside its place (`path` + `.new`), syncs it and renames it into place. Resolves when the
+ * new content is durable. `mode` is that of the new file.
+ */
+export async function replaceFile(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const beside = `${path}.new`
+  const handle = await open(beside, 'w', mode)
+  try {
+    await handle.writeFile(content)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(beside, path)
+  await syncDirectory(dirname(path))
+}

@@ -1,0 +1,280 @@
+/**
+ * Builds one commit: gives offsets to what was taken from the queue and lays it out as stored values.
+ *
+ * Batches are grouped by partition, so that reading a partition touches few values. A large append
+ * already lies in memory with room for a directory before it and becomes a value where it is; small
+ * ones are copied together. Pure but for the bytes it is given to fill.
+ */
+import {
+  baseOffsetAt,
+  batchBytesAt,
+  lastOffsetDeltaAt,
+  leaderEpochAt,
+  maxTimestampAt,
+  stampBatch,
+} from '../record/batch-header.ts'
+import { LogError } from './log-error.ts'
+import type { PartitionLog } from './partition-log.ts'
+import type { Slab, Slabs } from './slabs.ts'
+import type { Entry } from './value.ts'
+import {
+  ENTRY_BYTES,
+  EntryKind,
+  SINGLE_RUN_PREFIX_BYTES,
+  VALUE_BYTES_TARGET,
+  VALUE_HEADER_BYTES,
+} from './value.ts'
+
+/** From here on an append is a value of its own. */
+const LARGE_BYTES_MIN = 32 * 1024
+
+/** Whole checked batches of one partition, waiting in a slab with {@link SINGLE_RUN_PREFIX_BYTES} before them. */
+export interface Append {
+  readonly kind: 'append'
+  readonly log: PartitionLog
+  readonly slab: Slab
+  /** Where the batches begin in the slab. */
+  readonly start: number
+  readonly bytes: number
+  /** Offsets and epochs are the leader's: keep them. */
+  readonly verbatim: boolean
+  baseOffset: number
+  settle(error: Error | undefined): void
+}
+
+/** An entry without a payload. */
+export interface Control {
+  readonly kind: 'control'
+  readonly log: PartitionLog | undefined
+  readonly bytes: number
+  /** Made when its turn has come, from the state of that moment; undefined: nothing to do any more. */
+  readonly entry: () => Entry | undefined
+  settle(error: Error | undefined): void
+}
+
+export type Pending = Append | Control
+
+export interface PlacedEntry {
+  readonly log: PartitionLog | undefined
+  readonly entry: Entry
+}
+
+/** A value whose payload is in place and whose directory is still to be written. */
+export interface LaidValue {
+  readonly bytes: Uint8Array
+  readonly placed: readonly PlacedEntry[]
+}
+
+export interface Commit {
+  readonly values: readonly LaidValue[]
+  readonly slabs: readonly Slab[]
+  /** Those that could not be placed, with the reason: a dropped partition, a gap. */
+  readonly refused: readonly { readonly pending: Pending; readonly error: Error }[]
+}
+
+/** A run under construction: appends of one partition and epoch, consecutive in offset. */
+interface Run {
+  readonly log: PartitionLog
+  readonly parts: { slab: Slab; start: number; bytes: number }[]
+  /** Free bytes lie before its first part: it can become a value where it is. */
+  readonly hasHeadroom: boolean
+  offset: number
+  endOffset: number
+  maxTimestampMs: number
+  leaderEpoch: number
+  batchCount: number
+  bytes: number
+}
+
+export function buildCommit(pendings: readonly Pending[], slabs: Slabs): Commit {
+  const refused: { pending: Pending; error: Error }[] = []
+  const layout = new Layout(slabs)
+  for (const group of groupByPartition(pendings)) {
+    for (const pending of group) {
+      if (pending.kind === 'control') {
+        const entry = pending.entry()
+        if (entry) layout.control({ log: pending.log, entry })
+        continue
+      }
+      const error = place(pending, layout)
+      if (error) refused.push({ pending, error })
+    }
+  }
+  return { values: layout.finish(), slabs: layout.slabs, refused }
+}
+
+/** Keeps the order within a partition; partitions in order of first appearance. */
+function groupByPartition(pendings: readonly Pending[]): Iterable<Pending[]> {
+  const groups = new Map<PartitionLog | undefined, Pending[]>()
+  for (const pending of pendings) {
+    const group = groups.get(pending.log)
+    if (group) group.push(pending)
+    else groups.set(pending.log, [pending])
+  }
+  return groups.values()
+}
+
+function place(append: Append, layout: Layout): Error | undefined {
+  const { log, slab, start, bytes } = append
+  if (log.dropped) return new LogError('UNKNOWN_PARTITION', 'the topic was deleted while the append waited')
+  const memory = slab.bytes
+  const end = start + bytes
+  if (append.verbatim) {
+    const error = checkVerbatim(append)
+    if (error) return error
+  }
+  append.baseOffset = append.verbatim ? baseOffsetAt(memory, start) : log.logEndOffset
+  let run: Run | undefined
+  for (let at = start; at < end; ) {
+    const length = batchBytesAt(memory, at)
+    if (!append.verbatim) stampBatch(memory, at, log.logEndOffset, log.leaderEpoch)
+    const epoch = leaderEpochAt(memory, at)
+    if (run && run.leaderEpoch !== epoch) {
+      layout.run(run)
+      run = undefined
+    }
+    const offset = baseOffsetAt(memory, at)
+    run ??= {
+      log,
+      parts: [{ slab, start: at, bytes: 0 }],
+      hasHeadroom: at === start,
+      offset,
+      endOffset: offset,
+      maxTimestampMs: -1,
+      leaderEpoch: epoch,
+      batchCount: 0,
+      bytes: 0,
+    }
+    run.parts[0].bytes += length
+    run.bytes += length
+    run.batchCount++
+    run.endOffset = offset + lastOffsetDeltaAt(memory, at) + 1
+    run.maxTimestampMs = Math.max(run.maxTimestampMs, maxTimestampAt(memory, at))
+    log.logEndOffset = run.endOffset
+    at += length
+  }
+  if (run) layout.run(run)
+  return undefined
+}
+
+/** A follower takes batches as the leader gave them; offsets may skip (compaction) but never go back. */
+function checkVerbatim(append: Append): Error | undefined {
+  const { log, slab, start, bytes } = append
+  let next = log.logEndOffset
+  let epoch = Math.max(log.epochs.latest, 0)
+  for (let at = start; at < start + bytes; at += batchBytesAt(slab.bytes, at)) {
+    const offset = baseOffsetAt(slab.bytes, at)
+    if (offset < next)
+      return new LogError('NOT_CONTIGUOUS', `batch at offset ${offset} lies below the log end ${next}`)
+    const batchEpoch = leaderEpochAt(slab.bytes, at)
+    if (batchEpoch < epoch)
+      return new LogError(
+        'NOT_CONTIGUOUS',
+        `batch at offset ${offset} has leader epoch ${batchEpoch}, below ${epoch}`,
+      )
+    epoch = batchEpoch
+    next = offset + lastOffsetDeltaAt(slab.bytes, at) + 1
+  }
+  return undefined
+}
+
+/** Packs runs and controls into values, in the order given. */
+class Layout {
+  readonly slabs: Slab[] = []
+  readonly #pool: Slabs
+  readonly #values: LaidValue[] = []
+  #items: (Run | PlacedEntry)[] = []
+  #bytes = VALUE_HEADER_BYTES
+
+  constructor(pool: Slabs) {
+    this.#pool = pool
+  }
+
+  control(placed: PlacedEntry): void {
+    this.#makeRoom(ENTRY_BYTES)
+    this.#items.push(placed)
+    this.#bytes += ENTRY_BYTES
+  }
+
+  run(run: Run): void {
+    if (run.bytes >= LARGE_BYTES_MIN && run.hasHeadroom) {
+      this.#close()
+      this.#inPlace(run)
+      return
+    }
+    const last = this.#items[this.#items.length - 1]
+    if (last && 'parts' in last && continues(last, run) && this.#bytes + run.bytes <= VALUE_BYTES_TARGET) {
+      last.parts.push(...run.parts)
+      last.endOffset = run.endOffset
+      last.maxTimestampMs = Math.max(last.maxTimestampMs, run.maxTimestampMs)
+      last.batchCount += run.batchCount
+      last.bytes += run.bytes
+      this.#bytes += run.bytes
+      return
+    }
+    this.#makeRoom(ENTRY_BYTES + run.bytes)
+    this.#items.push(run)
+    this.#bytes += ENTRY_BYTES + run.bytes
+  }
+
+  finish(): readonly LaidValue[] {
+    this.#close()
+    return this.#values
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#items.length > 0 && this.#bytes + bytes > VALUE_BYTES_TARGET) this.#close()
+  }
+
+  /** A large run lies in its slab behind room for header and one entry: the value is already there. */
+  #inPlace(run: Run): void {
+    const { slab, start, bytes } = run.parts[0]
+    const value = slab.bytes.subarray(start - SINGLE_RUN_PREFIX_BYTES, start + bytes)
+    this.#values.push({ bytes: value, placed: [placedRun(run, SINGLE_RUN_PREFIX_BYTES)] })
+  }
+
+  #close(): void {
+    if (this.#items.length === 0) return
+    const { slab, start } = this.#pool.take(this.#bytes)
+    this.slabs.push(slab)
+    const value = slab.bytes.subarray(start, start + this.#bytes)
+    let at = VALUE_HEADER_BYTES + this.#items.length * ENTRY_BYTES
+    const placed: PlacedEntry[] = []
+    for (const item of this.#items) {
+      if (!('parts' in item)) {
+        placed.push(item)
+        continue
+      }
+      placed.push(placedRun(item, at))
+      for (const part of item.parts) {
+        value.set(part.slab.bytes.subarray(part.start, part.start + part.bytes), at)
+        at += part.bytes
+      }
+    }
+    this.#values.push({ bytes: value, placed })
+    this.#items = []
+    this.#bytes = VALUE_HEADER_BYTES
+  }
+}
+
+function continues(last: Run, next: Run): boolean {
+  return last.log === next.log && last.leaderEpoch === next.leaderEpoch
+}
+
+function placedRun(run: Run, position: number): PlacedEntry {
+  return {
+    log: run.log,
+    entry: {
+      kind: EntryKind.run,
+      topicId: run.log.topicId,
+      partition: run.log.partition,
+      offset: run.offset,
+      endOffset: run.endOffset,
+      maxTimestampMs: run.maxTimestampMs,
+      leaderEpoch: run.leaderEpoch,
+      position,
+      length: run.bytes,
+      batchCount: run.batchCount,
+    },
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * The log of one partition, as state: its offsets, its leader epochs and where its bytes are.
+ *
+ * It changes only by applying entries, in the order of the journal and after they are durable; a
+ * restart applies the same entries (or the summaries of sealed segments made of them) and comes to the
+ * same state. It never reads, never writes and knows no clock.
+ *
+ *     0 ≤ log start ≤ last stable ≤ high watermark ≤ durable ≤ log end
+ *
+ * - log start offset: the first offset a reader may ask for;
+ * - high watermark: what readers may see; follows the durable offset while there is one replica;
+ * - last stable offset: the high watermark, until there are transactions;
+ * - durable offset: everything below has been synced here;
+ * - log end offset: the next offset to be given out; above the durable offset while a commit is under way.
+ */
+import { type EpochStart, LeaderEpochs } from './leader-epochs.ts'
+import { RangeList } from './ranges.ts'
+import type { LogStart, PartitionSummary } from './segment-index.ts'
+import type { Entry } from './value.ts'
+
+/** What the active segment says of a partition; becomes its row in the index when the segment is sealed. */
+export class ActivePart {
+  readonly runs = new RangeList()
+  truncatedTo: number | undefined
+  logStart: LogStart | undefined
+  epochs: EpochStart[] = []
+}
+
+/** Told when a partition begins or ceases to have live bytes in a sealed segment. */
+export interface ExtentCensus {
+  gained(segment: number): void
+  lost(segment: number): void
+}
+
+export class PartitionLog {
+  /** 16 bytes; never a name: a re-created topic is another topic. */
+  readonly topicId: Uint8Array
+  readonly partition: number
+  readonly epochs = new LeaderEpochs()
+  /** Sealed segments with live bytes of this partition. */
+  readonly extents = new RangeList()
+  active = new ActivePart()
+  logStartOffset = 0
+  highWatermark = 0
+  durableOffset = 0
+  logEndOffset = 0
+  /** Epoch stamped into what this node appends as leader. */
+  leaderEpoch = 0
+  /** With several replicas the leader's word moves the high watermark, not the local sync. */
+  replicated = false
+  /** Segment that holds the newest log start entry; 0: none. */
+  logStartSegment = 0
+  /** Max timestamp of the first live batch, once retention has looked; undefined: not looked yet. */
+  firstBatchTimestampMs: number | undefined
+  dropped = false
+  /** Appends taken and not yet durable or refused. */
+  waitingAppends = 0
+  readonly #census: ExtentCensus
+  /** Bytes of all ranges that end above the log start. */
+  #rangeBytes = 0
+  /** Bytes of the first range that lie below the log start. */
+  #deadBytes = 0
+
+  constructor(topicId: Uint8Array, partition: number, census: ExtentCensus) {
+    this.topicId = topicId
+    this.partition = partition
+    this.#census = census
+  }
+
+  /** What a reader of committed records may see; the high watermark until there are transactions. */
+  get lastStableOffset(): number {
+    return this.highWatermark
+  }
+
+  /** Bytes of the record batches from log start to durable offset. */
+  get bytes(): number {
+    return this.#rangeBytes - this.#deadBytes
+  }
+
+  get deadBytes(): number {
+    return this.#deadBytes
+  }
+
+  /** Appended batches of one epoch are durable. */
+  applyRun(entry: Entry, sequence: number): void {
+    const { offset, endOffset } = entry
+    this.active.runs.push(offset, endOffset, entry.maxTimestampMs, sequence, entry.position, entry.length)
+    this.#rangeBytes += entry.length
+    this.applyLeaderEpoch(entry.leaderEpoch, offset)
+    this.#ends(endOffset)
+  }
+
+  applyLeaderEpoch(epoch: number, startOffset: number): void {
+    if (epoch < this.epochs.latest) return
+    this.epochs.assign(epoch, startOffset)
+    if (epoch > this.leaderEpoch) this.leaderEpoch = epoch
+    // Each segment tells every epoch it met, so that removing an older segment loses none.
+    const { epochs } = this.active
+    if (epochs.length === 0 || epochs[epochs.length - 1].epoch !== epoch) epochs.push({ epoch, startOffset })
+  }
+
+  /**
+   * The log now ends at `endOffset`: the base offset of a batch, a place in a gap, or any offset up to
+   * the log start.
+   * @param keptBytes bytes that stay of the range that is cut in two, if one is
+   */
+  applyTruncate(endOffset: number, keptBytes: number): void {
+    // At or below the log start nothing that is left is alive, not even in part.
+    const leavesNothing = endOffset <= this.logStartOffset
+    this.#cut(this.active.runs, leavesNothing ? 0 : endOffset, keptBytes, undefined)
+    this.#cut(this.extents, leavesNothing ? 0 : endOffset, keptBytes, this.#census)
+    this.active.truncatedTo = Math.min(endOffset, this.active.truncatedTo ?? endOffset)
+    this.active.epochs = this.active.epochs.filter((start) => start.startOffset < endOffset)
+    if (endOffset < this.durableOffset) this.epochs.truncateFromEnd(endOffset)
+    const { logStart } = this.active
+    if (leavesNothing) {
+      this.logStartOffset = endOffset
+      this.#deadBytes = 0
+      this.firstBatchTimestampMs = undefined
+      this.active.logStart = { offset: endOffset, endOffset, deadBytes: 0, leaderEpoch: -1 }
+    } else if (logStart && logStart.endOffset > endOffset) this.active.logStart = { ...logStart, endOffset }
+    this.durableOffset = this.logEndOffset = Math.min(this.durableOffset, endOffset)
+    this.highWatermark = Math.min(this.highWatermark, endOffset)
+  }
+
+  #cut(ranges: RangeList, endOffset: number, keptBytes: number, census: ExtentCensus | undefined): void {
+    const view = ranges.view()
+    let count = view.count
+    while (count > 0 && view.baseOffset(count - 1) >= endOffset) {
+      count--
+      this.#rangeBytes -= view.length(count)
+      census?.lost(view.container(count))
+    }
+    ranges.shorten(count)
+    if (count === 0 || view.endOffset(count - 1) <= endOffset) return
+    this.#rangeBytes -= view.length(count - 1) - keptBytes
+    ranges.cutLast(endOffset, keptBytes)
+  }
+
+  /**
+   * Everything below `start.offset` is dead. What ended before it is forgotten; a partition of which
+   * nothing else is known ends where the entry says it ended.
+   */
+  applyLogStart(start: LogStart, segment: number): void {
+    this.active.logStart = start
+    this.#startAt(start, segment)
+  }
+
+  #startAt(start: LogStart, segment: number): void {
+    this.logStartSegment = segment
+    this.logStartOffset = start.offset
+    this.#deadBytes = start.deadBytes
+    this.firstBatchTimestampMs = undefined
+    for (const ranges of [this.extents, this.active.runs]) {
+      for (
+        let view = ranges.view();
+        view.count > 0 && view.endOffset(0) <= start.offset;
+        view = ranges.view()
+      ) {
+        this.#rangeBytes -= view.length(0)
+        if (ranges === this.extents) this.#census.lost(view.container(0))
+        ranges.shift()
+      }
+    }
+    this.epochs.truncateFromStart(start.offset, start.leaderEpoch)
+    if (start.leaderEpoch > this.leaderEpoch) this.leaderEpoch = start.leaderEpoch
+    if (start.endOffset > this.durableOffset) this.#ends(start.endOffset)
+  }
+
+  #ends(offset: number): void {
+    this.durableOffset = offset
+    if (this.logEndOffset < offset) this.logEndOffset = offset
+    if (!this.replicated) this.highWatermark = offset
+  }
+
+  /** The leader says that all in-sync replicas hold everything below `offset`. Never moves back. */
+  advanceHighWatermark(offset: number): boolean {
+    const target = Math.min(offset, this.durableOffset)
+    if (target <= this.highWatermark) return false
+    this.highWatermark = target
+    return true
+  }
+
+  /** The active segment was sealed: its runs become one extent, found at `row` of its index. */
+  seal(segment: number, row: number): void {
+    this.#gain(this.active.runs, segment, row)
+    this.active = new ActivePart()
+  }
+
+  #gain(runs: RangeList, segment: number, row: number): void {
+    const view = runs.view()
+    if (view.count === 0) return
+    this.extents.push(
+      view.baseOffset(0),
+      view.endOffset(view.count - 1),
+      view.maxTimestampOfAllMs(),
+      segment,
+      row,
+      view.bytesOfAll(),
+    )
+    this.#census.gained(segment)
+  }
+
+  /** At start: what a sealed segment says, the segments taken in ascending order. */
+  applySummary(
+    summary: PartitionSummary,
+    segment: number,
+    row: number,
+    keptBytes: (endOffset: number) => number,
+  ): void {
+    if (summary.truncatedTo !== undefined)
+      this.applyTruncate(summary.truncatedTo, keptBytes(summary.truncatedTo))
+    const { runs } = summary
+    for (const { epoch, startOffset } of summary.epochs) this.applyLeaderEpoch(epoch, startOffset)
+    if (runs.count > 0) {
+      const bytes = runs.bytesOfAll()
+      const endOffset = runs.endOffset(runs.count - 1)
+      this.extents.push(runs.baseOffset(0), endOffset, runs.maxTimestampOfAllMs(), segment, row, bytes)
+      this.#census.gained(segment)
+      this.#rangeBytes += bytes
+      this.#ends(endOffset)
+    }
+    if (summary.logStart) this.#startAt(summary.logStart, segment)
+    this.active = new ActivePart()
+  }
+
+  /** The topic is gone: its bytes are nobody's. */
+  applyDrop(): void {
+    this.dropped = true
+    const view = this.extents.view()
+    for (let i = 0; i < view.count; i++) this.#census.lost(view.container(i))
+    this.extents.shorten(0)
+    this.active = new ActivePart()
+    this.#rangeBytes = this.#deadBytes = 0
+  }
+
+  /** Checked by tests and simulators after every step. Throws what does not hold. */
+  invariants(): void {
+    const holds = (condition: boolean, what: string) => {
+      if (!condition) throw new Error(`partition ${this.partition}: ${what}`)
+    }
+    holds(this.logStartOffset >= 0, 'log start is negative')
+    holds(this.logStartOffset <= this.durableOffset, 'log start above durable offset')
+    holds(this.highWatermark <= this.durableOffset, 'high watermark above durable offset')
+    holds(this.durableOffset <= this.logEndOffset, 'durable offset above log end')
+    holds(this.bytes >= 0, `bytes are ${this.bytes}`)
+    let last = -1
+    for (const ranges of [this.extents.view(), this.active.runs.view()])
+      for (let i = 0; i < ranges.count; i++) {
+        holds(ranges.baseOffset(i) >= last, `range ${i} begins at ${ranges.baseOffset(i)} below ${last}`)
+        holds(ranges.endOffset(i) > ranges.baseOffset(i), `range ${i} is empty`)
+        last = ranges.endOffset(i)
+      }
+    holds(last <= this.durableOffset, `ranges end at ${last}, log at ${this.durableOffset}`)
+    const { starts } = this.epochs
+    for (let i = 1; i < starts.length; i++)
+      holds(
+        starts[i].epoch > starts[i - 1].epoch && starts[i].startOffset >= starts[i - 1].startOffset,
+        `epoch ${starts[i].epoch} does not ascend`,
+      )
+  }
+}

@@ -1,0 +1,442 @@
+/**
+ * The log of one shard: all its partitions, appended to one active segment, so that one commit covers
+ * every partition that wrote.
+ *
+ * It promises: an append resolves when it is durable, with its offset; order within a source and a
+ * partition is kept; nothing is visible to readers before it is durable; after a restart everything
+ * acknowledged is where it was. One commit is in flight at a time. When a write has failed, nothing is
+ * written any more and every waiter is told.
+ *
+ * It knows neither names nor clients, and time only as an argument.
+ */
+
+import type { Clock } from '../ports.ts'
+import type { CompressionCodecs } from '../record/compression.ts'
+import type { Crc32c } from '../record/crc32c.ts'
+import { type SegmentStore, StorageError } from '../segment-store.ts'
+import { type Append, buildCommit, type Commit, type Control, type Pending } from './commit.ts'
+import { CommitQueue } from './commit-queue.ts'
+import { LogError } from './log-error.ts'
+import { LogReader, type ReadSlice } from './log-reader.ts'
+import type { PartitionLog } from './partition-log.ts'
+import { recover } from './recovery.ts'
+import { type RetentionPolicy, type RetentionReport, retain } from './retention.ts'
+import { SegmentCatalog } from './segment-catalog.ts'
+import { Slabs } from './slabs.ts'
+import { ENTRY_BYTES, type Entry, EntryKind, SINGLE_RUN_PREFIX_BYTES, writeDirectory } from './value.ts'
+
+export interface ShardLogOptions {
+  readonly store: SegmentStore
+  readonly clock: Clock
+  readonly crc32c: Crc32c
+  /** Runs the function when the present turn of the event loop has handled its events. */
+  readonly soon: (run: () => void) => void
+  /** To look into compressed batches when an offset is asked by time. */
+  readonly codecs?: CompressionCodecs
+  readonly allocate?: (bytes: number) => Uint8Array
+  readonly commitBytesMax?: number
+  readonly queuedBytesMax?: number
+  readonly observer?: ShardLogObserver
+}
+
+/** Told what happens; must not throw. */
+export interface ShardLogObserver {
+  /** The high watermark of a partition moved. */
+  advanced?(log: PartitionLog): void
+  committed?(bytes: number, values: number, appends: number): void
+  /** No write will succeed any more. Called once. */
+  failed?(error: Error): void
+  warning?(sentence: string): void
+}
+
+export interface Appended {
+  /** Offset of the first record. */
+  readonly baseOffset: number
+  readonly logStartOffset: number
+}
+
+export interface ShardLogStats {
+  readonly segments: number
+  readonly bytes: number
+  readonly freeBytes: number
+  readonly partitions: number
+  readonly commits: number
+  readonly committedBytes: number
+  readonly queuedBytes: number
+}
+
+const COMMIT_BYTES_MAX = 2 * 1024 * 1024
+const QUEUED_BYTES_MAX = 512 * 1024 * 1024
+const SLAB_BYTES = 4 * 1024 * 1024
+const SPARE_SLABS_MAX = 16
+
+export class ShardLog {
+  readonly #options: ShardLogOptions
+  readonly #store: SegmentStore
+  readonly #observer: ShardLogObserver
+  readonly #catalog: SegmentCatalog
+  readonly #reader: LogReader
+  readonly #queue = new CommitQueue<Pending>()
+  /** Truncations: each is a commit of its own, before everything else that waits. */
+  readonly #exclusive: Control[] = []
+  readonly #slabs: Slabs
+  #running = false
+  #scheduled = false
+  #closed = false
+  #failure: Error | undefined
+  #idle: (() => void)[] = []
+  #commits = 0
+  #committedBytes = 0
+
+  private constructor(options: ShardLogOptions) {
+    this.#options = options
+    this.#store = options.store
+    this.#observer = options.observer ?? {}
+    this.#catalog = new SegmentCatalog(options.store, options.crc32c)
+    this.#reader = new LogReader(this.#catalog, options.codecs ?? {}, options.crc32c)
+    this.#slabs = new Slabs(
+      SLAB_BYTES,
+      SPARE_SLABS_MAX,
+      options.allocate ?? ((bytes) => new Uint8Array(bytes)),
+    )
+  }
+
+  /** Takes an open store and reads what its segments say. Rejects with StorageError where it cannot. */
+  static async open(options: ShardLogOptions): Promise<ShardLog> {
+    const log = new ShardLog(options)
+    await recover(log.#catalog, log.#reader, options.crc32c, (sentence) => log.#observer.warning?.(sentence))
+    return log
+  }
+
+  /** Why nothing can be written any more; undefined while all is well. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  /** Every partition with anything in the log, known to metadata or not. */
+  partitions(): Iterable<PartitionLog> {
+    return this.#catalog.partitions()
+  }
+
+  partition(topicId: Uint8Array, partition: number): PartitionLog | undefined {
+    return this.#catalog.partition(topicId, partition)
+  }
+
+  /** The partition's log, empty if there was none. Writes nothing. */
+  createPartition(topicId: Uint8Array, partition: number): PartitionLog {
+    return this.#catalog.createPartition(topicId, partition)
+  }
+
+  /**
+   * Appends whole, checked record batches; their base offsets and leader epochs are stamped here.
+   * `bytes` are copied before the call returns.
+   * @param source whose turn it is in the commit queue, e.g. a connection
+   */
+  append(source: object, log: PartitionLog, bytes: Uint8Array): Promise<Appended> {
+    return this.#append(source, log, bytes, false)
+  }
+
+  /**
+   * Appends a leader's batches as they are: at their offsets, with their epochs. Rejects with
+   * NOT_CONTIGUOUS when they begin below the log end or their epoch goes back.
+   */
+  appendAsFollower(source: object, log: PartitionLog, bytes: Uint8Array): Promise<Appended> {
+    return this.#append(source, log, bytes, true)
+  }
+
+  #append(source: object, log: PartitionLog, bytes: Uint8Array, verbatim: boolean): Promise<Appended> {
+    const obstacle = this.#obstacle(log)
+    if (obstacle) return Promise.reject(obstacle)
+    const queuedBytesMax = this.#options.queuedBytesMax ?? QUEUED_BYTES_MAX
+    if (this.#queue.bytes + bytes.length > queuedBytesMax && this.#queue.count > 0)
+      return Promise.reject(
+        new LogError(
+          'QUEUE_FULL',
+          `${this.#queue.bytes} bytes wait to be written, the limit is ${queuedBytesMax}`,
+        ),
+      )
+    const { slab, start } = this.#slabs.take(SINGLE_RUN_PREFIX_BYTES + bytes.length)
+    slab.bytes.set(bytes, start + SINGLE_RUN_PREFIX_BYTES)
+    return new Promise((resolve, reject) => {
+      const append: Append = {
+        kind: 'append',
+        log,
+        slab,
+        start: start + SINGLE_RUN_PREFIX_BYTES,
+        bytes: bytes.length,
+        verbatim,
+        baseOffset: -1,
+        settle: (error) => {
+          this.#slabs.release(slab)
+          log.waitingAppends--
+          if (error) reject(error)
+          else resolve({ baseOffset: append.baseOffset, logStartOffset: log.logStartOffset })
+        },
+      }
+      log.waitingAppends++
+      this.#queue.push(source, append)
+      this.#poke()
+    })
+  }
+
+  /**
+   * Cuts the log so that it ends at or below `offset`: at the base offset of the batch that holds it.
+   * Reaches into sealed segments. Resolves with the new log end once that is durable. No append to the
+   * partition may be waiting.
+   */
+  truncateTo(log: PartitionLog, offset: number): Promise<number> {
+    if (log.waitingAppends > 0)
+      return Promise.reject(new LogError('MISUSE', 'truncateTo while appends to the partition are waiting'))
+    let endOffset = log.logEndOffset
+    return this.#control(this.#exclusive, log, () => {
+      endOffset = this.#reader.batchBoundary(log, offset)
+      if (endOffset >= log.logEndOffset) return undefined
+      return entryOf(EntryKind.truncate, log, { offset: endOffset })
+    }).then(() => endOffset)
+  }
+
+  /** This node leads the partition from now on, in `epoch`; what it appends bears it. */
+  beginLeaderEpoch(log: PartitionLog, epoch: number): Promise<void> {
+    if (epoch < log.leaderEpoch)
+      return Promise.reject(
+        new LogError('MISUSE', `leader epoch ${epoch} is below the present ${log.leaderEpoch}`),
+      )
+    return this.#control(log, log, () => {
+      log.leaderEpoch = epoch
+      return entryOf(EntryKind.leaderEpoch, log, { offset: log.logEndOffset, leaderEpoch: epoch })
+    })
+  }
+
+  /** The leader says everything below `offset` is on all in-sync replicas. */
+  advanceHighWatermark(log: PartitionLog, offset: number): void {
+    if (log.advanceHighWatermark(offset)) this.#observer.advanced?.(log)
+  }
+
+  /** Everything of the topic is dead from then on. Resolves when durable. */
+  dropTopic(topicId: Uint8Array): Promise<void> {
+    return this.#control(this, undefined, () => ({
+      ...entryOf(EntryKind.topicDrop, { topicId, partition: -1 }, {}),
+    }))
+  }
+
+  /** Moves the log start of a partition, durably. Never back, never above the high watermark. */
+  moveLogStart(log: PartitionLog, offset: number): Promise<void> {
+    return this.#control(this, log, () => {
+      const target = Math.min(offset, log.highWatermark)
+      if (target < log.logStartOffset) return undefined
+      return entryOf(EntryKind.logStart, log, {
+        offset: target,
+        endOffset: log.durableOffset,
+        maxTimestampMs: this.#reader.deadBytesAt(log, target),
+        leaderEpoch: log.epochs.epochAt(target),
+      })
+    })
+  }
+
+  /**
+   * Moves the log start of every partition as its policy says, exactly, by batch; then removes the
+   * segments in which nothing is alive.
+   */
+  enforceRetention(
+    nowMs: number,
+    policyOf: (log: PartitionLog) => RetentionPolicy | undefined,
+  ): Promise<RetentionReport> {
+    return retain(this, this.#catalog, this.#reader, nowMs, policyOf)
+  }
+
+  /**
+   * Whole batches from the one that holds `offset` on, below `upTo`, at most `bytesMax` but at least
+   * one; undefined when there are none. The bytes are a private copy, valid until the next call of any
+   * method here or the next turn; what lies before them may be overwritten.
+   */
+  read(log: PartitionLog, offset: number, upTo: number, bytesMax: number): ReadSlice | undefined {
+    return this.#reader.read(log, offset, upTo, bytesMax)
+  }
+
+  /** About how many bytes `read` would give from `offset` to `upTo`; stops counting at `bytesMax`. */
+  readableBytes(log: PartitionLog, offset: number, upTo: number, bytesMax: number): number {
+    return this.#reader.readableBytes(log, offset, upTo, bytesMax)
+  }
+
+  /** First record with a timestamp of at least `timestampMs`, below `upTo`; undefined: none. */
+  findTimestamp(
+    log: PartitionLog,
+    timestampMs: number,
+    upTo: number,
+  ): { offset: number; timestampMs: number } | undefined {
+    return this.#reader.findTimestamp(log, timestampMs, upTo)
+  }
+
+  stats(): ShardLogStats {
+    const segments = this.#store.segments()
+    return {
+      segments: segments.length,
+      bytes: segments.reduce((sum, segment) => sum + segment.bytes, 0),
+      freeBytes: this.#store.freeBytes(),
+      partitions: this.#catalog.partitionCount,
+      commits: this.#commits,
+      committedBytes: this.#committedBytes,
+      queuedBytes: this.#queue.bytes,
+    }
+  }
+
+  /** Resolves when nothing waits and no commit is in flight. */
+  async settled(): Promise<void> {
+    while (this.#running || this.#scheduled || (this.#hasWork() && !this.#failure))
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Writes what waits, then refuses everything. The store is closed by its owner. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.settled()
+  }
+
+  #obstacle(log: PartitionLog | undefined): Error | undefined {
+    if (this.#failure) return this.#failure
+    if (this.#closed) return new LogError('CLOSED', 'the log is closed')
+    if (log?.dropped) return new LogError('UNKNOWN_PARTITION', 'the topic was deleted')
+    return undefined
+  }
+
+  #control(source: object, log: PartitionLog | undefined, entry: () => Entry | undefined): Promise<void> {
+    const obstacle = this.#obstacle(log)
+    if (obstacle) return Promise.reject(obstacle)
+    return new Promise((resolve, reject) => {
+      const settle = (error: Error | undefined) => (error ? reject(error) : resolve())
+      const control: Control = { kind: 'control', log, bytes: ENTRY_BYTES, entry, settle }
+      if (source === this.#exclusive) this.#exclusive.push(control)
+      else this.#queue.push(source, control)
+      this.#poke()
+    })
+  }
+
+  #hasWork(): boolean {
+    return this.#queue.count > 0 || this.#exclusive.length > 0
+  }
+
+  /** A commit begins when the turn has handled its events, so that all of them share it. */
+  #poke(): void {
+    if (this.#running || this.#scheduled) return
+    this.#scheduled = true
+    this.#options.soon(() => {
+      this.#scheduled = false
+      void this.#run()
+    })
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    while (this.#hasWork() && !this.#failure) {
+      const truncation = this.#exclusive.shift()
+      const taken = truncation
+        ? [truncation]
+        : this.#queue.take(this.#options.commitBytesMax ?? COMMIT_BYTES_MAX)
+      await this.#commit(taken)
+    }
+    this.#running = false
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** Never rejects: whatever happens is told to those who wait. */
+  async #commit(taken: readonly Pending[]): Promise<void> {
+    let commit: Commit | undefined
+    try {
+      // Before anything is laid out: entries speak of places in the segment they are written to.
+      if (this.#mustRoll(taken)) await this.#catalog.roll()
+      commit = buildCommit(taken, this.#slabs)
+      const refused = new Map<Pending, Error>(commit.refused.map(({ pending, error }) => [pending, error]))
+      await this.#write(commit, taken.length)
+      for (const pending of taken) pending.settle(refused.get(pending))
+    } catch (error) {
+      this.#undo(taken)
+      const cause = error instanceof Error ? error : new Error(String(error))
+      // Without room nothing was written, and the store can go on; anything else ends the log.
+      const survivable = cause instanceof StorageError && cause.code === 'NO_SPACE' && !this.#store.failure
+      if (!survivable) this.#fail(cause)
+      for (const pending of taken) pending.settle(cause)
+    } finally {
+      for (const slab of commit?.slabs ?? []) this.#slabs.release(slab)
+    }
+  }
+
+  /** Judged by what the appends would cost as a value each, which is more than they cost packed. */
+  #mustRoll(taken: readonly Pending[]): boolean {
+    let costBytes = 0
+    for (const { bytes } of taken) costBytes += this.#store.costBytes(SINGLE_RUN_PREFIX_BYTES + bytes)
+    return this.#catalog.mustRoll(costBytes, taken.length)
+  }
+
+  async #write(commit: Commit, appends: number): Promise<void> {
+    if (commit.values.length === 0) return
+    const segment = this.#catalog.activeSegment
+    const firstSequence = this.#catalog.nextSequence
+    const committedAtMs = this.#options.clock.nowMs()
+    let bytes = 0
+    commit.values.forEach((value, index) => {
+      const header = { segment, sequence: firstSequence + index, committedAtMs }
+      writeDirectory(
+        value.bytes,
+        header,
+        value.placed.map((placed) => placed.entry),
+        this.#options.crc32c,
+      )
+      bytes += value.bytes.length
+    })
+    await this.#store.append(
+      firstSequence,
+      commit.values.map((value) => value.bytes),
+    )
+    this.#commits++
+    this.#committedBytes += bytes
+    this.#apply(commit, firstSequence)
+    this.#observer.committed?.(bytes, commit.values.length, appends)
+  }
+
+  #apply(commit: Commit, firstSequence: number): void {
+    const advanced = new Set<PartitionLog>()
+    commit.values.forEach((value, index) => {
+      this.#catalog.appended(firstSequence + index)
+      for (const { entry } of value.placed) {
+        const log = this.#catalog.apply(entry, firstSequence + index, (log, offset) =>
+          this.#reader.keptBytes(log, offset),
+        )
+        if (log && entry.kind === EntryKind.run && !log.replicated) advanced.add(log)
+      }
+    })
+    if (this.#observer.advanced) for (const log of advanced) this.#observer.advanced(log)
+  }
+
+  /** Nothing of the commit was written: the offsets it had given out are free again. */
+  #undo(taken: readonly Pending[]): void {
+    for (const { log } of taken) if (log) log.logEndOffset = log.durableOffset
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure) return
+    this.#failure = error
+    for (const pending of [...this.#exclusive.splice(0), ...this.#queue.takeAll()]) pending.settle(error)
+    this.#observer.failed?.(error)
+  }
+}
+
+/** An entry without a payload; `maxTimestampMs` doubles as dead bytes for a log start (see value.ts). */
+function entryOf(
+  kind: EntryKind,
+  of: { readonly topicId: Uint8Array; readonly partition: number },
+  fields: Partial<Entry>,
+): Entry {
+  return {
+    kind,
+    topicId: of.topicId,
+    partition: of.partition,
+    offset: 0,
+    endOffset: 0,
+    maxTimestampMs: 0,
+    leaderEpoch: -1,
+    position: 0,
+    length: 0,
+    batchCount: 0,
+    ...fields,
+  }
+}
