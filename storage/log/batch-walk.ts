@@ -3,7 +3,14 @@
  * far as it fits: a batch that does not lie whole inside its run, or whose offsets do not ascend, is
  * damage and is reported by partition and offset.
  */
-import { baseOffsetAt, lastOffsetAt, maxTimestampAt, nextBatchEnd } from '../record/batch-header.ts'
+import {
+  baseOffsetAt,
+  lastOffsetAt,
+  MAGIC,
+  magicAt,
+  maxTimestampAt,
+  nextBatchEnd,
+} from '../record/batch-header.ts'
 import { LogError } from './log-error.ts'
 
 export interface Walked {
@@ -48,7 +55,7 @@ export function batchEndOf(
   where: string,
 ): number {
   const batchEnd = nextBatchEnd(bytes, at, end)
-  if (batchEnd < 0)
+  if (batchEnd < 0 || magicAt(bytes, at) !== MAGIC)
     throw new LogError(
       'DAMAGED',
       `${where}: no whole record batch at offset ${offsetMin} (byte ${at} of its value)`,
