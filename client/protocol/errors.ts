@@ -98,12 +98,15 @@ export function errorDefinition(code: number): ErrorDefinition {
 export class ProtocolError extends Error {
   readonly code: number
   readonly retriable: boolean
+  /** The server asked not to be tried again sooner; 0: it did not say. */
+  readonly retryAfterMs: number
 
-  constructor(code: number, message?: string, options?: { cause?: unknown }) {
+  constructor(code: number, message?: string, options?: { cause?: unknown; retryAfterMs?: number }) {
     const definition = errorDefinition(code)
     super(message ?? definition.sentence, options)
     this.name = definition.name
     this.code = code
     this.retriable = definition.retriable
+    this.retryAfterMs = options?.retryAfterMs ?? 0
   }
 }

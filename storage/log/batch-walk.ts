@@ -22,13 +22,16 @@ export interface Walked {
   readonly maxTimestampMs: number
 }
 
-/** Batches in `bytes[start, end)`, whose first base offset must be at least `offsetMin`. */
+/**
+ * Batches in `bytes[start, end)`, whose first base offset must be at least `offsetMin`.
+ * @param where names partition and value, asked for only to report damage
+ */
 export function* walkBatches(
   bytes: Uint8Array,
   start: number,
   end: number,
   offsetMin: number,
-  where: string,
+  where: () => string,
 ): Generator<Walked> {
   let next = offsetMin
   for (let at = start; at < end; ) {
@@ -52,19 +55,19 @@ export function batchEndOf(
   at: number,
   end: number,
   offsetMin: number,
-  where: string,
+  where: () => string,
 ): number {
   const batchEnd = nextBatchEnd(bytes, at, end)
   if (batchEnd < 0 || magicAt(bytes, at) !== MAGIC)
     throw new LogError(
       'DAMAGED',
-      `${where}: no whole record batch at offset ${offsetMin} (byte ${at} of its value)`,
+      `${where()}: no whole record batch at offset ${offsetMin} (byte ${at} of its value)`,
     )
   const baseOffset = baseOffsetAt(bytes, at)
   if (baseOffset < offsetMin || lastOffsetAt(bytes, at) < baseOffset)
     throw new LogError(
       'DAMAGED',
-      `${where}: a batch with offset ${baseOffset} stands where ${offsetMin} should`,
+      `${where()}: a batch with offset ${baseOffset} stands where ${offsetMin} should`,
     )
   return batchEnd
 }

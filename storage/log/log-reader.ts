@@ -232,12 +232,13 @@ export class LogReader {
     return this.#catalog.index(extents.container(at)).partitions[extents.position(at)]
   }
 
-  #value(log: PartitionLog, run: LiveRun): { value: Uint8Array; where: string } {
+  #value(log: PartitionLog, run: LiveRun): { value: Uint8Array; where: () => string } {
     const sequence = run.runs.container(run.index)
-    const where = `partition ${log.partition} of topic ${hex(log.topicId)}, segment ${run.segment}, value ${sequence}`
+    const where = () =>
+      `partition ${log.partition} of topic ${hex(log.topicId)}, segment ${run.segment}, value ${sequence}`
     const value = this.#catalog.store.read(run.segment, sequence)
     const problem = value ? identifyValue(value, run.segment, sequence) : 'the value is missing'
-    if (!value || problem) throw new LogError('DAMAGED', `${where}: ${problem}`)
+    if (!value || problem) throw new LogError('DAMAGED', `${where()}: ${problem}`)
     return { value, where }
   }
 }

@@ -8,50 +8,73 @@
  * The first batch of a data frame contains the requested offset, so it may begin below it: the
  * reader skips records below the offset it asked for.
  */
-import { int8, int32, int53, list, nullable, struct, text, topicId, uint32 } from '../schema.ts'
+import { field, int8, int32, int53, list, struct, type TypeOf, uint31, uint32 } from '../schema.ts'
+import { believedLeaderEpoch, error, leaderEpoch, message, partition, topicId } from './recurring-fields.ts'
+
+const highWatermark = field(
+  int53,
+  'Offset after the last record a reader may see: durable on as many replicas as the topic asks for.',
+)
+const logStartOffset = field(int53, 'Offset of the first record the partition has.')
 
 export const fetchRequest = struct('FetchRequest', {
-  /** Longest wait for `minBytes`; 0 answers at once. */
-  maxWaitMs: int32,
-  minBytes: uint32,
-  /** Bound on all data frames together; the first batch is sent even if it is larger. */
-  maxBytes: uint32,
-  /** 0 read uncommitted (up to the high watermark), 1 read committed (up to the last stable offset). */
-  isolationLevel: int8,
-  partitions: list(
-    struct('FetchPartition', {
-      topicId,
-      partition: int32,
-      /** Leader epoch the client believes in; -1: not checked. */
-      leaderEpoch: int32,
-      fetchOffset: int53,
-      /** Epoch of the last record the client has of this partition; -1: none (KIP-320). */
-      lastFetchedEpoch: int32,
-      partitionMaxBytes: uint32,
-    }),
+  maxWaitMs: field(uint31, 'Longest wait for `minBytes`, in ms; 0 answers at once.'),
+  minBytes: field(uint32, 'Record batch bytes to wait for, over all partitions.'),
+  maxBytes: field(
+    uint32,
+    'Bound on the record batch bytes of the whole answer; the first batch is sent even if it is larger.',
+  ),
+  isolationLevel: field(
+    int8,
+    '0 read uncommitted: up to the high watermark; 1 read committed: up to the last stable offset.',
+  ),
+  partitions: field(
+    list(
+      struct('FetchPartition', {
+        topicId,
+        partition,
+        leaderEpoch: believedLeaderEpoch,
+        fetchOffset: field(int53, 'Offset of the first record wanted.'),
+        lastFetchedEpoch: field(
+          int32,
+          'Leader epoch of the last record the client has of this partition, so that a truncation is noticed; -1: it has none.',
+        ),
+        partitionMaxBytes: field(
+          uint32,
+          'Bound on the record batch bytes of this partition; the first batch is sent even if it is larger.',
+        ),
+      }),
+    ),
+    'What to read, none twice; served in turns, so that none starves another.',
   ),
 })
 
-export const fetchData = struct('FetchData', {
-  topicId,
-  partition: int32,
-  highWatermark: int53,
-  logStartOffset: int53,
-})
+export const fetchData = struct('FetchData', { topicId, partition, highWatermark, logStartOffset })
 
 export const fetchResponse = struct('FetchResponse', {
-  partitions: list(
-    struct('FetchedPartition', {
-      topicId,
-      partition: int32,
-      error: int32,
-      message: nullable(text()),
-      highWatermark: int53,
-      lastStableOffset: int53,
-      logStartOffset: int53,
-      leaderEpoch: int32,
-      /** Bytes of this partition's data frames in this answer. */
-      bytes: uint32,
-    }),
+  partitions: field(
+    list(
+      struct('FetchedPartition', {
+        topicId,
+        partition,
+        error,
+        message,
+        highWatermark: field(int53, `${highWatermark.meaning} -1: unknown.`),
+        lastStableOffset: field(
+          int53,
+          'Offset before which every transaction is decided; at most the high watermark. -1: unknown.',
+        ),
+        logStartOffset: field(int53, `${logStartOffset.meaning} -1: unknown.`),
+        leaderEpoch,
+        bytes: field(uint32, 'Record batch bytes of this partition in the data frames of this answer.'),
+      }),
+    ),
+    'One entry per partition of the request, in its order.',
   ),
 })
+
+export type FetchRequest = TypeOf<typeof fetchRequest>
+export type FetchPartition = FetchRequest['partitions'][number]
+export type FetchData = TypeOf<typeof fetchData>
+export type FetchResponse = TypeOf<typeof fetchResponse>
+export type FetchedPartition = FetchResponse['partitions'][number]

@@ -1,24 +1,27 @@
 /** Produce: record batches for many partitions, acknowledged when they are durable. */
-import { int8, int32, int53, list, nullable, struct, text, topicId, uint32 } from '../schema.ts'
+import { field, int8, int53, list, nullable, struct, type TypeOf, text, uint32 } from '../schema.ts'
+import { believedLeaderEpoch, error, message, partition, timeoutMs, topicId } from './recurring-fields.ts'
 
 export const produceRequest = struct('ProduceRequest', {
-  /** -1 all in-sync replicas durable, 1 leader durable, 0 answered when queued (not durable). */
-  acks: int8,
-  timeoutMs: int32,
-  transactionalId: nullable(text(249)),
-  /**
-   * One entry per partition; the frame's body is their batches one after the other, in this order.
-   * A partition may appear once.
-   */
-  partitions: list(
-    struct('ProducePartition', {
-      topicId,
-      partition: int32,
-      /** Leader epoch the client believes in; -1: not checked. */
-      leaderEpoch: int32,
-      /** Bytes of the body that belong to this entry: one or more whole record batches. */
-      bytes: uint32,
-    }),
+  acks: field(
+    int8,
+    'When to answer: -1 durable on all in-sync replicas, 1 durable on the leader, 0 queued, not durable.',
+  ),
+  timeoutMs,
+  transactionalId: field(nullable(text(249)), 'Transaction the batches belong to; null: none.'),
+  partitions: field(
+    list(
+      struct('ProducePartition', {
+        topicId,
+        partition,
+        leaderEpoch: believedLeaderEpoch,
+        bytes: field(
+          uint32,
+          'Bytes of the body that belong to this entry: one or more whole record batches.',
+        ),
+      }),
+    ),
+    'One entry per partition, none twice; the body is their batches one after the other, in this order.',
   ),
 })
 
@@ -27,24 +30,38 @@ export const produceRequest = struct('ProduceRequest', {
  * durable in the same commit. The frame's correlation id is that of the first answer.
  */
 export const produceResponse = struct('ProduceResponse', {
-  /** Bytes of produce requests the client may have unanswered from now on; see flow control. */
-  windowBytes: uint32,
-  answers: list(
-    struct('ProduceAnswer', {
-      correlationId: uint32,
-      partitions: list(
-        struct('ProducedPartition', {
-          topicId,
-          partition: int32,
-          error: int32,
-          message: nullable(text()),
-          /** Offset of the first record; -1 with an error. */
-          baseOffset: int53,
-          /** Broker's time for topics stamped by the broker, else -1. */
-          logAppendTimeMs: int53,
-          logStartOffset: int53,
-        }),
-      ),
-    }),
+  windowBytes: field(
+    uint32,
+    'Body bytes of produce requests the client may have unanswered from now on; see flow control.',
+  ),
+  answers: field(
+    list(
+      struct('ProduceAnswer', {
+        correlationId: field(uint32, 'The request this answers.'),
+        partitions: field(
+          list(
+            struct('ProducedPartition', {
+              topicId,
+              partition,
+              error,
+              message,
+              baseOffset: field(int53, 'Offset of the first record; -1 with an error or with acks 0.'),
+              logAppendTimeMs: field(
+                int53,
+                'The broker’s time, ms since 1970, for topics whose records it stamps; else -1.',
+              ),
+              logStartOffset: field(int53, 'Offset of the first record the partition has; -1 with an error.'),
+            }),
+          ),
+          'One entry per partition of the request, in its order.',
+        ),
+      }),
+    ),
+    'One or more requests; within this frame in the order in which they were sent.',
   ),
 })
+
+export type ProduceRequest = TypeOf<typeof produceRequest>
+export type ProduceResponse = TypeOf<typeof produceResponse>
+export type ProduceAnswer = ProduceResponse['answers'][number]
+export type ProducedPartition = ProduceAnswer['partitions'][number]

@@ -1,32 +1,56 @@
 /** Status: what one node is and how it fares, for people and for scripts. */
-import { boolean, float64, int32, int53, list, nullable, struct, text, uint32 } from '../schema.ts'
+import {
+  boolean,
+  field,
+  float64,
+  int32,
+  int53,
+  list,
+  nullable,
+  struct,
+  type TypeOf,
+  text,
+  uint32,
+} from '../schema.ts'
 
 export const statusRequest = struct('StatusRequest', {})
 
 export const statusResponse = struct('StatusResponse', {
-  nodeId: int32,
-  clusterId: text(64),
-  software: text(64),
-  nodeVersion: text(64),
-  pid: int53,
-  startedAtMs: int53,
-  nowMs: int53,
-  ready: boolean,
-  /** Why the node is not ready; null when it is. */
-  reason: nullable(text()),
-  url: text(2048),
-  dataDirectory: text(),
-  topics: uint32,
-  partitions: uint32,
-  connections: uint32,
-  storage: struct('StorageStatus', {
-    kind: text(64),
-    segments: uint32,
-    bytes: int53,
-    freeBytes: int53,
-    commits: int53,
-    committedBytes: int53,
-  }),
-  process: struct('ProcessStatus', { rssBytes: int53, heapBytes: int53, cpuSeconds: float64 }),
-  warnings: list(text()),
+  nodeId: field(int32, 'Id of the node within its cluster.'),
+  clusterId: field(text(64), 'Id of the cluster.'),
+  software: field(text(64), 'Name and version of the server program.'),
+  nodeVersion: field(text(64), 'Version of the runtime it runs on.'),
+  pid: field(int53, 'Process id on its machine.'),
+  startedAtMs: field(int53, 'When the process started, ms since 1970.'),
+  nowMs: field(int53, 'The node’s clock, ms since 1970.'),
+  ready: field(boolean, 'Whether the node serves requests.'),
+  reason: field(nullable(text()), 'Why the node is not ready; null when it is.'),
+  url: field(text(2048), 'Where clients reach the node.'),
+  dataDirectory: field(text(), 'Where the node keeps its data.'),
+  topics: field(uint32, 'Topics, internal ones included.'),
+  partitions: field(uint32, 'Partitions this node holds.'),
+  connections: field(uint32, 'Open client connections.'),
+  storage: field(
+    struct('StorageStatus', {
+      kind: field(text(64), 'What stores the data.'),
+      segments: field(uint32, 'Segments that hold data.'),
+      bytes: field(int53, 'Bytes the segments take on disk.'),
+      freeBytes: field(int53, 'Bytes left on that disk.'),
+      commits: field(int53, 'Commits since the process started.'),
+      committedBytes: field(int53, 'Bytes made durable since the process started.'),
+    }),
+    'The log on disk.',
+  ),
+  process: field(
+    struct('ProcessStatus', {
+      rssBytes: field(int53, 'Resident memory.'),
+      heapBytes: field(int53, 'JavaScript heap in use.'),
+      cpuSeconds: field(float64, 'CPU time since the process started, user and system.'),
+    }),
+    'What the process uses.',
+  ),
+  warnings: field(list(text()), 'What a person should look at, one sentence each.'),
 })
+
+export type StatusRequest = TypeOf<typeof statusRequest>
+export type StatusResponse = TypeOf<typeof statusResponse>
