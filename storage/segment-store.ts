@@ -44,7 +44,7 @@ export interface SegmentStore {
 
   /**
    * Appends values to the active segment under sequences `firstSequence`, `firstSequence + 1`, …
-   * (0 ≤ sequence ≤ 2^32 - 2; the caller counts from 0 in each segment without gaps).
+   * (0 ≤ sequence ≤ 2^31 - 1; the caller counts from 0 in each segment without gaps).
    * The bytes must not change until the promise settles. Resolves when they are durable.
    * Before they are durable, `read` may or may not return them: callers gate reads themselves.
    */

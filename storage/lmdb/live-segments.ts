@@ -1,0 +1,126 @@
+/**
+ * The set of live segments: the manifest on disk and its picture in memory.
+ *
+ * Changes are made one after the other, each durable before it is seen in memory. A change that failed is
+ * not seen, although the disk may have it: whoever opens the directory next finds one or the other.
+ */
+
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type SegmentDescriptor, StorageError } from '../segment-store.ts'
+import { errorName, storageError } from './accidents.ts'
+import { type Manifest, type ManifestSegment, readManifest, writeManifest } from './manifest.ts'
+import { DIRECTORY_MODE, leftoverFiles, MANIFEST_NAME, segmentOfFile, segmentPath } from './segment-files.ts'
+
+export class LiveSegments {
+  readonly #directory: string
+  #manifest: Manifest
+  #byId: ReadonlyMap<number, ManifestSegment>
+  #changes: Promise<unknown> = Promise.resolve()
+
+  private constructor(directory: string, manifest: Manifest) {
+    this.#directory = directory
+    this.#manifest = manifest
+    this.#byId = byId(manifest)
+  }
+
+  /**
+   * Reads the manifest, or begins an empty one in an empty directory; looks whether each live segment's file is there
+   * in full; deletes what a crash left over.
+   */
+  static async load(directory: string): Promise<LiveSegments> {
+    try {
+      await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE })
+      const names = await readdir(directory)
+      const manifest = (await readManifest(directory)) ?? (await beginManifest(directory, names))
+      for (const segment of manifest.segments) await checkFile(directory, segment)
+      const live = new LiveSegments(directory, manifest)
+      for (const name of leftoverFiles(names, (id) => live.find(id) !== undefined))
+        await rm(join(directory, name))
+      return live
+    } catch (error) {
+      throw storageError(error, directory, 'INACCESSIBLE')
+    }
+  }
+
+  /** In ascending order of id; the last one is active. */
+  get descriptors(): readonly SegmentDescriptor[] {
+    return this.#manifest.segments
+  }
+
+  get nextId(): number {
+    return this.#manifest.nextId
+  }
+
+  find(id: number): ManifestSegment | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** Seals the active segment, if there is one, and makes segment `nextId` active. */
+  activate(bytes: number): Promise<void> {
+    return this.#change(({ nextId, segments }) => ({
+      nextId: nextId + 1,
+      segments: [
+        ...segments.map((segment) => ({ ...segment, sealed: true })),
+        { id: nextId, bytes, sealed: false },
+      ],
+    }))
+  }
+
+  remove(id: number): Promise<void> {
+    return this.#change(({ nextId, segments }) => {
+      const segment = segments.find((candidate) => candidate.id === id)
+      if (segment === undefined) throw new StorageError('MISUSE', `there is no segment ${id} to remove`)
+      if (!segment.sealed)
+        throw new StorageError('MISUSE', `segment ${id} is active: it can be removed after a roll`)
+      return { nextId, segments: segments.filter((candidate) => candidate !== segment) }
+    })
+  }
+
+  /** Resolves when no change is under way. */
+  async settled(): Promise<void> {
+    await this.#changes
+  }
+
+  #change(decide: (manifest: Manifest) => Manifest): Promise<void> {
+    const change = this.#changes.then(async () => {
+      const manifest = decide(this.#manifest)
+      await writeManifest(this.#directory, manifest)
+      this.#manifest = manifest
+      this.#byId = byId(manifest)
+    })
+    // The next change does not depend on this one; whoever asked for this one is told.
+    this.#changes = change.catch(() => {})
+    return change
+  }
+}
+
+function byId({ segments }: Manifest): ReadonlyMap<number, ManifestSegment> {
+  return new Map(segments.map((segment) => [segment.id, segment]))
+}
+
+async function beginManifest(directory: string, names: readonly string[]): Promise<Manifest> {
+  const segmentFile = names.find((name) => segmentOfFile(name) !== undefined)
+  if (segmentFile !== undefined) {
+    const path = join(directory, MANIFEST_NAME)
+    const sentence = `${path} is missing, although there are segments (${segmentFile}): restore it from a backup`
+    throw new StorageError('DAMAGED', sentence, { path })
+  }
+  const manifest = { nextId: 1, segments: [] }
+  await writeManifest(directory, manifest)
+  return manifest
+}
+
+async function checkFile(directory: string, { id, bytes }: ManifestSegment): Promise<void> {
+  const path = segmentPath(directory, id)
+  try {
+    const { size } = await stat(path)
+    if (size >= bytes) return
+    const sentence = `${path} is damaged: it has ${size} bytes instead of ${bytes}; restore it from a backup`
+    throw new StorageError('DAMAGED', sentence, { path })
+  } catch (error) {
+    if (errorName(error) !== 'ENOENT') throw storageError(error, path, 'INACCESSIBLE')
+    const sentence = `${path} is missing, although ${MANIFEST_NAME} names it; restore it from a backup`
+    throw new StorageError('DAMAGED', sentence, { path, cause: error })
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * A segment store in memory that forgets what was not synced: for tests and for the simulator.
+ *
+ * It keeps the promises of {@link SegmentStore} and, to show errors of its callers, no more: `read` returns values
+ * that are not durable yet, and always in the same buffer, which the next read overwrites.
+ * After its disk has crashed every call is refused.
+ */
+
+import { type SegmentDescriptor, type SegmentId, type SegmentStore, StorageError } from '../segment-store.ts'
+import type { Change, MemoryDisk, MemorySegment } from './memory-disk.ts'
+
+export { MemoryDisk } from './memory-disk.ts'
+
+/** Decides when writes become durable. */
+export interface Syncs {
+  /**
+   * Resolves when what was written before this call is durable; rejects if it cannot be made so, which is a
+   * failed write. May stay open for ever if the disk is to crash.
+   */
+  wait(): Promise<void>
+}
+
+export interface MemorySegmentStoreOptions {
+  readonly disk: MemoryDisk
+  /** What the values of a segment may cost together. */
+  readonly segmentBytes?: number
+  /** Default: everything is durable one microtask after it was written. */
+  readonly syncs?: Syncs
+}
+
+/** Bytes a value costs besides its own. */
+const VALUE_OVERHEAD_BYTES = 16
+const VALUE_BYTES_MAX = 12 * 1024 * 1024
+/** As in the store on LMDB: so large an index always fits, a larger one as far as there is room for values. */
+const INDEX_SHARE = 0.08
+const SEQUENCE_MAX = 0x7fff_ffff
+const AT_ONCE: Syncs = { wait: () => Promise.resolve() }
+
+export class MemorySegmentStore implements SegmentStore {
+  readonly kind = 'memory'
+  readonly #disk: MemoryDisk
+  readonly #segmentBytes: number
+  readonly #syncs: Syncs
+  readonly #inFlight = new Set<Promise<void>>()
+  #crashes: number | undefined
+  #isWriting = false
+  /** Values handed over and not durable yet. */
+  #appending:
+    | { readonly segment: SegmentId; readonly first: number; readonly values: Uint8Array[] }
+    | undefined
+  #isClosed = false
+  #failure: StorageError | undefined
+  #readBuffer = new Uint8Array(64 * 1024)
+
+  constructor(options: MemorySegmentStoreOptions) {
+    this.#disk = options.disk
+    this.#segmentBytes = options.segmentBytes ?? 1024 * 1024
+    this.#syncs = options.syncs ?? AT_ONCE
+  }
+
+  get failure(): StorageError | undefined {
+    return this.#failure
+  }
+
+  async open(): Promise<void> {
+    if (this.#isClosed || this.#crashes !== undefined) throw misuse('a store can be opened only once')
+    this.#crashes = this.#disk.crashes
+    this.#disk.syncAll()
+  }
+
+  segments(): readonly SegmentDescriptor[] {
+    const bytes = this.#segmentBytes
+    return this.#live().map(({ id, index }) => ({ id, sealed: index !== undefined, bytes }))
+  }
+
+  costBytes(valueBytes: number): number {
+    return valueBytes + VALUE_OVERHEAD_BYTES
+  }
+
+  roomBytes(): number {
+    return Math.max(0, this.#segmentBytes - this.#active().costBytes)
+  }
+
+  async append(firstSequence: number, values: readonly Uint8Array[]): Promise<void> {
+    const segment = this.#writable()
+    const costBytes = this.#checkAppend(segment, firstSequence, values)
+    const copies = values.map((value) => value.slice())
+    this.#appending = { segment: segment.id, first: firstSequence, values: copies }
+    await this.#write(costBytes, () => {
+      for (const value of copies) segment.values.push(value)
+      segment.costBytes += costBytes
+    })
+  }
+
+  read(segment: SegmentId, sequence: number): Uint8Array | undefined {
+    const value = this.#segment(segment).values[sequence] ?? this.#notDurable(segment, sequence)
+    if (value === undefined) return undefined
+    if (this.#readBuffer.length < value.length) this.#readBuffer = new Uint8Array(value.length)
+    this.#readBuffer.fill(0xdb)
+    this.#readBuffer.set(value)
+    return this.#readBuffer.subarray(0, value.length)
+  }
+
+  valueCount(segment: SegmentId): number {
+    return this.#segment(segment).values.length
+  }
+
+  async prefetch(_segment: SegmentId, _sequence: number): Promise<void> {
+    this.#live()
+  }
+
+  async roll(index: Uint8Array): Promise<SegmentId> {
+    const segment = this.#writable()
+    const indexRoom = Math.floor(this.#segmentBytes * INDEX_SHARE) + this.roomBytes()
+    if (index.length > indexRoom) {
+      throw misuse(
+        `an index of ${index.length} bytes does not fit: segment ${segment.id} has room for ${indexRoom}`,
+      )
+    }
+    const stored = index.slice()
+    const id = this.#disk.nextId
+    await this.#write(stored.length, () => {
+      segment.index = stored
+      this.#disk.addSegment()
+    })
+    return id
+  }
+
+  async readIndex(segment: SegmentId): Promise<Uint8Array | undefined> {
+    return this.#segment(segment).index?.slice()
+  }
+
+  async remove(segment: SegmentId): Promise<void> {
+    const { index } = this.#segment(segment)
+    if (this.#failure !== undefined) throw this.#failure
+    if (index === undefined) throw misuse(`segment ${segment} is active: it can be removed after a roll`)
+    await this.#durably({ apply: () => this.#disk.removeSegment(segment) })
+  }
+
+  freeBytes(): number {
+    this.#live()
+    return this.#disk.freeBytes
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    if (this.#crashes === this.#disk.crashes) await Promise.allSettled(this.#inFlight)
+  }
+
+  /** The active segment, for an append or a roll. */
+  #writable(): MemorySegment {
+    const active = this.#active()
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#isWriting) throw misuse('an append or roll is still in flight')
+    return active
+  }
+
+  async #write(bytes: number, apply: () => void): Promise<void> {
+    const free = this.#disk.freeBytes
+    if (bytes > free)
+      throw new StorageError('NO_SPACE', `the disk has ${free} bytes free, too few for ${bytes}`)
+    this.#isWriting = true
+    try {
+      await this.#durably({ apply }, this.#disk.takeFailure())
+    } catch (error) {
+      this.#failure = new StorageError(
+        'WRITE_FAILED',
+        'a write failed, nothing more is written to this store',
+        { cause: error },
+      )
+      throw this.#failure
+    } finally {
+      this.#isWriting = false
+      this.#appending = undefined
+    }
+  }
+
+  async #durably(change: Change, fails = false): Promise<void> {
+    this.#disk.write(change)
+    const durable = this.#syncs.wait().then(() => {
+      if (this.#crashes !== this.#disk.crashes) throw new StorageError('WRITE_FAILED', 'the disk crashed')
+      if (fails) throw new StorageError('WRITE_FAILED', 'the disk was told to fail')
+      this.#disk.sync(change)
+    })
+    this.#inFlight.add(durable)
+    try {
+      await durable
+    } finally {
+      this.#inFlight.delete(durable)
+    }
+  }
+
+  #checkAppend(active: MemorySegment, firstSequence: number, values: readonly Uint8Array[]): number {
+    const count = active.values.length
+    if (firstSequence !== count || count + values.length - 1 > SEQUENCE_MAX) {
+      throw misuse(`the next sequence of segment ${active.id} is ${count}, not ${firstSequence}`)
+    }
+    let cost = 0
+    for (const { length } of values) {
+      if (length > VALUE_BYTES_MAX)
+        throw misuse(`a value of ${length} bytes is too large: at most ${VALUE_BYTES_MAX}`)
+      cost += this.costBytes(length)
+    }
+    const room = this.roomBytes()
+    if (cost > room) {
+      throw misuse(
+        `values that cost ${cost} bytes do not fit: segment ${active.id} has room for ${room}; roll first`,
+      )
+    }
+    return cost
+  }
+
+  #notDurable(segment: SegmentId, sequence: number): Uint8Array | undefined {
+    const appending = this.#appending
+    return appending?.segment === segment ? appending.values[sequence - appending.first] : undefined
+  }
+
+  #live(): readonly MemorySegment[] {
+    if (this.#isClosed) throw misuse('the store is closed')
+    if (this.#crashes === undefined) throw misuse('the store is not open')
+    if (this.#crashes !== this.#disk.crashes) throw misuse('the disk crashed: open a new store on it')
+    return this.#disk.segments
+  }
+
+  #active(): MemorySegment {
+    const segments = this.#live()
+    return segments[segments.length - 1]
+  }
+
+  #segment(id: SegmentId): MemorySegment {
+    const found = this.#live().find((segment) => segment.id === id)
+    if (found === undefined) throw misuse(`segment ${id} is not live`)
+    return found
+  }
+}
+
+function misuse(sentence: string): StorageError {
+  return new StorageError('MISUSE', sentence)
+}

@@ -1,0 +1,526 @@
+/** What only the segment store on LMDB promises: files, crashes, full disks, damage. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { LmdbSegmentStore, type LmdbSegmentStoreOptions } from '../../../storage/lmdb/lmdb-segment-store.ts'
+import type { StorageError } from '../../../storage/segment-store.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
+import { requireTool } from '../../support/tools.ts'
+import { bytesOf, equalBytes, fill, MIB, storageError } from './contract.ts'
+import { APPEND_SEGMENT_BYTES, indexOf, LIMIT_SEGMENT_BYTES, valueAt } from './lmdb-process.ts'
+
+const CRASHES = process.env.OCTOPUS_SOAK === '1' ? 200 : 5
+const writer = fileURLToPath(new URL('lmdb-process.js', import.meta.url))
+
+async function emptyDirectory(t: Test): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'octopus-segments-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+function storeIn(
+  t: Test,
+  directory: string,
+  options: Partial<LmdbSegmentStoreOptions> = {},
+): LmdbSegmentStore {
+  const store = new LmdbSegmentStore({ directory, segmentBytes: MIB, freeBytesMin: 0, ...options })
+  // What goes wrong in here has its own assertion where it is expected.
+  t.teardown(() => store.close().catch(() => {}))
+  return store
+}
+
+async function openIn(
+  t: Test,
+  directory: string,
+  options: Partial<LmdbSegmentStoreOptions> = {},
+): Promise<LmdbSegmentStore> {
+  const store = storeIn(t, directory, options)
+  await store.open()
+  return store
+}
+
+/** Segments 1 … `count`, each with one value and an index, and an empty active one. */
+async function writeSegments(t: Test, directory: string, count: number): Promise<void> {
+  const store = await openIn(t, directory)
+  for (let id = 1; id <= count; id++) {
+    await store.append(0, [bytesOf(id, 50_000)])
+    await store.roll(bytesOf(id + 100, 20_000))
+  }
+  await store.close()
+}
+
+const segmentFile = (directory: string, id: number) =>
+  join(directory, `segment-${String(id).padStart(10, '0')}.lmdb`)
+const manifestFile = (directory: string) => join(directory, 'MANIFEST')
+
+t.test('files: for this user only, of the promised size, deleted with the segment', async (t) => {
+  const directory = join(await emptyDirectory(t), 'a', 'b')
+  const store = await openIn(t, directory, { preallocation: 'zeros' })
+  t.equal((await stat(directory)).mode & 0o777, 0o700)
+  await store.append(0, [bytesOf(1, 100)])
+  await store.roll(new Uint8Array(5))
+  await store.append(0, [bytesOf(2, 100)])
+  await store.remove(1)
+  await store.close()
+  const names = (await readdir(directory)).sort()
+  t.strictSame(names.slice(0, 3), ['MANIFEST', 'segment-0000000002.lmdb', 'segment-0000000002.lmdb-lock'])
+  t.strictSame(
+    names
+      .slice(3)
+      .filter((name) => !name.startsWith('segment-0000000003.lmdb') && !name.startsWith('preparing-')),
+    [],
+    'the only other segment is the one prepared ahead',
+  )
+  for (const name of names) t.equal((await stat(join(directory, name))).mode & 0o777, 0o600, name)
+  t.equal((await stat(segmentFile(directory, 2))).size, MIB)
+  t.equal(
+    await readFile(manifestFile(directory), 'utf8'),
+    '{"format":"octopus-segments","version":1,"nextId":3,"segments":[{"id":2,"bytes":1048576,"sealed":false}]}\n',
+  )
+})
+
+t.test('a full segment with the largest index never grows', async (t) => {
+  const random = seededRandom(t)
+  const directory = await emptyDirectory(t)
+  for (const segmentBytes of [MIB, 3 * MIB]) {
+    const store = await openIn(t, directory, { segmentBytes })
+    await store.roll(new Uint8Array())
+    const first = store.segments()[store.segments().length - 1].id
+    const largest = [1, 30, 2022, 5000, 70_000, 300_000]
+    for (const max of largest) {
+      const values = await fill(store, random, (random) => random.below(max + 1))
+      const { id } = store.segments()[store.segments().length - 1]
+      t.equal(store.valueCount(id), values.length)
+      t.ok(
+        store.indexRoomBytes() >= segmentBytes * 0.08,
+        `room for an index of ${store.indexRoomBytes()} bytes`,
+      )
+      await store.roll(bytesOf(id, store.indexRoomBytes()))
+    }
+    await store.close()
+    for (let id = first; id < first + largest.length; id++) {
+      t.equal((await stat(segmentFile(directory, id))).size, segmentBytes)
+      const bytes = await readFile(segmentFile(directory, id))
+      const lastPage = Math.max(Number(bytes.readBigUInt64LE(144)), Number(bytes.readBigUInt64LE(4096 + 144)))
+      t.ok(lastPage <= segmentBytes / 4096 - 2, `last page ${lastPage} of ${segmentBytes / 4096}`)
+    }
+  }
+})
+
+t.test(
+  'a crash between index and manifest: the old segment is active, full, and keeps that index',
+  async (t) => {
+    const directory = await emptyDirectory(t)
+    const store = await openIn(t, directory)
+    await store.append(0, [bytesOf(1, 1000), bytesOf(2, 1000)])
+    await copyFile(manifestFile(directory), join(directory, 'before'))
+    await store.roll(bytesOf(3, 300_000))
+    await store.close()
+    await rename(join(directory, 'before'), manifestFile(directory))
+
+    const again = await openIn(t, directory)
+    t.strictSame(again.segments(), [{ id: 1, sealed: false, bytes: MIB }])
+    t.equal(again.valueCount(1), 2)
+    t.ok(equalBytes(again.read(1, 1), bytesOf(2, 1000)))
+    t.equal(await again.readIndex(1), undefined)
+    t.equal(again.roomBytes(), 0)
+    await t.rejects(again.append(2, [bytesOf(4, 10)]), storageError('MISUSE', /roll first/))
+    t.equal(await again.roll(bytesOf(3, 300_000)), 2)
+    t.ok(equalBytes(await again.readIndex(1), bytesOf(3, 300_000)))
+    t.equal(again.valueCount(1), 2)
+  },
+)
+
+t.test('what a crash left over is deleted, what is not ours is not touched', async (t) => {
+  const directory = await emptyDirectory(t)
+  await writeSegments(t, directory, 1)
+  const ours = [
+    'segment-0000000009.lmdb',
+    'segment-0000000009.lmdb-lock',
+    'preparing-0000000003.lmdb',
+    'empty.lmdb',
+    'MANIFEST.new',
+  ]
+  const foreign = ['segment-9.lmdb', 'segment-0000000009.lmdb.bak', 'notes.txt', 'MANIFEST.old']
+  for (const name of [...ours, ...foreign]) await writeFile(join(directory, name), name)
+  const store = await openIn(t, directory)
+  t.equal(store.segments().length, 2)
+  await store.close()
+  for (const name of foreign) t.equal(await readFile(join(directory, name), 'utf8'), name)
+  for (const name of ours.slice(0, 2)) t.notOk(existsSync(join(directory, name)), name)
+})
+
+t.test('a crash before the first segment was live', async (t) => {
+  const directory = await emptyDirectory(t)
+  await writeFile(
+    manifestFile(directory),
+    '{"format":"octopus-segments","version":1,"nextId":1,"segments":[]}',
+  )
+  await writeFile(segmentFile(directory, 1), 'half')
+  const store = await openIn(t, directory)
+  await store.append(0, [bytesOf(1, 10)])
+  t.strictSame(store.segments(), [{ id: 1, sealed: false, bytes: MIB }])
+})
+
+t.test('a manifest that is missing, damaged or not ours is refused by name', async (t) => {
+  const directory = await emptyDirectory(t)
+  await writeSegments(t, directory, 1)
+  const path = manifestFile(directory)
+  const good = await readFile(path, 'utf8')
+  const cases: [string, Parameters<typeof storageError>][] = [
+    ['', ['DAMAGED', /MANIFEST is damaged: it is not JSON; restore it/]],
+    [good.slice(0, 40), ['DAMAGED', /MANIFEST is damaged: it is not JSON/]],
+    ['[]', ['FOREIGN', /MANIFEST was not written by Octopus/]],
+    ['null', ['DAMAGED', /not a JSON object/]],
+    ['{"format":"other"}', ['FOREIGN', /MANIFEST was not written by Octopus: .* "octopus-segments"/]],
+    [
+      good.replace('"version":1', '"version":2'),
+      ['FOREIGN', /MANIFEST has version 2; this Octopus reads version 1/],
+    ],
+    [good.replace('"nextId":3', '"nextId":2'), ['DAMAGED', /entry 1 has id 2 out of order/]],
+    [good.replace('"nextId":3', '"nextId":"3"'), ['DAMAGED', /"nextId" is not a positive integer/]],
+    [good.replace('"id":1,', '"id":2,'), ['DAMAGED', /entry 1 has id 2 out of order/]],
+    [good.replace('"sealed":true', '"sealed":false'), ['DAMAGED', /entry 0: only the last is not sealed/]],
+    [good.replace('"sealed":true', '"sealed":1'), ['DAMAGED', /entry 0 is not \{id, bytes, sealed\}/]],
+    [good.replace(/"segments".*/, '"segments":{}}'), ['DAMAGED', /"segments" is not a list/]],
+  ]
+  for (const [text, expected] of cases) {
+    await writeFile(path, text)
+    await t.rejects(storeIn(t, directory).open(), { ...storageError(...expected), path })
+  }
+  await rm(path)
+  await t.rejects(storeIn(t, directory).open(), {
+    ...storageError('DAMAGED', /MANIFEST is missing, although/),
+    path,
+  })
+  t.ok(existsSync(segmentFile(directory, 1)), 'nothing was deleted')
+  await writeFile(path, good)
+  t.ok(equalBytes((await openIn(t, directory)).read(1, 0), bytesOf(1, 50_000)))
+})
+
+t.test('a damaged segment is refused by name, before it can kill the process', async (t) => {
+  const directory = await emptyDirectory(t)
+  await writeSegments(t, directory, 3)
+  const manifest = await readFile(manifestFile(directory), 'utf8')
+  const path = (id: number) => segmentFile(directory, id)
+  const damaged = (id: number, message: RegExp) => ({ ...storageError('DAMAGED', message), path: path(id) })
+  /** Does something to the directory and opens it; undone afterwards. */
+  const withDamage = async (
+    id: number,
+    damage: () => Promise<unknown>,
+    check: (store: LmdbSegmentStore) => Promise<unknown>,
+  ) => {
+    await copyFile(path(id), join(directory, 'saved'))
+    await damage()
+    const store = storeIn(t, directory)
+    await check(store)
+    await store.close()
+    await rename(join(directory, 'saved'), path(id))
+    await writeFile(manifestFile(directory), manifest)
+  }
+  const shorten = (id: number, bytes: number) => async () => {
+    await truncate(path(id), bytes)
+    const entry = `{"id":${id},"bytes":${MIB}`
+    await writeFile(manifestFile(directory), manifest.replace(entry, `{"id":${id},"bytes":${bytes}`))
+  }
+  const overwrite = (id: number, at: number, bytes: Uint8Array) => async () => {
+    const handle = await open(path(id), 'r+')
+    await handle.write(bytes, 0, bytes.length, at)
+    await handle.close()
+  }
+
+  for (const id of [2, 4]) {
+    await withDamage(
+      id,
+      () => rm(path(id)),
+      (store) => t.rejects(store.open(), damaged(id, /is missing, although MANIFEST names it/)),
+    )
+    await withDamage(
+      id,
+      () => truncate(path(id), MIB - 1),
+      (store) => t.rejects(store.open(), damaged(id, /has 1048575 bytes instead of 1048576/)),
+    )
+  }
+  // The manifest agrees with the short file, LMDB's meta pages do not.
+  await withDamage(4, shorten(4, 8192), (store) => t.rejects(store.open(), damaged(4, /its end is missing/)))
+  await withDamage(4, shorten(4, 100), (store) =>
+    t.rejects(store.open(), damaged(4, /has 100 bytes, too few/)),
+  )
+  await withDamage(2, shorten(2, 40_960), async (store) => {
+    await store.open()
+    t.throws(
+      () => store.read(2, 0),
+      damaged(2, /40960 bytes but its meta page \d says \d+ are in use: its end is missing/),
+    )
+    t.throws(() => store.valueCount(2), damaged(2, /its end is missing/))
+    await t.rejects(store.readIndex(2), damaged(2, /its end is missing/))
+    t.ok(equalBytes(store.read(1, 0), bytesOf(1, 50_000)), 'the others are served')
+  })
+  await withDamage(4, overwrite(4, 24, new Uint8Array(4)), (store) =>
+    t.rejects(store.open(), damaged(4, /page 0 is not an LMDB meta page/)),
+  )
+  await withDamage(
+    2,
+    () => copyFile(path(1), path(2)),
+    async (store) => {
+      await store.open()
+      t.throws(() => store.read(2, 0), damaged(2, /its header says it is segment 1/))
+      t.ok(equalBytes(store.read(3, 0), bytesOf(3, 50_000)))
+    },
+  )
+  const index = bytesOf(102, 20_000)
+  const at = (await readFile(path(2))).indexOf(index.subarray(0, 100))
+  await withDamage(2, overwrite(2, at + 10_000, new Uint8Array([~index[10_000]])), async (store) => {
+    await store.open()
+    await t.rejects(store.readIndex(2), damaged(2, /its index does not have the checksum/))
+    t.ok(equalBytes(store.read(2, 0), bytesOf(2, 50_000)))
+  })
+  await withDamage(
+    4,
+    async () => {
+      await copyFile(path(4), path(5))
+      await writeFile(
+        manifestFile(directory),
+        manifest
+          .replace('"nextId":5', '"nextId":6')
+          .replace('"sealed":false}]', `"sealed":true},{"id":5,"bytes":${MIB},"sealed":false}]`),
+      )
+    },
+    (store) => t.rejects(store.open(), damaged(5, /its header says it is segment 4/)),
+  )
+})
+
+t.test('an unsealed segment called sealed is refused', async (t) => {
+  const directory = await emptyDirectory(t)
+  const store = await openIn(t, directory)
+  await store.append(0, [bytesOf(1, 10)])
+  await copyFile(segmentFile(directory, 1), join(directory, 'unsealed'))
+  await store.roll(bytesOf(2, 10))
+  await store.close()
+  await rename(join(directory, 'unsealed'), segmentFile(directory, 1))
+  const again = await openIn(t, directory)
+  t.throws(() => again.valueCount(1), storageError('DAMAGED', /is sealed, but has no trailer/))
+  await t.rejects(again.readIndex(1), storageError('DAMAGED', /is sealed, but has no trailer/))
+})
+
+t.test('of many segments only a few are open at a time', async (t) => {
+  const directory = await emptyDirectory(t)
+  await writeSegments(t, directory, 6)
+  const store = await openIn(t, directory, { sealedOpenMax: 2 })
+  for (let round = 0; round < 3; round++) {
+    for (let id = 1; id <= 6; id++) {
+      t.ok(equalBytes(store.read(id, 0), bytesOf(id, 50_000)))
+      t.equal(store.valueCount(id), 1)
+    }
+    const ids = [1, 2, 3, 4, 5, 6]
+    await Promise.all(ids.map((id) => store.prefetch(id, 0)))
+    const indexes = await Promise.all(ids.map((id) => store.readIndex(id)))
+    t.ok(indexes.every((index, place) => equalBytes(index, bytesOf(ids[place] + 100, 20_000))))
+  }
+  if (process.platform !== 'linux') return
+  const open = await Promise.all(
+    (await readdir('/proc/self/fd')).map((fd) =>
+      readlink(`/proc/self/fd/${fd}`).catch(() => 'the listing itself'),
+    ),
+  )
+  const sealed = new Set(
+    open.filter((path) => /segment-000000000[1-6]\.lmdb$/.test(path) && path.startsWith(directory)),
+  )
+  t.equal(sealed.size, 2)
+})
+
+t.test('without room on the disk appends and rolls are refused, and nothing else', async (t) => {
+  const directory = await emptyDirectory(t)
+  await writeSegments(t, directory, 1)
+  const background: StorageError[] = []
+  const store = await openIn(t, directory, {
+    freeBytesMin: 2 ** 60,
+    onBackgroundError: (error) => background.push(error),
+  })
+  const refused = (what: RegExp) => ({ ...storageError('NO_SPACE', what), path: directory })
+  await t.rejects(
+    store.append(0, [bytesOf(1, 10)]),
+    refused(/bytes free, too few for an append: 1152921504606846976 must stay free/),
+  )
+  await t.rejects(
+    store.roll(new Uint8Array()),
+    refused(/too few for a new segment: it takes 1048576 and \d+ must stay free/),
+  )
+  t.match(background, [refused(/too few for a new segment/)])
+  t.equal(store.failure, undefined)
+  t.equal(store.valueCount(2), 0)
+  t.ok(equalBytes(store.read(1, 0), bytesOf(1, 50_000)))
+  await store.remove(1)
+  await store.close()
+  await t.rejects(
+    storeIn(t, join(directory, 'new'), { freeBytesMin: 2 ** 60 }).open(),
+    storageError('NO_SPACE', /a new segment/),
+  )
+})
+
+t.test('a full disk', { skip: requireTool('tmpfs') }, async (t) => {
+  const mount = await emptyDirectory(t)
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', mount])
+  t.teardown(() => spawnSync('umount', [mount]))
+  const directory = join(mount, 'shard-0')
+  const fillDisk = async () => {
+    const handle = await open(join(mount, 'filler'), 'a')
+    try {
+      for (;;) await handle.write(new Uint8Array(64 * 1024))
+    } catch (error) {
+      t.match(error, { code: 'ENOSPC' })
+    } finally {
+      await handle.close()
+    }
+  }
+  const segmentBytes = 8 * MIB
+  const values = Array.from({ length: 100 }, (_, index) => bytesOf(index, 65_500))
+
+  const store = await openIn(t, directory, { segmentBytes, freeBytesMin: 0 })
+  await store.prefetch(1, 0)
+  await fillDisk()
+  t.equal(store.freeBytes(), 0)
+  await store.append(0, values.slice(0, 50))
+  await store.append(50, values.slice(50))
+  t.ok(
+    values.every((value, sequence) => equalBytes(store.read(1, sequence), value)),
+    'its blocks were reserved',
+  )
+  await store.close()
+
+  const careful = await openIn(t, directory, { segmentBytes, freeBytesMin: MIB })
+  await t.rejects(careful.append(100, [values[0]]), storageError('NO_SPACE', /has 0 bytes free/))
+  await t.rejects(careful.roll(bytesOf(1, 1000)), storageError('NO_SPACE', /has 0 bytes free/))
+  await rm(join(mount, 'filler'))
+  await careful.append(100, [values[0]])
+  t.equal(await careful.roll(bytesOf(1, 1000)), 2, 'as soon as there is room it goes on')
+  t.equal(careful.valueCount(1), 101)
+  t.ok(equalBytes(await careful.readIndex(1), bytesOf(1, 1000)))
+})
+
+t.test('a file that cannot be deleted is told at once and at close', async (t) => {
+  const directory = await emptyDirectory(t)
+  const errors: StorageError[] = []
+  const store = await openIn(t, directory, { onBackgroundError: (error) => errors.push(error) })
+  await store.roll(new Uint8Array())
+  await rename(segmentFile(directory, 1), join(directory, 'moved'))
+  await mkdir(segmentFile(directory, 1))
+  await store.remove(1)
+  const told = {
+    ...storageError('WRITE_FAILED', /segment-0000000001\.lmdb: EISDIR/),
+    path: segmentFile(directory, 1),
+  }
+  await t.rejects(store.close(), told)
+  t.match(errors, [told])
+})
+
+/** Lines of JSON arrays a process says. */
+async function* wordsOf(child: ChildProcess): AsyncGenerator<unknown[]> {
+  if (child.stdout === null) throw new Error('the process has no standard output')
+  for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line)
+}
+
+t.test(
+  'a failed commit: nothing is written any more, and nothing escapes',
+  { skip: process.platform === 'win32' },
+  async (t) => {
+    const directory = await emptyDirectory(t)
+    await (await openIn(t, directory, { segmentBytes: LIMIT_SEGMENT_BYTES })).close()
+    // 4,096 is 2 or 4 MiB, depending on the shell; the second append lies across either.
+    const shell = 'ulimit -f 4096 && exec "$0" "$@"'
+    const child = spawn('sh', ['-c', shell, process.execPath, writer, 'limit', directory], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    const exit = once(child, 'exit')
+    const said: unknown[][] = []
+    for await (const words of wordsOf(child)) said.push(words)
+    t.strictSame(await exit, [0, null])
+    const by = (what: string) => said.filter(([word]) => word === what).map(([, ...rest]) => rest)
+    t.strictSame(by('first'), [['done']])
+    t.strictSame(by('second'), [['WRITE_FAILED']])
+    t.match(by('failure'), [
+      ['WRITE_FAILED', /segment-0000000001\.lmdb: a commit failed \(.+\), nothing more is written/],
+    ])
+    t.strictSame(by('count'), [[20, true]])
+    t.strictSame(by('later'), [['WRITE_FAILED', 'WRITE_FAILED', 'WRITE_FAILED']])
+    t.strictSame(by('background'), [['WRITE_FAILED']], 'the segment ahead did not fit either')
+    t.strictSame(by('close'), [['done']])
+    t.strictSame(by('unhandled'), [])
+
+    const store = await openIn(t, directory, { segmentBytes: LIMIT_SEGMENT_BYTES })
+    t.equal(store.valueCount(1), 20)
+    for (let sequence = 0; sequence < 20; sequence++)
+      t.ok(equalBytes(store.read(1, sequence), bytesOf(sequence, 65_500)))
+    await store.append(20, [bytesOf(20, 10)])
+  },
+)
+
+t.test('SIGKILL: what was acknowledged is there, nothing is there by half', async (t) => {
+  const random = seededRandom(t)
+  const directory = await emptyDirectory(t)
+  /** Values per segment: durable for certain, and durable if the last append was finished. */
+  const certain = new Map<number, number>()
+  const possible = new Map<number, number>()
+  const removing = new Set<number>()
+  const removed = new Set<number>()
+  let rolls = 0
+  for (let cycle = 0; cycle < CRASHES; cycle++) {
+    const arguments_ = [writer, 'append', directory, String(random.below(2 ** 31))]
+    const child = spawn(process.execPath, arguments_, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const exit = once(child, 'exit')
+    let lines = 10 + random.below(150)
+    for await (const [what, segment, count] of wordsOf(child) as AsyncGenerator<[string, number, number]>) {
+      if (what === 'append') possible.set(segment, count)
+      if (what === 'appended') certain.set(segment, count)
+      if (what === 'rolled') rolls++
+      if (what === 'remove') removing.add(segment)
+      if (what === 'removed') removed.add(segment)
+      if (--lines === 0) child.kill('SIGKILL')
+    }
+    t.strictSame(await exit, [null, 'SIGKILL'])
+
+    const store = await openIn(t, directory, { segmentBytes: APPEND_SEGMENT_BYTES })
+    const live = store.segments().map(({ id }) => id)
+    t.strictSame(
+      live.filter((id) => removed.has(id)),
+      [],
+      'nothing removed came back',
+    )
+    for (const [id, count] of certain) {
+      if (live.includes(id))
+        t.ok(store.valueCount(id) >= count, `segment ${id} has the ${count} values it acknowledged`)
+      else t.ok(removing.has(id), `segment ${id} was removed`)
+    }
+    for (const { id, sealed } of store.segments()) {
+      const count = store.valueCount(id)
+      t.ok([certain.get(id) ?? 0, possible.get(id) ?? 0].includes(count), `segment ${id}: whole appends only`)
+      for (let sequence = 0; sequence < count; sequence++) {
+        if (!equalBytes(store.read(id, sequence), valueAt(id, sequence)))
+          t.fail(`value ${sequence} of segment ${id} differs`)
+      }
+      if (sealed) t.ok(equalBytes(await store.readIndex(id), indexOf(id)))
+      certain.set(id, count)
+    }
+    await store.close()
+  }
+  t.comment(`${rolls} rolls, ${removed.size} removals`)
+})
