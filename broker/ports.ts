@@ -25,11 +25,13 @@ export interface Random {
   bytes(count: number): Uint8Array
 }
 
-/** The process the node runs in: for status, and for what its limits allow. */
-export interface ProcessReading {
+/** The process the node runs in. */
+export interface ProcessPort {
   readonly pid: number
   readonly runtimeVersion: string
   usage(): { readonly rssBytes: number; readonly heapBytes: number; readonly cpuSeconds: number }
   /** Files and sockets it may have open; undefined where that is not known. */
   openFilesMax(): number | undefined
+  /** Keeps the process alive until the returned function is called: timers do not, and sockets come and go. */
+  hold(): () => void
 }

@@ -5,18 +5,18 @@
  * Readers see nothing above the high watermark. Nothing read is held across an await.
  */
 import { ErrorCode } from '../../client/protocol/errors.ts'
-import type { fetchRequest, fetchResponse } from '../../client/protocol/messages/fetch.ts'
-import type { TypeOf } from '../../client/protocol/schema.ts'
+import type {
+  FetchedPartition,
+  FetchPartition,
+  FetchRequest,
+  FetchResponse,
+} from '../../client/protocol/messages/fetch.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { ShardLog } from '../../storage/log/shard-log.ts'
 import type { Purgatory } from '../purgatory.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import type { FetchSink, RequestContext } from './context.ts'
 import { findPartition, type PartitionError, partitionErrorOf } from './partition-error.ts'
-
-export type FetchRequest = TypeOf<typeof fetchRequest>
-export type FetchResponse = TypeOf<typeof fetchResponse>
-type FetchPartition = FetchRequest['partitions'][number]
 
 export interface FetchDependencies {
   readonly topics: TopicTable
@@ -151,7 +151,7 @@ function checkRange(cursor: Cursor): void {
     }
 }
 
-function standing({ asked, log, error, bytes }: Cursor): FetchResponse['partitions'][number] {
+function standing({ asked, log, error, bytes }: Cursor): FetchedPartition {
   return {
     topicId: asked.topicId,
     partition: asked.partition,

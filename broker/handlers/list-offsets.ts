@@ -1,20 +1,16 @@
 /** List offsets: the earliest or latest offset a reader may use, or the first record at or after a time. */
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import {
-  type listOffsetsRequest,
-  type listOffsetsResponse,
+  type ListedOffset,
+  type ListOffsetsRequest,
+  type ListOffsetsResponse,
   OFFSET_EARLIEST,
   OFFSET_LATEST,
 } from '../../client/protocol/messages/list-offsets.ts'
-import type { TypeOf } from '../../client/protocol/schema.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { ShardLog } from '../../storage/log/shard-log.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import { findPartition, partitionErrorOf } from './partition-error.ts'
-
-export type ListOffsetsRequest = TypeOf<typeof listOffsetsRequest>
-export type ListOffsetsResponse = TypeOf<typeof listOffsetsResponse>
-type ListedOffset = ListOffsetsResponse['partitions'][number]
 
 export interface ListOffsetsDependencies {
   readonly topics: TopicTable

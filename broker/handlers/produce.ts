@@ -5,14 +5,14 @@
  * Nothing of a partition's batches is stored when one of them breaks a rule.
  */
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
-import type { produceRequest, produceResponse } from '../../client/protocol/messages/produce.ts'
-import type { TypeOf } from '../../client/protocol/schema.ts'
+import type { ProducedPartition, ProduceRequest } from '../../client/protocol/messages/produce.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { Appended, ShardLog } from '../../storage/log/shard-log.ts'
 import { nextBatchEnd } from '../../storage/record/batch-header.ts'
 import type { Crc32c } from '../../storage/record/crc32c.ts'
 import { checkProducedBatch } from '../../storage/record/validate.ts'
 import type { Purgatory } from '../purgatory.ts'
+import { topicIdKey } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
 import type { RequestContext } from './context.ts'
 import {
@@ -22,9 +22,7 @@ import {
   partitionErrorOf,
 } from './partition-error.ts'
 
-export type ProduceRequest = TypeOf<typeof produceRequest>
 type ProducePartition = ProduceRequest['partitions'][number]
-export type ProducedPartition = TypeOf<typeof produceResponse>['answers'][number]['partitions'][number]
 
 export interface ProduceDependencies {
   readonly topics: TopicTable
@@ -139,8 +137,19 @@ function checkRequest(request: ProduceRequest, body: Uint8Array): void {
       ErrorCode.INVALID_REQUEST,
       'transactional produce is not supported: transactionalId must be null',
     )
+  const seen = new Set<string>()
   let bytes = 0
-  for (const asked of partitions) bytes += asked.bytes
+  for (const asked of partitions) {
+    bytes += asked.bytes
+    if (partitions.length === 1) break
+    const key = topicIdKey(asked.topicId) + asked.partition
+    if (seen.has(key))
+      throw new ProtocolError(
+        ErrorCode.INVALID_REQUEST,
+        `partition ${asked.partition} of a topic appears twice`,
+      )
+    seen.add(key)
+  }
   if (bytes !== body.length)
     throw new ProtocolError(
       ErrorCode.INVALID_REQUEST,

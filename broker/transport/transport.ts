@@ -51,9 +51,15 @@ export interface WebSocketHandlers {
   message(socket: Socket, bytes: Uint8Array, isBinary: boolean): void
   /** Buffered bytes have decreased. */
   drain(socket: Socket): void
-  /** The last call for a socket; sending to it afterwards is a bug. */
+  /**
+   * The last call for a socket; sending to it afterwards is a bug. Code 1006: there was no good-bye; with
+   * the reason {@link SEND_OVERFLOW} the transport itself ended it.
+   */
   close(socket: Socket, code: number, reason: string): void
 }
+
+/** A message could not be buffered any more, so the connection was ended rather than the message skipped. */
+export const SEND_OVERFLOW = 'outgoing buffer overflow'
 
 /** One open WebSocket. */
 export interface Socket {
@@ -62,7 +68,8 @@ export interface Socket {
   data: unknown
   /**
    * Hands a binary message to the network; the bytes are copied or sent before it returns. Never
-   * drops: the caller watches {@link bufferedBytes} and holds back. False: the socket is closed.
+   * drops: the caller watches {@link bufferedBytes} and holds back. False: the socket is closed, perhaps
+   * by this very call.
    */
   send(bytes: Uint8Array): boolean
   /** Bytes handed over that the peer's TCP has not taken yet. */

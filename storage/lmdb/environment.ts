@@ -113,8 +113,11 @@ export class LmdbEnvironment {
    */
   get(key: number): Uint8Array | undefined {
     this.#checkOpen()
-    const buffer = this.#database.getBinaryFast(key)
-    return buffer?.subarray(0, this.#database.lastSize)
+    try {
+      return this.#database.getBinaryFast(key)?.subarray(0, this.#database.lastSize)
+    } catch (error) {
+      throw storageError(error, this.path, 'DAMAGED')
+    }
   }
 
   /** How many keys there are. */

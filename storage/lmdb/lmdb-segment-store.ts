@@ -69,7 +69,7 @@ export class LmdbSegmentStore implements SegmentStore {
   readonly #sealed: EnvironmentCache
   readonly #valueCounts = new Map<SegmentId, number>()
   #opened: Opened | undefined
-  #isOpening = false
+  #opening: Promise<void> | undefined
   #writing: Promise<void> | undefined
   #erasing: Promise<void> = Promise.resolve()
   #eraseError: StorageError | undefined
@@ -100,14 +100,12 @@ export class LmdbSegmentStore implements SegmentStore {
     return this.#failure
   }
 
-  async open(): Promise<void> {
-    if (this.#isOpening || this.#closed !== undefined) throw misuse('a store can be opened only once')
-    this.#isOpening = true
-    const live = await LiveSegments.load(this.#directory)
-    const last = live.descriptors.at(-1)
-    if (last === undefined) await this.#activate(live, await this.#ahead.prepared(live.nextId))
-    else this.#opened = { live, active: this.#openActive(last.id) }
-    this.#ahead.start(live.nextId)
+  open(): Promise<void> {
+    if (this.#opening !== undefined || this.#closed !== undefined) {
+      return Promise.reject(misuse('a store can be opened only once'))
+    }
+    this.#opening = this.#openDirectory()
+    return this.#opening
   }
 
   segments(): readonly SegmentDescriptor[] {
@@ -228,6 +226,8 @@ export class LmdbSegmentStore implements SegmentStore {
   }
 
   async #close(): Promise<void> {
+    // Whoever opened the store was told if that failed; what it had open by then is closed like the rest.
+    await this.#opening?.catch(() => {})
     await this.#writing
     await this.#ahead.close()
     await this.#opened?.live.settled()
@@ -235,6 +235,14 @@ export class LmdbSegmentStore implements SegmentStore {
     await this.#sealed.close()
     await this.#opened?.active.environment.close()
     if (this.#eraseError !== undefined) throw this.#eraseError
+  }
+
+  async #openDirectory(): Promise<void> {
+    const live = await LiveSegments.load(this.#directory)
+    const last = live.descriptors.at(-1)
+    if (last === undefined) await this.#activate(live, await this.#ahead.prepared(live.nextId))
+    else this.#opened = { live, active: this.#openActive(last.id) }
+    this.#ahead.start(live.nextId)
   }
 
   #usable(): Opened {

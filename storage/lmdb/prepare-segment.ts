@@ -49,16 +49,19 @@ export async function prepareSegment(segment: NewSegment): Promise<LmdbEnvironme
   const { directory, id } = segment
   const draft = preparingPath(directory, id)
   const path = segmentPath(directory, id)
+  let environment: LmdbEnvironment | undefined
   try {
     await writeDraft(draft, segment)
     await rename(draft, path)
     await syncDirectory(directory)
-    const environment = LmdbEnvironment.open(path, { readOnly: false })
+    environment = LmdbEnvironment.open(path, { readOnly: false })
     environment.put(HEADER_KEY, encodeHeader(id))
     await environment.commit()
     return environment
   } catch (error) {
-    await rm(draft, { force: true })
+    // lmdb-js knows open environments by their lock file: were one left, a second attempt would write to the old file.
+    await environment?.close()
+    for (const leftover of [draft, path, lockPath(path)]) await rm(leftover, { force: true })
     throw storageError(error, path, 'WRITE_FAILED')
   }
 }

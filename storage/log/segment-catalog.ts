@@ -77,7 +77,7 @@ export class SegmentCatalog implements ExtentCensus {
     }
     let log = topic.get(partition)
     if (!log) {
-      log = new PartitionLog(topicId.slice(), partition, this)
+      log = new PartitionLog(new Uint8Array(topicId), partition, this)
       topic.set(partition, log)
       this.#partitionCount++
     }

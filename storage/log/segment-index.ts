@@ -138,7 +138,7 @@ export class SegmentIndex implements SegmentSummary {
     }
     if (bytes.length < HEADER_BYTES + 4) damaged(`${bytes.length} bytes are shorter than its header`)
     // The columns are read in place, and a Float64Array must begin at a multiple of 8.
-    const own = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice()
+    const own = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes)
     const head = new DataView(own.buffer, own.byteOffset, own.byteLength)
     if (head.getUint32(0, true) !== MAGIC) damaged('it does not begin with "OCI1"')
     if (head.getUint32(4, true) !== own.length)
@@ -153,7 +153,7 @@ export class SegmentIndex implements SegmentSummary {
     const numbers = runCount * RANGE_STRIDE + partitionCount * PARTITION_NUMBERS + epochCount * EPOCH_NUMBERS
     const idsAt = HEADER_BYTES + numbers * 8
     const cells = new Float64Array(own.buffer, own.byteOffset + HEADER_BYTES, numbers)
-    const topicIdAt = (row: number) => own.slice(idsAt + row * 16, idsAt + row * 16 + 16)
+    const topicIdAt = (row: number) => new Uint8Array(own.subarray(idsAt + row * 16, idsAt + row * 16 + 16))
 
     const epochs: EpochStart[][] = Array.from({ length: partitionCount }, () => [])
     let at = runCount * RANGE_STRIDE + partitionCount * PARTITION_NUMBERS

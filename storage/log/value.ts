@@ -156,7 +156,8 @@ export function readDirectory(
   for (let at = VALUE_HEADER_BYTES; at < payloadAt; at += ENTRY_BYTES) {
     const entry: Entry = {
       kind: value[at] as EntryKind,
-      topicId: value.slice(at + 8, at + 24),
+      // A copy: `value` may be a Buffer, whose own slice is a view of memory that the next read overwrites.
+      topicId: new Uint8Array(value.subarray(at + 8, at + 24)),
       partition: data.getInt32(at + 4),
       offset: readInt64(data, at + 24),
       endOffset: readInt64(data, at + 32),

@@ -50,7 +50,8 @@ export class MemorySegmentStore implements SegmentStore {
     | undefined
   #isClosed = false
   #failure: StorageError | undefined
-  #readBuffer = new Uint8Array(64 * 1024)
+  /** A Buffer, as LMDB's is: whoever keeps what its `slice` gives keeps a view of the next value. */
+  #readBuffer = Buffer.alloc(64 * 1024)
 
   constructor(options: MemorySegmentStoreOptions) {
     this.#disk = options.disk
@@ -84,7 +85,7 @@ export class MemorySegmentStore implements SegmentStore {
   async append(firstSequence: number, values: readonly Uint8Array[]): Promise<void> {
     const segment = this.#writable()
     const costBytes = this.#checkAppend(segment, firstSequence, values)
-    const copies = values.map((value) => value.slice())
+    const copies = values.map((value) => new Uint8Array(value))
     this.#appending = { segment: segment.id, first: firstSequence, values: copies }
     await this.#write(costBytes, () => {
       for (const value of copies) segment.values.push(value)
@@ -95,7 +96,7 @@ export class MemorySegmentStore implements SegmentStore {
   read(segment: SegmentId, sequence: number): Uint8Array | undefined {
     const value = this.#segment(segment).values[sequence] ?? this.#notDurable(segment, sequence)
     if (value === undefined) return undefined
-    if (this.#readBuffer.length < value.length) this.#readBuffer = new Uint8Array(value.length)
+    if (this.#readBuffer.length < value.length) this.#readBuffer = Buffer.alloc(value.length)
     this.#readBuffer.fill(0xdb)
     this.#readBuffer.set(value)
     return this.#readBuffer.subarray(0, value.length)
@@ -117,7 +118,7 @@ export class MemorySegmentStore implements SegmentStore {
         `an index of ${index.length} bytes does not fit: segment ${segment.id} has room for ${indexRoom}`,
       )
     }
-    const stored = index.slice()
+    const stored = new Uint8Array(index)
     const id = this.#disk.nextId
     await this.#write(stored.length, () => {
       segment.index = stored

@@ -60,7 +60,7 @@ export interface FinishOptions {
 const noHeaders: readonly RecordHeader[] = []
 const noBytes = new Uint8Array(0)
 
-/** The first buffer of an encoder; later ones start as large as the batch before was. */
+/** The first buffer of an encoder; later ones start as large as the batch before, up to a power of two. */
 const BUFFER_BYTES_MIN = 4096
 /** The length field of a batch is an int32. */
 const BATCH_BYTES_MAX = 0x7fff_ffff
@@ -85,7 +85,7 @@ export class BatchEncoder {
   #count = 0
   #baseTimestampMs = 0
   #maxTimestampDelta = 0
-  /** Bytes of the batch finished last: the next one is probably alike. */
+  /** Size of a buffer that would have held the batch finished last: the next one is probably alike. */
   #bytesHint = BUFFER_BYTES_MIN
 
   /** Long texts of the record at hand, already encoded: their size must be known before they are placed. */
@@ -181,6 +181,7 @@ export class BatchEncoder {
   finish(options: FinishOptions = {}): Uint8Array {
     if (this.#count === 0) throw new Error('finish() of an empty batch: append a record first')
     const { producerId = -1, producerEpoch = -1, baseSequence = -1, transactional = false } = options
+    this.#bytesHint = Math.max(BUFFER_BYTES_MIN, 2 ** Math.ceil(Math.log2(this.byteLength)))
     const compression = this.#compress(options.compression ?? 'none')
     const start = this.#headroomBytes
     const buffer = this.#buffer
@@ -206,12 +207,13 @@ export class BatchEncoder {
     this.#end = start + BATCH_HEADER_BYTES
     this.#count = 0
     this.#maxTimestampDelta = 0
+    // One huge text must not be paid for as long as the encoder lives.
+    if (this.#staged.length > this.#bytesMax) this.#staged = noBytes
     return batch
   }
 
   /** Puts compressed records in place of the plain ones if that makes the batch smaller; says what they are now. */
   #compress(compression: CompressionName): CompressionName {
-    this.#bytesHint = Math.max(BUFFER_BYTES_MIN, Math.min(this.byteLength, this.#bytesMax))
     if (compression === 'none') return 'none'
     const codec = this.#codecs[compression]
     if (codec === undefined) {
@@ -253,7 +255,7 @@ export class BatchEncoder {
     if (text.length <= SHORT_TEXT_CHARS) return utf8Bytes(text)
     const needed = this.#stagedEnd + 3 * text.length
     if (needed > this.#staged.length) {
-      const staged = new Uint8Array(2 * needed)
+      const staged = new Uint8Array(Math.max(needed, 2 * this.#staged.length))
       staged.set(this.#staged.subarray(0, this.#stagedEnd))
       this.#staged = staged
     }

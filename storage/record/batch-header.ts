@@ -26,6 +26,8 @@ export const MAGIC = 2
 
 /** The length field counts from behind itself: base offset (8) and length (4) come before. */
 export const LENGTH_OVERHEAD_BYTES = 12
+/** Position of the magic byte, the same in every version of the format. */
+export const MAGIC_AT = 16
 /** First byte that the CRC covers. */
 export const CRC_FROM = 21
 
@@ -79,11 +81,11 @@ export function stampBatch(bytes: Uint8Array, at: number, baseOffset: number, le
 }
 
 export function magicAt(bytes: Uint8Array, at: number): number {
-  return (bytes[at + 16] << 24) >> 24
+  return (bytes[at + MAGIC_AT] << 24) >> 24
 }
 
 export function setMagic(bytes: Uint8Array, at: number): void {
-  bytes[at + 16] = MAGIC
+  bytes[at + MAGIC_AT] = MAGIC
 }
 
 /** The stored checksum, unsigned. */

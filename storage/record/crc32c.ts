@@ -13,7 +13,7 @@ const POLYNOMIAL = 0x82f63b78
 
 /**
  * Eight tables of 256 entries: table k holds what a byte contributes when k further bytes follow it.
- * With them eight bytes are taken per step ("slicing by 8") instead of one, which is six times as fast.
+ * With them eight bytes are taken per step ("slicing by 8") instead of one, which is three times as fast.
  */
 const tables = buildTables()
 

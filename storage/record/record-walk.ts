@@ -37,9 +37,9 @@ export interface RecordSink {
 }
 
 export class RecordWalk {
-  /** Of the records walked; both 0 when there were none. */
-  minTimestampDelta = 0
-  maxTimestampDelta = 0
+  /** Of the records walked: the range of their deltas, Infinity to -Infinity when there were none. */
+  minTimestampDelta = Infinity
+  maxTimestampDelta = -Infinity
 
   readonly #varints = new VarintReader()
 
@@ -122,7 +122,7 @@ export class RecordWalk {
       }
       if (keyBytes > 0) at += keyBytes
       else if (keyBytes < -1) return badFieldLength(index, 'key', keyBytes, end - at)
-      if (at >= end) return badFieldLength(index, 'key', keyBytes, end - at + keyBytes)
+      if (at >= end) return pastField(index, 'key', keyBytes, end - at, 'value length')
 
       let valueBytes = bytes[at]
       if (valueBytes < 0x80) {
@@ -137,7 +137,7 @@ export class RecordWalk {
       if (valueBytes >= 0) at += valueBytes
       else if (valueBytes === -1) valueStart = -1
       else return badFieldLength(index, 'value', valueBytes, end - at)
-      if (at >= end) return badFieldLength(index, 'value', valueBytes, end - at + valueBytes)
+      if (at >= end) return pastField(index, 'value', valueBytes, end - at, 'header count')
       const valueEnd = valueStart === -1 ? -1 : at
 
       if (bytes[at] === 0) at++
@@ -161,10 +161,8 @@ export class RecordWalk {
     }
     if (at !== rangeEnd) return leftOver(count, rangeEnd - at)
     if (lastOffsetDelta > offsetDeltaMax) return pastLast(lastOffsetDelta, offsetDeltaMax)
-    if (count > 0) {
-      this.minTimestampDelta = minTimestampDelta
-      this.maxTimestampDelta = maxTimestampDelta
-    }
+    this.minTimestampDelta = minTimestampDelta
+    this.maxTimestampDelta = maxTimestampDelta
     return undefined
   }
 
@@ -237,6 +235,11 @@ function pastLast(offsetDelta: number, offsetDeltaMax: number): BatchProblem {
 
 function badFieldLength(index: number, field: string, bytes: number, room: number): BatchProblem {
   return problem('structure', index, `its ${field} takes ${bytes} bytes, ${room} are left in the record`)
+}
+
+/** The record ended in or right behind a field; `left` is what it has behind the field, 0 or less. */
+function pastField(index: number, field: string, bytes: number, left: number, next: string): BatchProblem {
+  return left === 0 ? endsEarly(index, next) : badFieldLength(index, field, bytes, bytes + left)
 }
 
 function endsEarly(index: number, field: string): BatchProblem {

@@ -23,7 +23,8 @@ export function utf8Bytes(text: string): number {
 }
 
 function isPairAt(text: string, index: number, unit: number): boolean {
-  if (unit < 0xd800 || unit > 0xdbff || index + 1 === text.length) return false
+  if (unit < 0xd800 || unit > 0xdbff) return false
+  // NaN behind the end, which lies in no range.
   const next = text.charCodeAt(index + 1)
   return next >= 0xdc00 && next <= 0xdfff
 }

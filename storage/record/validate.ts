@@ -22,6 +22,7 @@ import {
   isTransactionalAt,
   lastOffsetDeltaAt,
   MAGIC,
+  MAGIC_AT,
   magicAt,
   maxTimestampAt,
   producerEpochAt,
@@ -33,7 +34,6 @@ import { compressionCodes, compressionName, producedCompressions } from './compr
 import type { Crc32c } from './crc32c.ts'
 import type { BatchProblem, RecordErrorReason } from './record-error.ts'
 import { RECORD_BYTES_MIN, RecordWalk } from './record-walk.ts'
-
 
 export interface BatchLimits {
   /** Largest batch taken, header included. */
@@ -98,9 +98,8 @@ export function checkFrame(
   bytesMax = Number.MAX_SAFE_INTEGER,
 ): BatchProblem | undefined {
   const room = end - at
-  // The magic byte has the same place in every version of the format, so it is judged first: an old
-  // batch, which may be shorter than our header, is called old and not truncated.
-  if (room >= CRC_FROM && magicAt(bytes, at) !== MAGIC) {
+  // Judged first, so that an old batch, which may be shorter than our header, is called old and not truncated.
+  if (room > MAGIC_AT && magicAt(bytes, at) !== MAGIC) {
     return problem('magic', `magic is ${magicAt(bytes, at)}, must be ${MAGIC}`)
   }
   if (room < BATCH_HEADER_BYTES) {

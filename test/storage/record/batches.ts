@@ -118,8 +118,9 @@ export function randomField(random: SeededRandom): RecordField {
   return Array.from({ length: size }, () => random.pick(letters)).join('')
 }
 
-export function randomRecord(random: SeededRandom, aroundMs: number): PlainRecord {
-  const spread = random.pick([1, 100, 2 ** 31, 2 ** 45])
+/** At most `spreadMs` from any other one around the same time. */
+export function randomRecord(random: SeededRandom, aroundMs: number, spreadMs = 2 ** 45): PlainRecord {
+  const spread = Math.min(spreadMs, random.pick([1, 100, 2 ** 31, 2 ** 45]))
   const headerCount = random.pick([0, 0, 0, 1, 2, 70])
   return plain(
     aroundMs + random.below(spread) - Math.floor(spread / 2),

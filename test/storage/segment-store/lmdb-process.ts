@@ -65,12 +65,7 @@ async function limit(directory: string): Promise<void> {
       () => 'done',
       (error: unknown) => (error instanceof StorageError ? error.code : String(error)),
     )
-  const store = new LmdbSegmentStore({
-    directory,
-    segmentBytes: LIMIT_SEGMENT_BYTES,
-    freeBytesMin: 0,
-    onBackgroundError: ({ code }) => say('background', code),
-  })
+  const store = new LmdbSegmentStore({ directory, segmentBytes: LIMIT_SEGMENT_BYTES, freeBytesMin: 0 })
   await store.open()
   const values = (count: number) => Array.from({ length: count }, (_, index) => bytesOf(index, 65_500))
   say('first', await codeOf(store.append(0, values(20))))

@@ -1,0 +1,112 @@
+/**
+ * A broker in a process of its own, on a leash: it ends with this process, however that goes. It can be
+ * killed and started again on the same data and port.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** The node as it is, and the same node with a store that keeps nothing. */
+const scripts = {
+  durable: new URL('../broker/main.js', import.meta.url),
+  discarding: new URL('./discarding-broker.js', import.meta.url),
+} as const
+
+export type BrokerKind = keyof typeof scripts
+
+export const leash = new URL('./demo/leash.js', import.meta.url).href
+
+const LINES_KEPT = 20
+
+export class BrokerProcess {
+  readonly #kind: BrokerKind
+  readonly #dataDirectory: string
+  readonly #lastLines: string[] = []
+  /** The first start chooses the port. */
+  #listen = '127.0.0.1:0'
+  #url = ''
+  #child: ChildProcess | undefined
+
+  constructor(dataDirectory: string, kind: BrokerKind = 'durable') {
+    this.#dataDirectory = dataDirectory
+    this.#kind = kind
+  }
+
+  /** Where it listens; the same after every start. */
+  get url(): string {
+    return this.#url
+  }
+
+  get pid(): number {
+    return this.#running().pid!
+  }
+
+  /** Resolves when it says it is ready; rejects with its own words when it ends before. */
+  async start(): Promise<void> {
+    const args = ['serve', '--data', this.#dataDirectory, '--listen', this.#listen, '--log-format', 'json']
+    const child = fork(fileURLToPath(scripts[this.#kind]), args, {
+      execArgv: ['--import', leash],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    this.#child = child
+    const ready = new Promise<string>((resolve) => {
+      for (const stream of [child.stdout!, child.stderr!])
+        createInterface({ input: stream }).on('line', (line) => {
+          this.#lastLines.push(line)
+          if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift()
+          const url = /"ready":true.*"url":"(ws:[^"]+)"/.exec(line)?.[1]
+          if (url !== undefined) resolve(url)
+        })
+    })
+    const url = await Promise.race([ready, once(child, 'close').then(() => undefined)])
+    if (url === undefined) throw this.explain(new Error('the broker ended at its start'))
+    this.#url = url
+    this.#listen = new URL(url).host
+  }
+
+  /** SIGKILL: no chance to flush, close or say good-bye. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** SIGTERM. Resolves when it has ended as it should; rejects when its exit code is not 0. */
+  async stop(): Promise<void> {
+    const code = await this.#end('SIGTERM')
+    if (code !== 0) throw this.explain(new Error(`the broker ended with exit code ${code}`))
+  }
+
+  /** Ends it now, in whatever state it is; harmless when it has ended. */
+  destroy(): void {
+    this.#child?.kill('SIGKILL')
+  }
+
+  /** The error with what the broker said last, for the person who has to find out why. */
+  explain(error: unknown): Error {
+    const message = error instanceof Error ? error.message : String(error)
+    return new Error([message, 'The broker said last:', ...this.#lastLines].join('\n  '), { cause: error })
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#running()
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit')
+      child.kill(signal)
+      await ended
+    }
+    return child.exitCode
+  }
+
+  #running(): ChildProcess {
+    if (this.#child === undefined) throw new Error('the broker has not been started')
+    return this.#child
+  }
+}
+
+/** The present value of a sample without labels on a broker's `/metrics`. */
+export async function metric(brokerUrl: string, name: string): Promise<number> {
+  const response = await fetch(new URL('/metrics', brokerUrl.replace(/^ws/, 'http')))
+  const match = new RegExp(`^${name} (\\S+)$`, 'm').exec(await response.text())
+  if (!match) throw new Error(`the broker's /metrics has no ${name}`)
+  return Number(match[1])
+}

@@ -1,0 +1,9 @@
+/**
+ * Preloaded (`node --import`) into every process the demo starts: when the demo is gone, however it
+ * went, the channel to it closes and the process ends. So nothing is ever left running.
+ */
+process.once('disconnect', () => process.exit(1))
+// It may have gone before this line was reached; then the event is over.
+if (!process.connected) process.exit(1)
+// The channel alone must not keep a process alive that has finished.
+process.channel?.unref()

@@ -1,0 +1,50 @@
+/**
+ * A load generator in a process of its own, as a bench sees it: one task at a time, on a leash.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { leash } from './broker-process.ts'
+import type { Answers, Report, Request, Task } from './load-tasks.ts'
+
+const script = fileURLToPath(new URL('./load-generator.js', import.meta.url))
+
+export class LoadProcess {
+  readonly #child: ChildProcess = fork(script, [], {
+    execArgv: ['--import', leash],
+    serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+
+  /** Rejects with the generator's words when the task failed or the process died. */
+  run<T extends Task>(
+    url: string,
+    task: T,
+    onProgress?: (events: number) => void,
+  ): Promise<Answers[T['kind']]> {
+    return new Promise((resolve, reject) => {
+      const ended = (code: number | null, signal: string | null) =>
+        settle(() => reject(new Error(`the load generator ended (${signal ?? code})`)))
+      const received = (report: Report) => {
+        if (report.kind === 'progress') onProgress?.(report.events)
+        else if (report.kind === 'failed') settle(() => reject(new Error(report.message)))
+        else settle(() => resolve(report.answer as Answers[T['kind']]))
+      }
+      const settle = (how: () => void) => {
+        this.#child.off('exit', ended)
+        this.#child.off('message', received)
+        how()
+      }
+      this.#child.on('message', received)
+      this.#child.once('exit', ended)
+      const request: Request = { url, task }
+      this.#child.send(request, (error) => {
+        if (error) settle(() => reject(error))
+      })
+    })
+  }
+
+  /** Ends it; it owes nothing between tasks. */
+  destroy(): void {
+    this.#child.kill('SIGKILL')
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * What the benches ask of a load generator process, and what it answers. Plain data: it crosses processes.
+ */
+
+export interface CreateTopicTask {
+  readonly kind: 'create-topic'
+  readonly topic: string
+  readonly partitions: number
+}
+
+/** As fast as the producer takes them. */
+export interface ProduceTask {
+  readonly kind: 'produce'
+  readonly topic: string
+  readonly events: number
+  readonly valueBytes: number
+  readonly seed: number
+}
+
+/** From the earliest event on, until `events` have come. */
+export interface ConsumeTask {
+  readonly kind: 'consume'
+  readonly topic: string
+  readonly events: number
+  /** `lazy`: every record reaches the caller as an object; `values`: and every byte of its value is added up. */
+  readonly mode: 'lazy' | 'values'
+}
+
+/** Events whose value begins with the instant they were due; `ratePerSecond` evenly spaced ones a second. */
+export interface PacedProduceTask {
+  readonly kind: 'produce-paced'
+  readonly topic: string
+  readonly ratePerSecond: number
+  readonly events: number
+  readonly valueBytes: number
+  readonly seed: number
+}
+
+/** Live, while they are produced. Events before number `warmupEvents` of all are received but not measured. */
+export interface LiveConsumeTask {
+  readonly kind: 'consume-live'
+  readonly topic: string
+  readonly events: number
+  readonly warmupEvents: number
+}
+
+export type Task = CreateTopicTask | ProduceTask | ConsumeTask | PacedProduceTask | LiveConsumeTask
+
+export interface Answers {
+  'create-topic': Record<string, never>
+  produce: Moved
+  consume: Moved & { readonly sum: number }
+  'produce-paced': Paced
+  'consume-live': Received
+}
+
+export interface Moved {
+  readonly events: number
+  readonly seconds: number
+  /** User and system time of the load generator while it did this. */
+  readonly cpuSeconds: number
+}
+
+export interface Paced {
+  readonly acknowledged: number
+  /** From the first event's due time to the last acknowledgement. */
+  readonly seconds: number
+  /** The most an event was handed to the SDK after it was due, in ms. */
+  readonly lateMsMax: number
+}
+
+export interface Received {
+  /** Compressed HdrHistogram of the latencies in µs, from the due instant to the caller's loop. */
+  readonly histogram: string
+  readonly measured: number
+}
+
+export type Request = { readonly url: string; readonly task: Task }
+export type Report =
+  | { readonly kind: 'progress'; readonly events: number }
+  | { readonly kind: 'done'; readonly answer: Answers[Task['kind']] }
+  | { readonly kind: 'failed'; readonly message: string }

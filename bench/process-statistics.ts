@@ -1,0 +1,58 @@
+/**
+ * What a running process has used, from `/proc`. Other systems than Linux have none of it: undefined then,
+ * and null in a result.
+ */
+import { readFileSync } from 'node:fs'
+
+/** `_SC_CLK_TCK`: 100 on every Linux Node runs on. */
+const TICKS_PER_SECOND = 100
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    // No such system, or the process is gone.
+    if (error instanceof Error && 'code' in error) return undefined
+    throw error
+  }
+}
+
+/** User and system time of the whole process so far. */
+export function cpuSeconds(pid: number): number | undefined {
+  const stat = read(`/proc/${pid}/stat`)
+  if (stat === undefined) return undefined
+  // The name in parentheses may hold spaces; utime and stime are fields 14 and 15, counted from 1.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** Resident memory that is no file's: heap and stacks, without the mapped segments. */
+export function anonymousBytes(pid: number): number | undefined {
+  const match = /^RssAnon:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? '')
+  return match ? Number(match[1]) * 1024 : undefined
+}
+
+/**
+ * Remembers the most anonymous memory a process had, looking ten times a second. Ends by itself with the
+ * process it watches.
+ */
+export class MemoryWatch {
+  readonly #timer: NodeJS.Timeout
+  #bytesMax: number | undefined
+
+  constructor(pid: number) {
+    const look = () => {
+      const bytes = anonymousBytes(pid)
+      if (bytes === undefined) clearInterval(this.#timer)
+      else this.#bytesMax = Math.max(this.#bytesMax ?? 0, bytes)
+    }
+    this.#timer = setInterval(look, 100)
+    look()
+  }
+
+  /** Undefined where the system does not tell. */
+  stop(): number | undefined {
+    clearInterval(this.#timer)
+    return this.#bytesMax
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * How many small events a second go from the SDK to an fsynced disk, and back out again.
+ *
+ * A round is a fresh broker on a fresh directory: a warm-up that is not counted, then produce, then consume
+ * twice. Beside every round stand the probes: the raw disk at the commit size the broker really uses, and
+ * the same load on a broker that stores nothing. Client, network and disk share the cores, so the rate to
+ * compare with is the serial one of those two.
+ */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BrokerKind, BrokerProcess, metric } from './broker-process.ts'
+import { LoadProcess } from './load-process.ts'
+import type { Moved } from './load-tasks.ts'
+import { type DiskProbe, probeDisk, probeSmallSync } from './probes.ts'
+import { cpuSeconds, MemoryWatch } from './process-statistics.ts'
+import type { Progress } from './progress.ts'
+import { ValuePool } from './values.ts'
+
+export interface ThroughputOptions {
+  readonly rounds: number
+  /** Measured events a round. */
+  readonly events: number
+  readonly warmupEvents: number
+  readonly valueBytes: number
+  readonly partitions: number
+  readonly seed: number
+  readonly diskProbeBytes: number
+  readonly smallSyncs: number
+}
+
+export interface Round {
+  readonly produced: Moved
+  readonly lazy: Moved
+  readonly values: Moved
+  /** Sum of every byte of every value, as the consumer found it. */
+  readonly sum: number
+  /** The same load on a broker that stores nothing. */
+  readonly nothingStored: Moved
+  readonly brokerCpuSeconds: { readonly produce: number | null; readonly consumeLazy: number | null }
+  readonly anonymousRssBytesMax: number | null
+  /** Bytes the broker wrote for one event. */
+  readonly storedBytesPerEvent: number
+}
+
+export interface Probe {
+  readonly disk: DiskProbe
+  readonly fdatasyncP50Ms: number
+}
+
+export interface ThroughputRun {
+  readonly rounds: readonly Round[]
+  /** One before each round and one after the last. */
+  readonly probes: readonly Probe[]
+}
+
+const TOPIC = 'bench.events'
+const WARMUP_TOPIC = 'bench.warmup'
+const SYNC_BYTES = 4096
+
+export async function runThroughput(
+  directory: string,
+  options: ThroughputOptions,
+  progress: Progress,
+): Promise<ThroughputRun> {
+  const bench = new Throughput(directory, options, progress)
+  const chunkBytes = await bench.commitBytes()
+  const probes = [await bench.probe(chunkBytes)]
+  const rounds: Round[] = []
+  while (rounds.length < options.rounds) {
+    rounds.push(await bench.round(rounds.length + 1))
+    probes.push(await bench.probe(chunkBytes))
+  }
+  return { rounds, probes }
+}
+
+class Throughput {
+  readonly #directory: string
+  readonly #options: ThroughputOptions
+  readonly #progress: Progress
+  readonly #expectedSum: number
+  #brokers = 0
+
+  constructor(directory: string, options: ThroughputOptions, progress: Progress) {
+    this.#directory = directory
+    this.#options = options
+    this.#progress = progress
+    this.#expectedSum = new ValuePool(options.seed, options.valueBytes).sum(options.events)
+  }
+
+  /** The size of a commit under this load, in whole pages: what the raw disk is compared at. */
+  async commitBytes(): Promise<number> {
+    this.#progress.step('finding the size of a commit')
+    return this.#withBroker('durable', async (broker, load) => {
+      const before = await committed(broker)
+      await this.#produce(load, broker, WARMUP_TOPIC, this.#options.warmupEvents)
+      const after = await committed(broker)
+      const bytes = (after.bytes - before.bytes) / (after.commits - before.commits)
+      return Math.ceil(bytes / SYNC_BYTES) * SYNC_BYTES
+    })
+  }
+
+  async probe(chunkBytes: number): Promise<Probe> {
+    this.#progress.step('probing the disk: raw append and fdatasync')
+    const fdatasyncP50Ms = await probeSmallSync(this.#directory, this.#options.smallSyncs)
+    return {
+      fdatasyncP50Ms,
+      disk: await probeDisk(this.#directory, chunkBytes, this.#options.diskProbeBytes),
+    }
+  }
+
+  async round(number: number): Promise<Round> {
+    const name = `round ${number} of ${this.#options.rounds}`
+    const nothingStored = await this.#withBroker('discarding', async (broker, load) => {
+      this.#progress.step(`${name}: producing to a broker that stores nothing`)
+      await this.#produce(load, broker, WARMUP_TOPIC, this.#options.warmupEvents)
+      return this.#produce(load, broker, TOPIC, this.#options.events)
+    })
+    const measured = await this.#withBroker('durable', (broker, load) => this.#measure(name, broker, load))
+    return { ...measured, nothingStored }
+  }
+
+  async #measure(name: string, broker: BrokerProcess, load: LoadProcess) {
+    const { warmupEvents, events } = this.#options
+    const memory = new MemoryWatch(broker.pid)
+    this.#progress.step(`${name}: warming up`)
+    await this.#produce(load, broker, WARMUP_TOPIC, warmupEvents)
+    await this.#consume(load, broker, WARMUP_TOPIC, warmupEvents, 'lazy')
+    await this.#consume(load, broker, WARMUP_TOPIC, warmupEvents, 'values')
+
+    this.#progress.step(`${name}: producing`)
+    const before = await committed(broker)
+    const cpuAtStart = cpuSeconds(broker.pid)
+    const produced = await this.#produce(load, broker, TOPIC, events)
+    const cpuProduced = cpuSeconds(broker.pid)
+    const storedBytes = (await committed(broker)).bytes - before.bytes
+
+    this.#progress.step(`${name}: consuming, every record an object`)
+    const lazy = await this.#consume(load, broker, TOPIC, events, 'lazy')
+    const cpuConsumed = cpuSeconds(broker.pid)
+    this.#progress.step(`${name}: consuming, every byte of every value added up`)
+    const values = await this.#consume(load, broker, TOPIC, events, 'values')
+    if (values.sum !== this.#expectedSum)
+      throw new Error(`the values consumed add up to ${values.sum}, those produced to ${this.#expectedSum}`)
+    return {
+      produced,
+      lazy,
+      values,
+      sum: values.sum,
+      brokerCpuSeconds: {
+        produce: difference(cpuProduced, cpuAtStart),
+        consumeLazy: difference(cpuConsumed, cpuProduced),
+      },
+      anonymousRssBytesMax: memory.stop() ?? null,
+      storedBytesPerEvent: storedBytes / events,
+    }
+  }
+
+  #produce(load: LoadProcess, broker: BrokerProcess, topic: string, events: number): Promise<Moved> {
+    const { valueBytes, seed } = this.#options
+    return load.run(
+      broker.url,
+      { kind: 'produce', topic, events, valueBytes, seed },
+      this.#showProgress(events),
+    )
+  }
+
+  #consume(load: LoadProcess, broker: BrokerProcess, topic: string, events: number, mode: 'lazy' | 'values') {
+    return load.run(broker.url, { kind: 'consume', topic, events, mode }, this.#showProgress(events))
+  }
+
+  #showProgress(events: number): (soFar: number) => void {
+    return (soFar) => this.#progress.detail(`${Math.floor((100 * soFar) / events)} %`)
+  }
+
+  /** A fresh broker with both topics, and a load generator; both gone afterwards, with their data. */
+  async #withBroker<T>(
+    kind: BrokerKind,
+    run: (broker: BrokerProcess, load: LoadProcess) => Promise<T>,
+  ): Promise<T> {
+    this.#brokers++
+    const data = join(this.#directory, `broker-${this.#brokers}`)
+    const broker = new BrokerProcess(data, kind)
+    const load = new LoadProcess()
+    try {
+      await broker.start()
+      for (const topic of [TOPIC, WARMUP_TOPIC])
+        await load.run(broker.url, { kind: 'create-topic', topic, partitions: this.#options.partitions })
+      const result = await run(broker, load)
+      await broker.stop()
+      return result
+    } catch (error) {
+      throw broker.explain(error)
+    } finally {
+      load.destroy()
+      broker.destroy()
+      await rm(data, { recursive: true, force: true })
+    }
+  }
+}
+
+async function committed(broker: BrokerProcess): Promise<{ commits: number; bytes: number }> {
+  return {
+    commits: await metric(broker.url, 'octopus_commits_total'),
+    bytes: await metric(broker.url, 'octopus_committed_bytes_total'),
+  }
+}
+
+function difference(end: number | undefined, start: number | undefined): number | null {
+  return end === undefined || start === undefined ? null : end - start
+}

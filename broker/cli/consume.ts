@@ -1,0 +1,109 @@
+/**
+ * `octopus consume`: the events of a topic on standard output, as they come.
+ *
+ * A slow reader of the output slows the reading down, and memory stays bounded; a reader that goes away
+ * ends the command quietly. Nothing is printed twice and nothing is skipped.
+ */
+import type { StartPosition } from '../../client/index.ts'
+import type { CommandContext, StopSignal } from './context.ts'
+import { ExitCode, exitCodeOfSignal } from './exit-codes.ts'
+import { usage } from './failure.ts'
+import { keySeparator } from './key-separator.ts'
+import type { Output } from './output.ts'
+import { jsonLine, type PrintableRecord, rawLine } from './record-line.ts'
+import { type ClientFlags, checkPartition, existingTopic, withClient } from './session.ts'
+import { parseStartPosition } from './start-position.ts'
+
+interface ConsumeFlags extends ClientFlags {
+  readonly from: string
+  readonly partition?: readonly number[]
+  readonly max?: number
+  readonly untilEnd?: true
+  readonly keySeparator?: string
+}
+
+export function consume(name: string, flags: ConsumeFlags, context: CommandContext): Promise<number> {
+  const from = startPosition(flags.from, context.nowMs())
+  const separator = keySeparator(flags.keySeparator)
+  if (flags.json && separator !== undefined) {
+    throw usage('--json prints the key already: leave --key-separator out')
+  }
+  const interrupted = context.interruption()
+  return withClient(flags, context, async (client) => {
+    const topic = await existingTopic(client, name, context.invocation)
+    const partitions = [...new Set(flags.partition)]
+    for (const partition of partitions) checkPartition(name, topic.partitions.length, partition)
+    const consumer = client.consumer({
+      // All of them as a topic, so that partitions added later are read as well.
+      ...(partitions.length === 0
+        ? { topics: [name] }
+        : { assignments: partitions.map((partition) => ({ topic: name, partition })) }),
+      from,
+      untilEnd: flags.untilEnd === true,
+    })
+    const stop = () => consumer.close()
+    const endings = AbortSignal.any([interrupted, context.out.gone])
+    endings.addEventListener('abort', stop)
+    if (endings.aborted) stop()
+    const print = new Printer(context.out, flags.json === true, separator)
+    const max = flags.max ?? Number.POSITIVE_INFINITY
+    let count = 0
+    for await (const batch of consumer.batches()) {
+      for (const record of batch.records) {
+        print.record(record)
+        if (++count >= max) break
+      }
+      print.flush()
+      if (!context.out.canWrite) await context.out.writable()
+      if (count >= max || endings.aborted) break
+    }
+    consumer.close()
+    const unfinished = interrupted.aborted && (flags.untilEnd === true || flags.max !== undefined)
+    return unfinished && count < max ? exitCodeOfSignal(interrupted.reason as StopSignal) : ExitCode.OK
+  })
+}
+
+function startPosition(text: string, nowMs: number): StartPosition {
+  try {
+    return parseStartPosition(text, nowMs)
+  } catch (error) {
+    throw usage(`--from: ${(error as RangeError).message}`)
+  }
+}
+
+/** Gathers lines and hands them over in pieces of a size that suits a pipe. */
+class Printer {
+  readonly #out: Output
+  readonly #json: boolean
+  readonly #separator: Uint8Array | undefined
+  #pieces: Uint8Array[] = []
+  #bytes = 0
+
+  constructor(out: Output, json: boolean, separator: Uint8Array | undefined) {
+    this.#out = out
+    this.#json = json
+    this.#separator = separator
+  }
+
+  record(record: PrintableRecord): void {
+    if (this.#json) this.#add(Buffer.from(jsonLine(record)))
+    else for (const piece of rawLine(record, this.#separator)) this.#add(piece)
+    this.#add(NEWLINE)
+    if (this.#bytes >= WRITE_BYTES) this.flush()
+  }
+
+  flush(): void {
+    if (this.#bytes === 0) return
+    this.#out.write(Buffer.concat(this.#pieces, this.#bytes))
+    this.#pieces = []
+    this.#bytes = 0
+  }
+
+  #add(piece: Uint8Array): void {
+    this.#pieces.push(piece)
+    this.#bytes += piece.length
+  }
+}
+
+const NEWLINE = Buffer.from('\n')
+const WRITE_BYTES = 64 * 1024

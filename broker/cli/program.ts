@@ -1,0 +1,320 @@
+/**
+ * The command line of `octopus`: every command, flag and help text. It parses and hands over; what a
+ * command does lives in the file named after it and is loaded when it is called, so that `--help` is quick.
+ */
+import { Command, type CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { Setting as BrokerSetting } from '../config/schema.ts'
+import { SERVER_VERSION } from '../version.ts'
+import type { CommandContext } from './context.ts'
+import { exitCodeHelp } from './exit-codes.ts'
+import { usage } from './failure.ts'
+
+/** Parses and runs one command line. Resolves with the exit code; failures are thrown. */
+export async function run(args: readonly string[], context: CommandContext): Promise<number> {
+  let exitCode = 0
+  // Every setting of the broker is a flag of `serve`; the other commands do not pay for loading them.
+  const settings = args.includes('serve') ? (await import('../config/schema.ts')).settings : []
+  const program = build(context, settings, (code) => {
+    exitCode = code
+  })
+  for (const command of tree(program)) {
+    command.exitOverride((error) => {
+      throw new Refused(error, path(command))
+    })
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error
+    if (error.cause.exitCode === 0) return 0
+    throw usage(error.sentence())
+  }
+  return exitCode
+}
+
+/** What commander found wrong, and in which command. */
+class Refused extends Error {
+  override readonly cause: CommanderError
+  readonly #commandPath: string
+
+  constructor(cause: CommanderError, commandPath: string) {
+    super(cause.message)
+    this.cause = cause
+    this.#commandPath = commandPath
+  }
+
+  /** One line without commander's own prefix, with the place where more is said. */
+  sentence(): string {
+    const missing = this.cause.code === 'commander.help'
+    const what = missing ? 'a command is needed' : this.cause.message.replace(/^error: /, '')
+    return `${what.replace(/\s*\n\s*/g, ' ').replace(/\.$/, '')}. See: ${this.#commandPath} --help`
+  }
+}
+
+function build(
+  context: CommandContext,
+  settings: readonly BrokerSetting[],
+  done: (exitCode: number) => void,
+): Command {
+  const program = new Command('octopus')
+    .description('A self-hosted event fabric: durable partitioned topics over WebSocket.')
+    .version(SERVER_VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .configureHelp({ helpWidth: Math.min(context.out.columns, 110), showGlobalOptions: false })
+    .configureOutput({
+      writeOut: (text) => context.out.write(text),
+      writeErr: (text) => context.err.write(text),
+      outputError: () => {},
+    })
+    .addHelpText(
+      'after',
+      examples(`octopus serve
+      octopus topic create readings --partitions 4
+      echo "hello" | octopus produce readings
+      octopus consume readings --from earliest --until-end`),
+    )
+    .addHelpText('after', `\n${exitCodeHelp()}\n\nOCTOPUS_DEBUG=1 adds a stack trace to errors.`)
+  addServe(program, context, settings, done)
+  addTopic(program, context, done)
+  addProduce(program, context, done)
+  addConsume(program, context, done)
+  addStatus(program, context, done)
+  return program
+}
+
+/** The settings whose flags are said in words of their own. */
+const commonSettings = ['data', 'listen', 'log.level', 'log.format']
+
+function addServe(
+  program: Command,
+  context: CommandContext,
+  settings: readonly BrokerSetting[],
+  done: (exitCode: number) => void,
+): void {
+  const command = program
+    .command('serve')
+    .description('run a broker until SIGINT (Ctrl-C) or SIGTERM')
+    .option('--data <dir>', 'directory that holds everything the broker stores (default: ./data)')
+    .option('--listen <host:port>', 'address to listen on (default: 127.0.0.1:7654); port 0 takes a free one')
+    .option('--config <file>', 'configuration file, YAML or JSON; flags and OCTOPUS_* variables win over it')
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
+    .option('--log-format <format>', 'auto (pretty on a terminal, else json), pretty or json (default: auto)')
+    .addHelpText(
+      'after',
+      examples(`octopus serve
+      octopus serve --data /var/lib/octopus --listen 127.0.0.1:7654
+      OCTOPUS_LOG_LEVEL=debug octopus serve --config octopus.yaml`),
+    )
+    .addHelpText(
+      'after',
+      `
+Each flag is also a variable (--log-level: OCTOPUS_LOG_LEVEL) and a line of the file (log: level:).
+On the same port: /healthz, /readyz and /metrics (Prometheus).
+SIGTERM or Ctrl-C: stops accepting, finishes what is under way, exits 0. A second one exits at once.`,
+    )
+    .action(async (options) => {
+      const { serve } = await import('./serve.ts')
+      done(await serve(options, context))
+    })
+  for (const { key, flag, sentence } of settings) {
+    if (commonSettings.includes(key)) continue
+    command.addOption(new Option(`${flag} <value>`, sentence).helpGroup('Tuning:'))
+  }
+}
+
+function addTopic(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
+  const topic = program
+    .command('topic')
+    .description('create, list, describe, alter and delete topics')
+    .addHelpText(
+      'after',
+      examples(`octopus topic create readings --partitions 4 --config retention.ms=604800000
+      octopus topic describe readings
+      octopus topic delete readings --yes`),
+    )
+  const load = () => import('./topic.ts')
+
+  client(topic.command('create <name>'), context)
+    .description('create a topic')
+    .option('-p, --partitions <count>', "number of partitions (default: the broker's)", wholeNumber(1))
+    .option('-c, --config <key=value>', 'a configuration of the topic; may be repeated', setting)
+    .addHelpText(
+      'after',
+      examples(`octopus topic create readings --partitions 4
+      octopus topic create camera.frames -p 16 -c retention.ms=86400000 -c retention.bytes=1000000000`),
+    )
+    .action(async (name, options) => done(await (await load()).create(name, options, context)))
+
+  client(topic.command('list'), context)
+    .description('list the topics')
+    .option('--internal', "show the broker's own topics as well")
+    .addHelpText(
+      'after',
+      examples(`octopus topic list
+      octopus topic list --json`),
+    )
+    .action(async (options) => done(await (await load()).list(options, context)))
+
+  client(topic.command('describe <name>'), context)
+    .description('show the partitions and the configuration of a topic')
+    .addHelpText(
+      'after',
+      examples(`octopus topic describe readings
+      octopus topic describe readings --json`),
+    )
+    .action(async (name, options) => done(await (await load()).describe(name, options, context)))
+
+  client(topic.command('alter <name>'), context)
+    .description('add partitions to a topic or change its configuration')
+    .option('-p, --partitions <count>', 'new number of partitions, larger than before', wholeNumber(1))
+    .option('-c, --config <key=value>', 'set a configuration; may be repeated', setting)
+    .option('-r, --reset <key>', 'set a configuration back to its default; may be repeated', collect)
+    .addHelpText(
+      'after',
+      examples(`octopus topic alter readings --partitions 8
+      octopus topic alter readings --config retention.ms=3600000 --reset retention.bytes`),
+    )
+    .action(async (name, options) => done(await (await load()).alter(name, options, context)))
+
+  client(topic.command('delete <name>'), context)
+    .description('delete a topic and all its events')
+    .option('-y, --yes', 'do not ask')
+    .addHelpText(
+      'after',
+      examples(`octopus topic delete readings
+      octopus topic delete readings --yes`),
+    )
+    .action(async (name, options) => done(await (await load()).remove(name, options, context)))
+}
+
+function addProduce(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
+  client(program.command('produce <topic>'), context)
+    .description('publish each line of standard input as one event')
+    .option('-k, --key-separator <text>', 'what stands before the first of these in a line is the key')
+    .option(
+      '-p, --partition <number>',
+      'publish to this partition (default: by key, else spread)',
+      wholeNumber(0),
+    )
+    .option('-H, --header <key=value>', 'a header of every event; may be repeated', setting)
+    .option('-z, --compression <codec>', 'none or gzip', 'none')
+    .option(
+      '-a, --acks <acks>',
+      'all: acknowledged when durable; 1: when durable on the leader; 0: when queued',
+      'all',
+    )
+    .addHelpText(
+      'after',
+      examples(`echo "hello" | octopus produce readings
+      octopus produce readings --key-separator : < readings.txt
+      journalctl -o json -f | octopus produce logs --compression gzip`),
+    )
+    .addHelpText(
+      'after',
+      `
+A value is the bytes of its line without the newline: nothing is decoded, a carriage return stays, an
+empty line is an event with an empty value. With --key-separator a line without one has no key.
+With --json the last line of output is {"acknowledged":n,"failed":n}. If any event failed, the exit code is 1.`,
+    )
+    .action(async (topic, options) => {
+      const { produce } = await import('./produce.ts')
+      done(await produce(topic, options, context))
+    })
+}
+
+function addConsume(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
+  client(program.command('consume <topic>'), context)
+    .description('print the events of a topic, one value per line, as they come')
+    .option('-f, --from <position>', 'earliest, latest, OFFSET or @TIME', 'latest')
+    .option('-p, --partition <number>', 'read only this partition; may be repeated', partitions)
+    .option('-n, --max <count>', 'end after so many events', wholeNumber(1))
+    .option('-e, --until-end', 'end at what is the end of the topic when the command starts')
+    .option('-k, --key-separator <text>', 'print the key and this text before each value')
+    .addHelpText(
+      'after',
+      examples(`octopus consume readings
+      octopus consume readings --from earliest --until-end > all.txt
+      octopus consume readings --from @-1h --json | jq .value
+      octopus consume readings --from 5000 --partition 2 --max 10`),
+    )
+    .addHelpText(
+      'after',
+      `
+--from   earliest   the first event that is still kept
+         latest     only what comes from now on (the default, as in Kafka)
+         OFFSET     this offset in every partition read; usually with --partition
+         @TIME      the first event at or after a time: @2024-05-01T12:00:00Z, @1714564800000 (ms since
+                    1970), or a while ago: @-30s @-2h @-7d
+Values are written as they are. --json prints one object per line: topic, partition, offset, timestamp (ms
+since 1970), key, value, headers; bytes that are not UTF-8 are base64, marked by "encoding":"base64".
+Ctrl-C ends it: exit code 0, or 130 when --max or --until-end was not reached.`,
+    )
+    .action(async (topic, options) => {
+      const { consume } = await import('./consume.ts')
+      done(await consume(topic, options, context))
+    })
+}
+
+function addStatus(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
+  client(program.command('status'), context)
+    .description('show what a broker is and how it fares')
+    .addHelpText(
+      'after',
+      examples(`octopus status
+      octopus status --url ws://127.0.0.1:7655 --json`),
+    )
+    .action(async (options) => {
+      const { status } = await import('./status.ts')
+      done(await status(options, context))
+    })
+}
+
+/** The flags of every command that talks to a broker. */
+function client(command: Command, context: CommandContext): Command {
+  const fallback = context.env.OCTOPUS_URL ? 'OCTOPUS_URL' : 'ws://127.0.0.1:7654'
+  return command
+    .option('-u, --url <url>', `address of the broker (default: ${fallback})`)
+    .option('-j, --json', 'print JSON for programs')
+}
+
+/** Examples of a help text: one per line; whatever stands before each is trimmed. */
+function examples(lines: string): string {
+  const commands = lines.split('\n').map((line) => `  $ ${line.trim()}`)
+  return `\nExamples:\n${commands.join('\n')}`
+}
+
+function wholeNumber(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= minimum) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${minimum}.`)
+  }
+}
+
+function collect(text: string, before: readonly string[] = []): string[] {
+  return [...before, text]
+}
+
+function partitions(text: string, before: readonly number[] = []): number[] {
+  return [...before, wholeNumber(0)(text)]
+}
+
+/** One `key=value`; the value may hold further `=`. */
+function setting(text: string, before: readonly Setting[] = []): Setting[] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('It must be KEY=VALUE.')
+  return [...before, { name: text.slice(0, at), value: text.slice(at + 1) }]
+}
+
+export interface Setting {
+  readonly name: string
+  readonly value: string
+}
+
+function tree(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(tree)]
+}
+
+function path(command: Command): string {
+  return command.parent === null ? command.name() : `${path(command.parent)} ${command.name()}`
+}

@@ -1,0 +1,123 @@
+/**
+ * A command's connection to a broker: opened, handed to the command, closed. Turns "cannot connect" into
+ * the one line that says what to do about it.
+ */
+import {
+  type ConnectionEvent,
+  connect,
+  type OctopusClient,
+  type TopicDescription,
+} from '../../client/index.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import type { CommandContext } from './context.ts'
+import { ExitCode } from './exit-codes.ts'
+import { Failure, usage } from './failure.ts'
+import type { Output } from './output.ts'
+
+/** The flags of every command that talks to a broker. */
+export interface ClientFlags {
+  readonly url?: string
+  readonly json?: true
+}
+
+const DEFAULT_URL = 'ws://127.0.0.1:7654'
+const CONNECT_TIMEOUT_MS = 5_000
+
+/** Runs `work` with a client; closes it whatever happens. */
+export async function withClient<T>(
+  flags: ClientFlags,
+  context: CommandContext,
+  work: (client: OctopusClient) => Promise<T>,
+): Promise<T> {
+  const url = brokerUrl(flags.url, context.env)
+  let client: OctopusClient
+  try {
+    client = await connect({
+      url,
+      clientName: 'octopus-cli',
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      onConnection: outageTeller(context.err),
+    })
+  } catch (error) {
+    throw unreachable(error, url, context.invocation)
+  }
+  try {
+    return await work(client)
+  } finally {
+    await client.close()
+  }
+}
+
+/** Says once when the connection is lost and once when it is back: the command goes on by itself meanwhile. */
+function outageTeller(err: Output): (event: ConnectionEvent) => void {
+  let isLost = false
+  return (event) => {
+    if (event.kind === 'disconnected') {
+      isLost = true
+      err.write(`octopus: ${event.error.message}; trying again\n`)
+    } else if (event.kind === 'connected' && isLost) {
+      isLost = false
+      err.write(`octopus: connected to ${event.url} again\n`)
+    }
+  }
+}
+
+/** The address of the broker: the flag, else OCTOPUS_URL, else the default. Throws a usage failure. */
+export function brokerUrl(flag: string | undefined, env: CommandContext['env']): string {
+  const url = flag ?? (env.OCTOPUS_URL || DEFAULT_URL)
+  if (URL.canParse(url) && /^wss?:\/\//.test(url)) return url
+  const from = flag === undefined ? 'OCTOPUS_URL' : '--url'
+  throw usage(`${from}: "${url}" is not the address of a broker; it looks like ${DEFAULT_URL}`)
+}
+
+function unreachable(error: unknown, url: string, invocation: string): unknown {
+  if (!(error instanceof ProtocolError) || error.code !== ErrorCode.DISCONNECTED) return error
+  const refused = systemCode(error) === 'ECONNREFUSED'
+  const reason = refused ? 'connection refused' : error.message.replace(/^cannot connect to \S+: /, '')
+  return new Failure(
+    ExitCode.UNAVAILABLE,
+    `cannot reach ${url} (${reason}). Is a broker running? Start one with: ${invocation} serve`,
+    { cause: error },
+  )
+}
+
+/** The code the system gave, however deep below; Node throws the failures of several addresses together. */
+function systemCode(error: unknown): unknown {
+  if (error instanceof AggregateError) return systemCode(error.errors[0])
+  if (!(error instanceof Error)) return undefined
+  return !(error instanceof ProtocolError) && 'code' in error ? error.code : systemCode(error.cause)
+}
+
+/** A topic that is there. Otherwise a failure that names those that are, and how to create this one. */
+export async function existingTopic(
+  client: OctopusClient,
+  name: string,
+  invocation: string,
+): Promise<TopicDescription> {
+  const admin = client.admin()
+  try {
+    const [topic] = await admin.describeTopics([name])
+    return topic
+  } catch (error) {
+    if (!(error instanceof ProtocolError) || error.code !== ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) throw error
+    const names = (await admin.listTopics()).map((topic) => topic.name)
+    throw new Failure(ExitCode.FAILED, unknownTopic(name, names, invocation), { cause: error })
+  }
+}
+
+const NAMES_SHOWN = 5
+
+/** The sentence of an unknown topic. Pure. */
+export function unknownTopic(name: string, existing: readonly string[], invocation: string): string {
+  const shown = [...existing].sort().slice(0, NAMES_SHOWN).join(', ')
+  const more = existing.length > NAMES_SHOWN ? ` and ${existing.length - NAMES_SHOWN} more` : ''
+  const present = existing.length === 0 ? 'There is none yet' : `There is: ${shown}${more}`
+  return `there is no topic "${name}". ${present}. Create it with: ${invocation} topic create ${name} --partitions 4`
+}
+
+/** Throws a failure that says which partitions the topic has, when it has not this one. */
+export function checkPartition(topic: string, count: number, partition: number): void {
+  if (partition < count) return
+  const present = count === 1 ? 'only partition 0' : `partitions 0 to ${count - 1}`
+  throw new Failure(ExitCode.FAILED, `topic "${topic}" has ${present}, and no partition ${partition}`)
+}

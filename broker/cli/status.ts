@@ -1,0 +1,61 @@
+/** `octopus status`: what one broker is and how it fares. */
+import prettyBytes from 'pretty-bytes'
+import type { StatusResponse } from '../../client/protocol/messages/status.ts'
+import type { CommandContext } from './context.ts'
+import { ExitCode } from './exit-codes.ts'
+import { type ClientFlags, withClient } from './session.ts'
+import { pairs } from './table.ts'
+
+/** Exit code 1 when the broker is not ready. */
+export function status(flags: ClientFlags, context: CommandContext): Promise<number> {
+  return withClient(flags, context, async (client) => {
+    const answer = await client.admin().status()
+    context.out.write(flags.json ? `${JSON.stringify(answer)}\n` : asText(answer))
+    return answer.ready ? ExitCode.OK : ExitCode.FAILED
+  })
+}
+
+function asText(status: StatusResponse): string {
+  const { storage, process } = status
+  return pairs([
+    ['broker', `${status.url}  (node ${status.nodeId}, cluster ${status.clusterId})`],
+    ['state', status.ready ? 'ready' : `not ready: ${status.reason}`],
+    ['software', `${status.software}, Node ${status.nodeVersion}, pid ${status.pid}`],
+    ['up', duration(status.nowMs - status.startedAtMs)],
+    ['data', status.dataDirectory],
+    [
+      'storage',
+      `${storage.kind}: ${prettyBytes(storage.bytes)} in ${storage.segments} ${storage.segments === 1 ? 'segment' : 'segments'}, ${prettyBytes(storage.freeBytes)} free on the disk`,
+    ],
+    [
+      'committed',
+      `${prettyBytes(storage.committedBytes)} in ${storage.commits.toLocaleString('en-US')} commits`,
+    ],
+    ['topics', `${status.topics} with ${status.partitions} partitions`],
+    ['connections', status.connections],
+    [
+      'process',
+      `${prettyBytes(process.rssBytes)} resident, ${prettyBytes(process.heapBytes)} heap, ${process.cpuSeconds.toFixed(1)} s of CPU`,
+    ],
+    ...status.warnings.map((warning) => ['warning', warning] as const),
+  ])
+}
+
+const unitSeconds = [
+  ['d', 86_400],
+  ['h', 3_600],
+  ['m', 60],
+  ['s', 1],
+] as const
+
+/** The two largest units: `3d 4h`, `12s`. */
+export function duration(ms: number): string {
+  let seconds = Math.max(0, Math.floor(ms / 1000))
+  const parts: string[] = []
+  for (const [unit, size] of unitSeconds) {
+    const count = Math.floor(seconds / size)
+    seconds -= count * size
+    if (count > 0 || (parts.length === 0 && unit === 's')) parts.push(`${count}${unit}`)
+  }
+  return parts.slice(0, 2).join(' ')
+}

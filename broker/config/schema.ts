@@ -1,0 +1,195 @@
+/**
+ * Every setting of the broker: name, type, bounds, default and meaning, described once. Flags, variables,
+ * file, help and error messages are all made from this description.
+ */
+import { z } from 'zod'
+import { BATCH_BYTES_MAX } from '../topics/topic-config.ts'
+import { idleTimeoutLimits } from '../transport/transport.ts'
+import { listenAddress } from './listen-address.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const GIB = 1024 * MIB
+
+/** What help and errors say of a setting. */
+export interface SettingAbout {
+  readonly sentence: string
+  /** What is allowed, after "must be". */
+  readonly allowed: string
+}
+
+function aboutOf(sentence: string, allowed: string): { sentence: string; allowed: string } {
+  return { sentence, allowed }
+}
+
+/** Flags and variables are text; what does not look like a number is left for the schema to refuse. */
+function numberOfText(value: unknown): unknown {
+  return typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value
+}
+
+/** Also takes `64MiB` and the like. */
+function bytesOfText(value: unknown): unknown {
+  const match = typeof value === 'string' ? /^(\d+) ?(KiB|MiB|GiB)$/i.exec(value) : null
+  if (!match) return numberOfText(value)
+  const unit = { kib: KIB, mib: MIB, gib: GIB }[match[2].toLowerCase()] as number
+  return Number(match[1]) * unit
+}
+
+function count(minimum: number, maximum: number, fallback: number, sentence: string) {
+  return z
+    .preprocess(numberOfText, z.int().min(minimum).max(maximum))
+    .default(fallback)
+    .meta(aboutOf(sentence, `a whole number from ${minimum} to ${maximum}`))
+}
+
+function byteCount(minimum: number, maximum: number, fallback: number, sentence: string) {
+  return z
+    .preprocess(bytesOfText, z.int().min(minimum).max(maximum))
+    .default(fallback)
+    .meta(aboutOf(sentence, `a number of bytes from ${minimum} to ${maximum}, such as 1048576 or 1MiB`))
+}
+
+function oneOf<const T extends readonly [string, ...string[]]>(
+  values: T,
+  fallback: T[number],
+  sentence: string,
+) {
+  return z
+    .enum(values)
+    .default(fallback)
+    .meta(aboutOf(sentence, `one of ${values.join(', ')}`))
+}
+
+export const configSchema = z.strictObject({
+  data: z
+    .string()
+    .min(1)
+    .default('data')
+    .meta(aboutOf('Directory that holds everything the broker keeps.', 'the path of a directory')),
+  listen: listenAddress
+    .default({ host: '127.0.0.1', port: 7654 })
+    .meta(
+      aboutOf(
+        'Address for clients and for HTTP; port 0 lets the system choose.',
+        'HOST:PORT, such as 127.0.0.1:7654 or [::1]:7654',
+      ),
+    ),
+  log: z.strictObject({
+    level: oneOf(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'info',
+      'Least important messages that are logged.',
+    ),
+    format: oneOf(
+      ['auto', 'pretty', 'json'],
+      'auto',
+      'Lines for people or for machines; auto is pretty on a terminal and json elsewhere.',
+    ),
+  }),
+  topics: z.strictObject({
+    partitionsDefault: count(1, 10_000, 1, 'Partitions of a topic whose creator named no number.'),
+    partitionsPerTopicMax: count(1, 10_000, 10_000, 'Most partitions one topic may have.'),
+    partitionsMax: count(1, 100_000, 20_000, 'Most partitions of all topics together.'),
+  }),
+  retention: z.strictObject({
+    checkIntervalMs: count(100, 3_600_000, 5_000, 'Time between two looks for data whose time is over.'),
+  }),
+  storage: z.strictObject({
+    segmentBytes: byteCount(
+      2 * BATCH_BYTES_MAX,
+      GIB,
+      256 * MIB,
+      'Size of the segment files made from now on, a multiple of 4096.',
+    ),
+    freeBytesMin: byteCount(
+      16 * MIB,
+      1024 * GIB,
+      64 * MIB,
+      'Bytes to leave free on the disk; with less the broker takes no more events.',
+    ),
+  }),
+  limits: z.strictObject({
+    connectionsMax: count(1, 1_000_000, 10_000, 'Most clients at one time.'),
+    // Room for the largest record batch and a header.
+    frameBytesMax: byteCount(
+      BATCH_BYTES_MAX + 64 * KIB,
+      64 * MIB,
+      9 * MIB,
+      'Largest message a client may send; an unfinished one of each client may occupy as much.',
+    ),
+    fetchBytesMax: byteCount(64 * KIB, GIB, 64 * MIB, 'Most bytes of one fetch answer.'),
+    inFlightRequestsMax: count(1, 10_000, 256, 'Requests of one client that may be unanswered.'),
+    produceWindowBytesMax: byteCount(
+      64 * KIB,
+      64 * MIB,
+      4 * MIB,
+      'Record batches one client may have unanswered while there is room for all.',
+    ),
+    produceWindowBytesMin: byteCount(
+      KIB,
+      MIB,
+      64 * KIB,
+      'Record batches one client may have unanswered however many there are.',
+    ),
+    produceBufferBytesMax: byteCount(
+      16 * MIB,
+      16 * GIB,
+      256 * MIB,
+      'Record batches of all clients together that may be unanswered.',
+    ),
+    bufferedBytesMax: byteCount(
+      64 * KIB,
+      32 * MIB,
+      4 * MIB,
+      'Bytes on their way to one client before fetches halt and answers wait.',
+    ),
+    queuedBytesMax: byteCount(
+      64 * KIB,
+      64 * MIB,
+      8 * MIB,
+      'Bytes of answers that may wait for one client; with more it is disconnected.',
+    ),
+    helloTimeoutMs: count(100, 600_000, 10_000, 'Time a new client has to say hello.'),
+    stalledTimeoutMs: count(1_000, 3_600_000, 30_000, 'Time a client may take nothing of what waits for it.'),
+    idleTimeoutMs: count(
+      idleTimeoutLimits.minimumMs,
+      idleTimeoutLimits.maximumMs,
+      60_000,
+      'Time a client may send nothing, not even a pong.',
+    ),
+  }),
+  shutdown: z.strictObject({
+    timeoutMs: count(0, 600_000, 10_000, 'Time for requests under way to finish when the broker stops.'),
+  }),
+})
+
+export type Config = z.output<typeof configSchema>
+
+/** One setting as flags, variables and help see it. */
+export interface Setting extends SettingAbout {
+  /** As in a config file, levels joined by dots: `log.level`. */
+  readonly key: string
+  /** `--log-level` */
+  readonly flag: string
+  /** `OCTOPUS_LOG_LEVEL` */
+  readonly variable: string
+}
+
+/** Every setting, in the order of the schema. */
+export const settings: readonly Setting[] = leaves(configSchema.shape, [])
+
+function leaves(shape: Readonly<Record<string, z.core.$ZodType>>, path: readonly string[]): Setting[] {
+  return Object.entries(shape).flatMap(([name, type]) => {
+    const here = [...path, name]
+    if (type instanceof z.ZodObject) return leaves(type.shape, here)
+    const { sentence, allowed } = (type as z.ZodType).meta() as unknown as SettingAbout
+    const words = here.flatMap((level) => level.replace(/[A-Z]/g, ' $&').toLowerCase().split(' '))
+    return {
+      key: here.join('.'),
+      flag: `--${words.join('-')}`,
+      variable: `OCTOPUS_${words.join('_').toUpperCase()}`,
+      sentence,
+      allowed,
+    }
+  })
+}

@@ -1,0 +1,7 @@
+/** Delete topics: answered when name and data are gone for good. Each succeeds or fails on its own. */
+import type { TopicService } from '../topics/topic-service.ts'
+import type { Handler } from './handlers.ts'
+
+export function deleteTopicsHandler(service: TopicService): Handler<'deleteTopics'> {
+  return async ({ topics }) => ({ topics: await service.delete(topics) })
+}

@@ -1,0 +1,56 @@
+/** Metadata: the nodes and, for each topic, who leads its partitions. */
+import { ErrorCode } from '../../client/protocol/errors.ts'
+import { topicIdHex } from '../topics/topic-id.ts'
+import type { Topic, TopicTable } from '../topics/topic-table.ts'
+import type { Handler, RequestOf, ResponseOf } from './handlers.ts'
+import type { NodeIdentity } from './node-identity.ts'
+import { replicasOf } from './replicas.ts'
+
+type Query = NonNullable<RequestOf<'metadata'>['topics']>[number]
+type TopicAnswer = ResponseOf<'metadata'>['topics'][number]
+
+export interface MetadataDependencies {
+  readonly identity: NodeIdentity
+  readonly topics: TopicTable
+}
+
+export function metadataHandler({ identity, topics }: MetadataDependencies): Handler<'metadata'> {
+  const { nodeId, clusterId } = identity
+
+  function known(topic: Topic): TopicAnswer {
+    return {
+      error: ErrorCode.NONE,
+      message: null,
+      name: topic.name,
+      topicId: topic.topicId,
+      isInternal: topic.isInternal,
+      partitions: topic.logs.map((log) => ({ error: ErrorCode.NONE, ...replicasOf(log, nodeId) })),
+    }
+  }
+
+  function answer({ name, topicId }: Query): TopicAnswer {
+    const topic = topicId ? topics.byId(topicId) : name === null ? undefined : topics.byName(name)
+    if (topic) return known(topic)
+    const unknown = { name: topicId ? null : name, topicId, isInternal: false, partitions: [] }
+    if (topicId)
+      return {
+        error: ErrorCode.UNKNOWN_TOPIC_ID,
+        message: `there is no topic with the id ${topicIdHex(topicId)}`,
+        ...unknown,
+      }
+    if (name === null)
+      return { error: ErrorCode.INVALID_REQUEST, message: 'name and topicId are both null', ...unknown }
+    return {
+      error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+      message: `there is no topic named ${JSON.stringify(name)}`,
+      ...unknown,
+    }
+  }
+
+  return async ({ topics: queries }) => ({
+    clusterId,
+    controllerId: nodeId,
+    brokers: [{ nodeId, url: identity.url(), rack: null }],
+    topics: queries === null ? topics.list().map(known) : queries.map(answer),
+  })
+}

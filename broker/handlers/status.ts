@@ -1,0 +1,58 @@
+/** Status: what this node is and how it fares, put together from what its parts report. */
+import type { ShardLogStats } from '../../storage/log/shard-log.ts'
+import type { ProcessPort } from '../ports.ts'
+import type { Readiness } from '../readiness.ts'
+import type { TopicTable } from '../topics/topic-table.ts'
+import { SOFTWARE } from '../version.ts'
+import type { Handler } from './handlers.ts'
+import type { NodeIdentity } from './node-identity.ts'
+
+export interface StatusDependencies {
+  readonly identity: NodeIdentity
+  readonly topics: TopicTable
+  readonly readiness: Readiness
+  /** Absolute path. */
+  readonly dataDirectory: string
+  readonly storageKind: string
+  readonly startedAtMs: number
+  readonly logStats: () => ShardLogStats
+  readonly connections: () => number
+  readonly process: ProcessPort
+}
+
+/** Below it operators are warned: a few segments more and the broker is read-only. */
+const FREE_BYTES_LOW = 2 * 1024 * 1024 * 1024
+
+export function statusHandler(dependencies: StatusDependencies): Handler<'status'> {
+  const { identity, topics, readiness, process, logStats } = dependencies
+  return async (_request, { clock }) => {
+    const { segments, bytes, freeBytes, commits, committedBytes } = logStats()
+    const storage = { segments, bytes, freeBytes: finite(freeBytes), commits, committedBytes }
+    const reason = readiness.reason()
+    return {
+      nodeId: identity.nodeId,
+      clusterId: identity.clusterId,
+      software: SOFTWARE,
+      nodeVersion: process.runtimeVersion,
+      pid: process.pid,
+      startedAtMs: dependencies.startedAtMs,
+      nowMs: clock.nowMs(),
+      ready: reason === undefined,
+      reason: reason ?? null,
+      url: identity.url(),
+      dataDirectory: dependencies.dataDirectory,
+      topics: topics.topicCount,
+      partitions: topics.partitionCount,
+      connections: dependencies.connections(),
+      storage: { kind: dependencies.storageKind, ...storage },
+      process: process.usage(),
+      warnings:
+        freeBytes < FREE_BYTES_LOW ? [`only ${freeBytes} bytes are free on the disk of the data`] : [],
+    }
+  }
+}
+
+/** A store without a limit reports Infinity, which the wire does not have. */
+function finite(bytes: number): number {
+  return Math.min(bytes, Number.MAX_SAFE_INTEGER)
+}

@@ -1,0 +1,73 @@
+/**
+ * The HTTP side of the port: for operators and their tools, read-only. Everything else is WebSocket.
+ */
+import type { Logger } from 'pino'
+import type { Readiness } from '../readiness.ts'
+import type { HttpHandler, HttpResponse } from '../transport/transport.ts'
+import { SOFTWARE } from '../version.ts'
+
+export interface HttpDependencies {
+  readonly readiness: Readiness
+  readonly metrics: { readonly contentType: string; text(): Promise<string> }
+  readonly logger: Logger
+}
+
+const PLAIN = 'text/plain; charset=utf-8'
+
+const PAGE = `${SOFTWARE}, a self-hosted event broker
+
+Clients connect to this address over WebSocket with the sub-protocol octopus.v1.
+
+/healthz   200 while the process runs
+/readyz    200 while it serves clients, else 503 and the reason
+/metrics   for Prometheus
+`
+
+export function httpHandler({ readiness, metrics, logger }: HttpDependencies): HttpHandler {
+  const routes = new Map<string, () => HttpResponse | Promise<HttpResponse>>([
+    ['/', () => plain(200, PAGE)],
+    ['/healthz', () => plain(200, 'alive\n')],
+    ['/readyz', () => ready(readiness.reason())],
+    ['/metrics', async () => answer(200, metrics.contentType, await metrics.text())],
+  ])
+  return async ({ method, path }) => {
+    if (method !== 'GET' && method !== 'HEAD') return wrongMethod(method)
+    const route = routes.get(path)
+    if (!route) return plain(404, `There is nothing at ${path.slice(0, 200)}; see / for what there is.\n`)
+    try {
+      return await route()
+    } catch (error) {
+      logger.error({ err: error, path }, 'an HTTP request met an unexpected error')
+      return plain(500, 'The server met an error it did not expect.\n')
+    }
+  }
+}
+
+function ready(reason: string | undefined): HttpResponse {
+  return reason === undefined ? plain(200, 'ready\n') : plain(503, `${reason}\n`)
+}
+
+function wrongMethod(method: string): HttpResponse {
+  const { status, headers, body } = plain(
+    405,
+    `${method.slice(0, 20)} is not possible here; GET and HEAD are.\n`,
+  )
+  return { status, headers: { ...headers, allow: 'GET, HEAD' }, body }
+}
+
+function plain(status: number, body: string): HttpResponse {
+  return answer(status, PLAIN, body)
+}
+
+/** Nothing here may be kept: every answer is of the moment. */
+function answer(status: number, contentType: string, body: string): HttpResponse {
+  return {
+    status,
+    headers: {
+      'content-type': contentType,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    },
+    body,
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * What a node keeps things in: its data directory, metadata and the segments of its one shard, opened
+ * together and closed together. The log on top of them belongs to the node.
+ */
+import type { Logger } from 'pino'
+import { openDataDirectory } from '../storage/data-directory.ts'
+import { LmdbSegmentStore } from '../storage/lmdb/lmdb-segment-store.ts'
+import { createLmdbMetadataStore } from '../storage/metadata/lmdb-metadata-store.ts'
+import type { MetadataStore } from '../storage/metadata-store.ts'
+import type { SegmentStore } from '../storage/segment-store.ts'
+import { Closers } from './closers.ts'
+import type { Config } from './config/schema.ts'
+import type { Clock, Random } from './ports.ts'
+
+export interface NodeStorage {
+  readonly nodeId: number
+  readonly clusterId: string
+  /** Where everything is, for people. */
+  readonly path: string
+  readonly metadata: MetadataStore
+  readonly segments: SegmentStore
+  close(): Promise<void>
+}
+
+export interface NodeStorageOptions {
+  readonly config: Config
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** The only shard there is; more event loops will have more. */
+const SHARD = 0
+
+/** Rejects with StorageError, whose message is for the operator. Everything opened before is closed again. */
+export async function openNodeStorage({
+  config,
+  clock,
+  random,
+  logger,
+}: NodeStorageOptions): Promise<NodeStorage> {
+  const closers = new Closers()
+  return closers.guarding(async () => {
+    const directory = await openDataDirectory({
+      path: config.data,
+      now: () => clock.nowMs(),
+      randomUuid: () => uuidOf(random.bytes(16)),
+    })
+    closers.add(() => directory.close())
+
+    const metadata = createLmdbMetadataStore({
+      path: directory.metadataPath,
+      onListenerError: (error) => logger.error({ err: error }, 'a metadata change met an unexpected error'),
+    })
+    closers.add(() => metadata.close())
+    await metadata.open()
+
+    const segments = new LmdbSegmentStore({
+      directory: directory.shardPath(SHARD),
+      segmentBytes: config.storage.segmentBytes,
+      freeBytesMin: config.storage.freeBytesMin,
+      onBackgroundError: (error) =>
+        logger.error({ err: error }, 'the segment store met a problem in the background'),
+    })
+    closers.add(() => segments.close())
+    await segments.open()
+
+    const { nodeId, clusterId, path } = directory
+    return { nodeId, clusterId, path, metadata, segments, close: () => closers.close() }
+  })
+}
+
+/** RFC 9562 version 4. */
+function uuidOf(random: Uint8Array): string {
+  const bytes = Buffer.from(random)
+  bytes[6] = (bytes[6] & 0x0f) | 0x40
+  bytes[8] = (bytes[8] & 0x3f) | 0x80
+  const hex = bytes.toString('hex')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+}

@@ -1,0 +1,275 @@
+/**
+ * A node: its parts put together, started and stopped in order. Nothing here decides anything.
+ *
+ * Started: storage, log, topics, retention, server, port. Stopped the other way round: the port first,
+ * then requests under way, then what waits to be written, then the files. What fails at start closes
+ * what was open before it. When the log fails the node stays up for reading and says so, and tells its
+ * entry point, which ends the process.
+ */
+import type { Logger } from 'pino'
+import { ShardLog } from '../storage/log/shard-log.ts'
+import { Closers } from './closers.ts'
+import { webSocketUrl } from './config/listen-address.ts'
+import type { Config } from './config/schema.ts'
+import { alterTopicsHandler } from './handlers/alter-topics.ts'
+import { authenticateHandler } from './handlers/authenticate.ts'
+import { createTopicsHandler } from './handlers/create-topics.ts'
+import { deleteTopicsHandler } from './handlers/delete-topics.ts'
+import { describeTopicsHandler } from './handlers/describe-topics.ts'
+import { fetchHandler } from './handlers/fetch.ts'
+import type { Handlers } from './handlers/handlers.ts'
+import { helloHandler } from './handlers/hello.ts'
+import { listOffsetsHandler } from './handlers/list-offsets.ts'
+import { listTopicsHandler } from './handlers/list-topics.ts'
+import { metadataHandler } from './handlers/metadata.ts'
+import type { NodeIdentity } from './handlers/node-identity.ts'
+import { produceHandler } from './handlers/produce.ts'
+import { statusHandler } from './handlers/status.ts'
+import { httpHandler } from './http/http-handler.ts'
+import { type NodeStorage, type NodeStorageOptions, openNodeStorage } from './node-storage.ts'
+import { Metrics } from './observability/metrics.ts'
+import { Tally } from './observability/tally.ts'
+import { TimedStore } from './observability/timed-store.ts'
+import { Purgatory } from './purgatory.ts'
+import { Readiness } from './readiness.ts'
+import { RetentionTimer } from './retention-timer.ts'
+import { allowEverything } from './server/authorize.ts'
+import type { ServerLimits } from './server/limits.ts'
+import { ProduceBudget } from './server/produce-budget.ts'
+import { Server } from './server/server.ts'
+import type { SystemPorts } from './system-ports.ts'
+import { BATCH_BYTES_MAX } from './topics/topic-config.ts'
+import { TopicService } from './topics/topic-service.ts'
+import { TopicTable } from './topics/topic-table.ts'
+import type { Transport } from './transport/transport.ts'
+
+export interface NodeOptions extends SystemPorts {
+  readonly config: Config
+  readonly logger: Logger
+  readonly transport: Transport
+  /** Where the node keeps things; the data directory of the config unless a test says otherwise. */
+  readonly openStorage?: (options: NodeStorageOptions) => Promise<NodeStorage>
+}
+
+export interface Node {
+  /** `ws://host:port`, with the port that was really taken. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  /** Resolves, if ever, when nothing can be written any more; the node should be stopped. */
+  readonly failed: Promise<Error>
+  /** Accepts nobody, finishes what is under way, writes what waits, closes everything. Idempotent. */
+  stop(): Promise<void>
+}
+
+/** Sockets and files beside those of clients: segments, metadata, standard streams. */
+const OPEN_FILES_RESERVED = 256
+/** Appends answered before they are durable (acks 0) wait in the log and not in the produce buffer. */
+const LOG_QUEUE_FACTOR = 2
+
+/** Rejects with StorageError or TransportError, whose messages are for the operator. */
+export async function startNode(options: NodeOptions): Promise<Node> {
+  const closers = new Closers()
+  closers.add(options.process.hold())
+  return closers.guarding(() => start(options, closers))
+}
+
+async function start(options: NodeOptions, closers: Closers): Promise<Node> {
+  const { config, logger, clock, timers, transport } = options
+  const startedAtMs = clock.nowMs()
+  const readiness = new Readiness()
+  const metrics = new Metrics()
+  const tally = new Tally()
+  const purgatory = new Purgatory(timers)
+  const limits = serverLimits(options)
+  const budget = new ProduceBudget(limits)
+
+  const storage = await (options.openStorage ?? openNodeStorage)(options)
+  closers.add(() => storage.close())
+  const { log, failed } = await openLog(options, storage, { metrics, purgatory, readiness })
+  closers.add(() => log.close())
+  const { topics, service } = await openTopics(options, storage, log, purgatory)
+  closers.add(() => topics.close())
+
+  const identity = new ListeningIdentity(storage)
+  const status = statusHandler({
+    identity,
+    topics,
+    readiness,
+    dataDirectory: storage.path,
+    storageKind: storage.segments.kind,
+    startedAtMs,
+    logStats: () => log.stats(),
+    connections: () => server.statistics().connections,
+    process: options.process,
+  })
+  const handlers: Handlers = {
+    produce: produceHandler({ topics, log, purgatory, crc32c: options.crc32c }),
+    fetch: fetchHandler({
+      topics,
+      log,
+      purgatory,
+      onDamage: (sentence) => logger.error({ reason: sentence }, 'damaged data was found'),
+    }),
+    listOffsets: listOffsetsHandler({ topics, log }),
+    metadata: metadataHandler({ identity, topics }),
+    hello: helloHandler({ identity, limits, budget }),
+    authenticate: authenticateHandler(),
+    createTopics: createTopicsHandler(service),
+    alterTopics: alterTopicsHandler(service),
+    describeTopics: describeTopicsHandler({ identity, topics }),
+    listTopics: listTopicsHandler(topics),
+    deleteTopics: deleteTopicsHandler(service),
+    status,
+  }
+  const server = new Server({
+    handlers,
+    authorize: allowEverything,
+    limits,
+    budget,
+    clock,
+    timers,
+    tally,
+    logger,
+  })
+  metrics.observe({
+    tally,
+    budget,
+    server: () => server.statistics(),
+    log: () => log.stats(),
+    topics,
+    parked: () => purgatory.size,
+  })
+
+  const retention = startRetention(options, topics, log)
+  closers.add(() => retention.stop())
+  closers.add(() => purgatory.release())
+  closers.add(async () => {
+    readiness.stopping()
+    if (!(await server.close(config.shutdown.timeoutMs)))
+      logger.warn(
+        { timeoutMs: config.shutdown.timeoutMs },
+        'stopped before everything under way was finished',
+      )
+  })
+  const { host, port } = await server.listen(
+    transport,
+    config.listen,
+    httpHandler({ readiness, metrics, logger }),
+  )
+  identity.listensAt(webSocketUrl({ host, port }))
+  readiness.started()
+  const { topicCount, partitionCount } = topics
+  logger.info(
+    { url: identity.url(), data: storage.path, topics: topicCount, partitions: partitionCount },
+    'listening',
+  )
+  return { url: identity.url(), host, port, failed, stop: () => closers.close() }
+}
+
+/** The identity of the storage, and the address once there is one. */
+class ListeningIdentity implements NodeIdentity {
+  readonly nodeId: number
+  readonly clusterId: string
+  #url = ''
+
+  constructor({ nodeId, clusterId }: NodeStorage) {
+    this.nodeId = nodeId
+    this.clusterId = clusterId
+  }
+
+  listensAt(url: string): void {
+    this.#url = url
+  }
+
+  url(): string {
+    return this.#url
+  }
+}
+
+async function openLog(
+  { config, clock, timers, crc32c, codecs, logger }: NodeOptions,
+  storage: NodeStorage,
+  parts: { readonly metrics: Metrics; readonly purgatory: Purgatory; readonly readiness: Readiness },
+): Promise<{ readonly log: ShardLog; readonly failed: Promise<Error> }> {
+  const { metrics, purgatory, readiness } = parts
+  let tellFailure: (error: Error) => void
+  const failed = new Promise<Error>((resolve) => {
+    tellFailure = resolve
+  })
+  const log = await ShardLog.open({
+    store: new TimedStore(storage.segments, clock, (durationMs) => metrics.committed(durationMs)),
+    clock,
+    crc32c,
+    codecs,
+    soon: (run) => timers.soon(run),
+    queuedBytesMax: LOG_QUEUE_FACTOR * config.limits.produceBufferBytesMax,
+    observer: {
+      advanced: (partition) => purgatory.advanced(partition),
+      warning: (sentence) => logger.warn({ reason: sentence }, 'the log has something to say'),
+      failed: (error) => {
+        logger.fatal({ err: error }, 'the log cannot be written any more')
+        readiness.failed(error)
+        tellFailure(error)
+      },
+    },
+  })
+  return { log, failed }
+}
+
+async function openTopics(
+  { config, clock, random, logger }: NodeOptions,
+  storage: NodeStorage,
+  log: ShardLog,
+  purgatory: Purgatory,
+): Promise<{ readonly topics: TopicTable; readonly service: TopicService }> {
+  const onProblem = (error: Error) => logger.error({ err: error }, 'the topics met an unexpected error')
+  const store = storage.metadata
+  const { table, beingDeleted } = await TopicTable.open({ store, log, onProblem })
+  const service = new TopicService({
+    store,
+    table,
+    log,
+    clock,
+    random,
+    limits: config.topics,
+    onDropped: (logs) => {
+      for (const partition of logs) purgatory.advanced(partition)
+    },
+    onProblem,
+  })
+  await service.finishDeletions(beingDeleted)
+  return { topics: table, service }
+}
+
+function startRetention(
+  { config, clock, timers, logger }: NodeOptions,
+  topics: TopicTable,
+  log: ShardLog,
+): RetentionTimer {
+  return new RetentionTimer({
+    log,
+    topics,
+    clock,
+    timers,
+    intervalMs: config.retention.checkIntervalMs,
+    onEnforced: ({ moved, removedSegments }) => {
+      if (moved > 0 || removedSegments.length > 0)
+        logger.info({ partitions: moved, segments: removedSegments }, 'old data removed')
+    },
+    onError: (error) => logger.error({ err: error }, 'retention failed'),
+  })
+}
+
+/** The limits of the config, with no more connections than the process may have files open. */
+function serverLimits({ config, process, logger }: NodeOptions): ServerLimits {
+  const limits = { ...config.limits, batchBytesMax: BATCH_BYTES_MAX }
+  const openFilesMax = process.openFilesMax()
+  if (openFilesMax === undefined || openFilesMax >= limits.connectionsMax + OPEN_FILES_RESERVED) return limits
+  const connectionsMax = Math.max(1, openFilesMax - OPEN_FILES_RESERVED)
+  logger.warn(
+    { openFilesMax, asked: limits.connectionsMax, connectionsMax },
+    'fewer connections than configured: raise the limit of open files (ulimit -n)',
+  )
+  return { ...limits, connectionsMax }
+}

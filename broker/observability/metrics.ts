@@ -1,0 +1,160 @@
+/**
+ * What Prometheus may scrape. Nearly everything is read from the parts of the node when it is asked for,
+ * so that counting on the hot path stays an addition to a number.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { errorDefinition } from '../../client/protocol/errors.ts'
+import type { ShardLogStats } from '../../storage/log/shard-log.ts'
+import type { ProduceBudget } from '../server/produce-budget.ts'
+import type { ServerStatistics } from '../server/server.ts'
+import { SERVER_VERSION } from '../version.ts'
+import type { Tally } from './tally.ts'
+
+export interface MetricsSources {
+  readonly tally: Tally
+  readonly budget: ProduceBudget
+  readonly server: () => ServerStatistics
+  readonly log: () => ShardLogStats
+  readonly topics: { readonly topicCount: number; readonly partitionCount: number }
+  readonly parked: () => number
+}
+
+/** An fsync is from a tenth of a millisecond (battery-backed) to seconds (a failing disk). */
+const COMMIT_SECONDS = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
+
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #commitSeconds: Histogram
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry })
+    this.#commitSeconds = new Histogram({
+      name: 'octopus_commit_seconds',
+      help: 'Time from handing a commit to the disk until it was durable.',
+      buckets: COMMIT_SECONDS,
+      registers: [this.#registry],
+    })
+    const info = new Gauge({
+      name: 'octopus_info',
+      help: 'Always 1; the label names the version.',
+      labelNames: ['version'],
+      registers: [this.#registry],
+    })
+    info.set({ version: SERVER_VERSION }, 1)
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+
+  committed(durationMs: number): void {
+    this.#commitSeconds.observe(durationMs / 1000)
+  }
+
+  /** Once, when the parts are there. */
+  observe(sources: MetricsSources): void {
+    this.#observeClients(sources)
+    this.#observeRequests(sources)
+    this.#observeLog(sources)
+  }
+
+  #observeClients({ tally, server }: MetricsSources): void {
+    this.#gauge('connections', 'Open client connections.', () => server().connections)
+    this.#total('connections_opened', 'Client connections accepted.', () => tally.connectionsOpened)
+    this.#total('connections_refused', 'Client connections refused.', () => tally.connectionsRefused)
+    this.#total(
+      'slow_clients_terminated',
+      'Connections ended because the client did not read.',
+      () => tally.slowClientsTerminated,
+    )
+    this.#total(
+      'protocol_breaches',
+      'Connections ended because the client broke the protocol.',
+      () => tally.breaches,
+    )
+    this.#total('received_messages', 'WebSocket messages received.', () => tally.framesIn)
+    this.#total('received_bytes', 'Bytes of WebSocket messages received.', () => tally.bytesIn)
+    this.#total('sent_messages', 'WebSocket messages sent.', () => server().sentFrames)
+    this.#total('sent_bytes', 'Bytes of WebSocket messages sent.', () => server().sentBytes)
+    this.#gauge(
+      'answers_queued_bytes',
+      'Bytes of answers waiting for clients to read.',
+      () => server().queuedBytes,
+    )
+  }
+
+  #observeRequests({ tally, server, budget, parked }: MetricsSources): void {
+    new Counter({
+      name: 'octopus_requests_total',
+      help: 'Requests answered, by API and by the error of the whole request (NONE: answered).',
+      labelNames: ['api', 'error'],
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        for (const [api, row] of tally.requests)
+          for (const [code, count] of row) this.inc({ api, error: errorDefinition(code).name }, count)
+      },
+    })
+    this.#gauge(
+      'requests_unfinished',
+      'Requests under way, parked fetches left out.',
+      () => server().unfinishedRequests,
+    )
+    this.#gauge('requests_parked', 'Requests waiting for data or replicas.', parked)
+    this.#total(
+      'produce_requests_refused',
+      'Produce requests refused because the buffer was full.',
+      () => tally.produceRequestsRefused,
+    )
+    this.#gauge(
+      'produce_unanswered_bytes',
+      'Bytes of record batches received and not yet answered.',
+      () => budget.usedBytes,
+    )
+    this.#gauge('produce_unanswered_bytes_max', 'How many there may be.', () => budget.bytesMax)
+    this.#gauge(
+      'produce_window_bytes',
+      'What one connection is granted at this moment.',
+      () => budget.grantBytes,
+    )
+  }
+
+  #observeLog({ log, topics }: MetricsSources): void {
+    this.#total('commits', 'Commits since the start.', () => log().commits)
+    this.#total('committed_bytes', 'Bytes made durable since the start.', () => log().committedBytes)
+    this.#gauge('commit_queue_bytes', 'Bytes waiting to be written.', () => log().queuedBytes)
+    this.#gauge('segments', 'Live segments.', () => log().segments)
+    this.#gauge('segment_bytes', 'Bytes the live segments take on disk.', () => log().bytes)
+    this.#gauge('disk_free_bytes', 'Free bytes of the disk the data is on.', () => log().freeBytes)
+    this.#gauge('topics', 'Topics.', () => topics.topicCount)
+    this.#gauge('partitions', 'Partitions of all topics.', () => topics.partitionCount)
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `octopus_${name}`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+
+  /** A counter that is counted elsewhere. */
+  #total(name: string, help: string, read: () => number): void {
+    new Counter({
+      name: `octopus_${name}_total`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
+  }
+}

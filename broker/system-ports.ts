@@ -1,0 +1,74 @@
+/**
+ * The real clock, timers, randomness, checksum and process, for entry points to hand to a node. Nothing
+ * else in the broker touches them.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { crc32c } from '@node-rs/crc32'
+import type { CompressionCodecs } from '../storage/record/compression.ts'
+import type { Crc32c } from '../storage/record/crc32c.ts'
+import type { Clock, ProcessPort, Random, Timers } from './ports.ts'
+
+export interface SystemPorts {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly crc32c: Crc32c
+  readonly codecs: CompressionCodecs
+  readonly process: ProcessPort
+}
+
+/** The longest a timer takes; what it runs does nothing. */
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1
+
+export function systemPorts(): SystemPorts {
+  return {
+    clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
+    timers: {
+      after: (delayMs, run) => {
+        const timer = setTimeout(run, delayMs)
+        timer.unref()
+        return { cancel: () => clearTimeout(timer) }
+      },
+      soon: (run) => {
+        setImmediate(run)
+      },
+    },
+    random: { unit: () => Math.random(), bytes: (count) => new Uint8Array(randomBytes(count)) },
+    crc32c: (bytes) => crc32c(bytes),
+    codecs: {
+      gzip: {
+        compress: (bytes) => gzipSync(bytes),
+        decompress: (bytes, bytesMax) => gunzipSync(bytes, { maxOutputLength: bytesMax }),
+      },
+    },
+    process: {
+      pid: process.pid,
+      runtimeVersion: process.version,
+      usage: () => {
+        const { rss, heapUsed } = process.memoryUsage()
+        const { user, system } = process.cpuUsage()
+        return { rssBytes: rss, heapBytes: heapUsed, cpuSeconds: (user + system) / 1e6 }
+      },
+      openFilesMax,
+      hold: () => {
+        const timer = setInterval(() => {}, LONGEST_INTERVAL_MS)
+        return () => clearInterval(timer)
+      },
+    },
+  }
+}
+
+/** The soft limit of this process; undefined where the system does not tell in this way. */
+function openFilesMax(): number | undefined {
+  let limits: string
+  try {
+    limits = readFileSync('/proc/self/limits', 'utf8')
+  } catch {
+    // Only Linux has the file; elsewhere the limit stays unknown.
+    return undefined
+  }
+  const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1]
+  return soft === undefined ? undefined : Number(soft)
+}

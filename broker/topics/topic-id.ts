@@ -1,0 +1,37 @@
+/**
+ * Topic ids: 16 random bytes on the wire and in the log, hex in metadata, and a string of 16 characters
+ * (one a byte) as a key of maps, because bytes have no equality of their own.
+ */
+
+export const TOPIC_ID_BYTES = 16
+
+/** The key of a map for these 16 bytes. */
+export function topicIdKey(id: Uint8Array): string {
+  return String.fromCharCode(
+    id[0],
+    id[1],
+    id[2],
+    id[3],
+    id[4],
+    id[5],
+    id[6],
+    id[7],
+    id[8],
+    id[9],
+    id[10],
+    id[11],
+    id[12],
+    id[13],
+    id[14],
+    id[15],
+  )
+}
+
+export function topicIdHex(id: Uint8Array): string {
+  return Buffer.from(id).toString('hex')
+}
+
+/** Undefined where the text is not 32 hex digits. */
+export function parseTopicIdHex(hex: string): Uint8Array | undefined {
+  return /^[0-9a-f]{32}$/.test(hex) ? new Uint8Array(Buffer.from(hex, 'hex')) : undefined
+}

@@ -1,0 +1,56 @@
+/**
+ * What was fetched and waits to be handed out, in order of arrival, with its size: the bound on prefetching.
+ * Batches that a seek has made nobody's stay until they are reached, and are dropped there.
+ */
+import { Queue } from '../queue.ts'
+import type { ConsumedBatch } from './consumed-batch.ts'
+import type { Cursor } from './cursor.ts'
+
+export interface Arrived<R> {
+  readonly cursor: Cursor
+  readonly epoch: number
+  /** An error: the cursor has failed here. */
+  readonly what: ConsumedBatch<R> | Error
+}
+
+export class BatchQueue<R> {
+  readonly #queue = new Queue<Arrived<R>>()
+  #bytes = 0
+
+  /** Bytes of all batches that wait, those for nobody included. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  push(cursor: Cursor, what: ConsumedBatch<R> | Error): void {
+    this.#queue.push({ cursor, epoch: cursor.epoch, what })
+    this.#bytes += bytesOf(what)
+  }
+
+  /**
+   * The next batch with records that somebody waits for, or the error that stands in its place. Moves the
+   * cursor's position behind the batch.
+   */
+  shift(): Arrived<R> | undefined {
+    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
+      const { cursor, epoch, what } = next
+      this.#bytes -= bytesOf(what)
+      // A failure holds until a seek has healed it; a batch only as long as nothing moved the cursor.
+      if (what instanceof Error ? cursor.failure === what : cursor.epoch === epoch) {
+        if (what instanceof Error) return next
+        cursor.position = what.lastOffset + 1
+        if (!what.isEmpty) return next
+      }
+    }
+    return undefined
+  }
+
+  clear(): void {
+    while (this.#queue.length > 0) this.#queue.shift()
+    this.#bytes = 0
+  }
+}
+
+function bytesOf(what: ConsumedBatch<unknown> | Error): number {
+  return what instanceof Error ? 0 : what.bytes
+}

@@ -1,0 +1,398 @@
+/**
+ * Reads partitions: fetches ahead within a bound, and hands out events or whole batches in order of offset,
+ * each once, also over lost connections. Positions live here; nothing is committed anywhere.
+ *
+ * One reader at a time: {@link Consumer.batches} and the iteration over events hand out of the same queue.
+ * Breaking out of a loop leaves the consumer where it is, so that another loop goes on from there.
+ */
+import type { ConsumedRecord } from '../../storage/record/record.ts'
+import type { BrokerLink } from '../broker-link.ts'
+import { Gate } from '../gate.ts'
+import type { ClientPorts } from '../ports.ts'
+import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
+import type { FetchedPartition } from '../protocol/messages/fetch.ts'
+import type { Topic, TopicDirectory } from '../topic-directory.ts'
+import { readArriving } from './arriving-batches.ts'
+import { BatchQueue } from './batch-queue.ts'
+import type { BatchReader, ConsumedBatch, RecordView } from './consumed-batch.ts'
+import { Cursor, UNKNOWN_OFFSET } from './cursor.ts'
+import { Fetcher } from './fetcher.ts'
+import { OffsetLocator } from './offset-locator.ts'
+import { type ConsumerSettings, type PartitionName, type StartPosition, startPosition } from './options.ts'
+import { Subscription } from './subscription.ts'
+
+/** Where a consumer stands in one partition. */
+export interface PartitionPosition extends PartitionName {
+  /** Offset of the next record to be handed out; undefined while it is being looked up. */
+  readonly position: number | undefined
+  /** Offset after the last record that could be read when the broker answered last; undefined before. */
+  readonly highWatermark: number | undefined
+  readonly isPaused: boolean
+}
+
+/** An offset out of range is looked up again so often before that counts as a failure. */
+const RELOCATIONS_MAX = 5
+
+const done = { value: undefined, done: true } as const
+
+export class Consumer<R extends { readonly offset: number } = ConsumedRecord> implements AsyncIterable<R> {
+  readonly #ports: ClientPorts
+  readonly #settings: ConsumerSettings
+  readonly #reader: BatchReader<R>
+  readonly #queue = new BatchQueue<R>()
+  readonly #cursors = new Map<string, Cursor>()
+  readonly #subscription: Subscription
+  readonly #locator: OffsetLocator
+  readonly #fetcher: Fetcher
+  readonly #stops: (() => void)[] = []
+  /** The batch whose records are handed out one by one, whose it is, and how far. */
+  #batch: ConsumedBatch<R> | undefined
+  #batchCursor: Cursor | undefined
+  #records: readonly R[] = []
+  #index = 0
+  /** Opened at every change that somebody who waits may care for. */
+  readonly #news = new Gate()
+  /** Why reading ends, behind everything that was received before. */
+  #failure: { readonly error: unknown } | undefined
+  #isClosed = false
+
+  /** Made by `client.consumer()`. */
+  constructor(
+    link: BrokerLink,
+    directory: TopicDirectory,
+    ports: ClientPorts,
+    settings: ConsumerSettings,
+    { view, onClosed }: { readonly view: RecordView<R> | undefined; readonly onClosed: () => void },
+  ) {
+    this.#stops.push(onClosed)
+    this.#ports = ports
+    this.#settings = settings
+    this.#reader = { codecs: ports.codecs, view }
+    const stale = (cursor: Cursor) => this.#subscription.refresh(cursor.source.topic)
+    const failed = (cursor: Cursor, error: ProtocolError) => this.#failed(cursor, error)
+    this.#fetcher = new Fetcher(link, ports, settings, {
+      bufferedBytes: () => this.#queue.bytes,
+      arrived: (cursor, body, highWatermark) => this.#arrived(cursor, body, highWatermark),
+      outOfRange: (cursor, answer) => this.#outOfRange(cursor, answer),
+      stale,
+      failed,
+    })
+    this.#locator = new OffsetLocator(link, ports, settings.isolationLevel, {
+      cursors: () => [...this.#cursors.values()],
+      located: (cursor) => {
+        this.#fetcher.wake(cursor)
+        this.#news.open()
+      },
+      stale,
+      failed,
+    })
+    this.#subscription = new Subscription(link, directory, ports, settings, {
+      found: (topic, partition, start, untilEnd) => this.#found(topic, partition, start, untilEnd),
+      complete: () => this.#news.open(),
+      known: (topic) => this.#known(topic),
+      gone: (name, error) => this.#gone(name, error),
+    })
+    this.#stops.push(
+      link.watch({
+        up: () => this.#fetcher.pump(),
+        down: () => undefined,
+        failed: (error) => this.#fail(error),
+      }),
+    )
+    this.#obey(settings.signal)
+    if (link.failure) this.#fail(link.failure)
+    else if (!this.#isClosed) this.#subscription.start()
+  }
+
+  /**
+   * Resolves when every partition has been found and its starting position is known: with `from: 'latest'`,
+   * what is written from then on will be read. Rejects when that has failed for good.
+   */
+  async ready(): Promise<void> {
+    for (;;) {
+      this.#throwIfDead()
+      if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
+      const isLooking = this.#some((cursor) => cursor.timestampWanted !== undefined)
+      if (this.#subscription.isComplete && !isLooking) return
+      await this.#news.wait()
+    }
+  }
+
+  /**
+   * Events, one by one. Ends when the consumer is closed, or with `untilEnd` at the end. Throws a
+   * {@link ProtocolError} when a partition cannot be read on; {@link seek} is the way out of that.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<R, undefined> {
+    return iterator(() =>
+      this.#index < this.#records.length
+        ? Promise.resolve({ value: this.#records[this.#index++], done: false })
+        : this.#nextRecord(),
+    )
+  }
+
+  /** Batches as they were written: faster than events. Otherwise as the iteration over events. */
+  batches(): AsyncIterableIterator<ConsumedBatch<R>, undefined> {
+    return iterator(() => this.#nextBatch())
+  }
+
+  /** Stops fetching and handing out, for some partitions or all. What was fetched will be fetched again. */
+  pause(partitions?: readonly PartitionName[]): void {
+    for (const cursor of this.#chosen(partitions)) {
+      if (cursor.paused) continue
+      this.#leaveBatchOf(cursor)
+      cursor.paused = true
+      cursor.rewind()
+    }
+    this.#locator.poke()
+    this.#fetcher.pump()
+  }
+
+  resume(partitions?: readonly PartitionName[]): void {
+    for (const cursor of this.#chosen(partitions)) {
+      cursor.paused = false
+      this.#fetcher.wake(cursor)
+    }
+  }
+
+  /**
+   * Goes elsewhere in a partition: the next record of it to be handed out is the one there. Also the way on after
+   * an error of the partition. Throws RangeError when the partition is not one of this consumer's (yet).
+   */
+  seek(topic: string, partition: number, to: number | StartPosition): void {
+    const cursor = this.#cursorOf({ topic, partition })
+    const start = startPosition('to', typeof to === 'number' ? { offset: to } : to)
+    this.#leaveBatchOf(cursor)
+    cursor.seek(start)
+    this.#locator.poke()
+    this.#fetcher.wake(cursor)
+  }
+
+  /** Offset of the next record of a partition to be handed out; undefined while it is being looked up. */
+  position(topic: string, partition: number): number | undefined {
+    return this.#positionOf(this.#cursorOf({ topic, partition }))
+  }
+
+  /** Every partition that is read, and how far. */
+  positions(): PartitionPosition[] {
+    return [...this.#cursors.values()].map((cursor) => ({
+      ...cursor.source,
+      position: this.#positionOf(cursor),
+      highWatermark: known(cursor.highWatermark),
+      isPaused: cursor.paused,
+    }))
+  }
+
+  /** Ends every iteration and drops what was fetched. Calling it again is harmless. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#fetcher.close()
+    this.#locator.close()
+    this.#subscription.close()
+    for (const stop of this.#stops) stop()
+    this.#queue.clear()
+    this.#leaveBatch()
+    this.#news.open()
+  }
+
+  /** Nothing is awaited between taking a batch and having it in place: several may ask at once. */
+  async #nextRecord(): Promise<IteratorResult<R, undefined>> {
+    while (this.#index >= this.#records.length) {
+      const batch = this.#takeBatch()
+      if (batch) this.#enterBatch(batch)
+      else if (this.#isOver()) return done
+      else await this.#news.wait()
+    }
+    return { value: this.#records[this.#index++], done: false }
+  }
+
+  async #nextBatch(): Promise<IteratorResult<ConsumedBatch<R>, undefined>> {
+    for (;;) {
+      const batch = this.#takeRestOfBatch() ?? this.#takeBatch()
+      if (batch) return { value: batch, done: false }
+      if (this.#isOver()) return done
+      await this.#news.wait()
+    }
+  }
+
+  /** The next batch in the queue. Throws the error that stands in its place. */
+  #takeBatch(): ConsumedBatch<R> | undefined {
+    const next = this.#queue.shift()
+    if (!next) return undefined
+    this.#fetcher.pump()
+    if (next.what instanceof Error) throw next.what
+    return next.what
+  }
+
+  /** Everything that was received is handed out: whether that is the end. Throws why nothing more will come. */
+  #isOver(): boolean {
+    this.#throwIfDead()
+    return this.#isClosed || (this.#subscription.isComplete && !this.#some((cursor) => !cursor.isFinished))
+  }
+
+  #enterBatch(batch: ConsumedBatch<R>): void {
+    const cursor = this.#cursorOf(batch)
+    try {
+      this.#records = batch.records
+    } catch (error) {
+      // None of it has been handed out, so the position is before it, and nothing behind it may come.
+      cursor.position = Math.max(batch.baseOffset, batch.fromOffset)
+      cursor.rewind()
+      cursor.fail(error as Error)
+      throw error
+    }
+    this.#batch = batch
+    this.#batchCursor = cursor
+    this.#index = 0
+  }
+
+  #leaveBatch(): void {
+    this.#batch = undefined
+    this.#batchCursor = undefined
+    this.#records = []
+    this.#index = 0
+  }
+
+  /** Before a cursor moves: what is left of its batch is not handed out. */
+  #leaveBatchOf(cursor: Cursor): void {
+    if (this.#batchCursor !== cursor) return
+    cursor.position = this.#positionOf(cursor) ?? cursor.position
+    this.#leaveBatch()
+  }
+
+  /** What is left when an iteration over events ended within a batch. */
+  #takeRestOfBatch(): ConsumedBatch<R> | undefined {
+    const rest =
+      this.#index < this.#records.length
+        ? this.#batch?.startingAt(this.#records[this.#index].offset)
+        : undefined
+    this.#leaveBatch()
+    return rest
+  }
+
+  #positionOf(cursor: Cursor): number | undefined {
+    const isWithinBatch = this.#batchCursor === cursor && this.#index < this.#records.length
+    return isWithinBatch ? this.#records[this.#index].offset : known(cursor.position)
+  }
+
+  #arrived(cursor: Cursor, body: Uint8Array, highWatermark: number): void {
+    const crc32c = this.#settings.checkCrc ? this.#ports.crc32c : undefined
+    try {
+      readArriving(cursor, body, highWatermark, this.#reader, crc32c, (batch) =>
+        this.#queue.push(cursor, batch),
+      )
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#failed(cursor, error)
+    }
+    this.#news.open()
+  }
+
+  #outOfRange(cursor: Cursor, { logStartOffset, highWatermark }: FetchedPartition): void {
+    const { onOutOfRange } = this.#settings
+    const mayLookAgain = ++cursor.attempts <= RELOCATIONS_MAX
+    if (mayLookAgain && cursor.relocate(onOutOfRange === 'fail' ? undefined : onOutOfRange)) {
+      this.#locator.poke()
+      return
+    }
+    const { topic, partition } = cursor.source
+    const sentence =
+      `offset ${cursor.fetchOffset} of topic ${topic}, partition ${partition} is out of range: ` +
+      `the partition holds ${logStartOffset} to ${highWatermark}; ` +
+      'seek, or choose with the option onOutOfRange where to go on'
+    this.#failed(cursor, new ProtocolError(ErrorCode.OFFSET_OUT_OF_RANGE, sentence))
+  }
+
+  /** The partition is not read on; the reader is told when it has had everything before. */
+  #failed(cursor: Cursor, error: ProtocolError): void {
+    cursor.fail(error)
+    this.#queue.push(cursor, error)
+    this.#news.open()
+  }
+
+  /** Nothing is read on. */
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.#fetcher.close()
+    this.#locator.close()
+    this.#subscription.close()
+    this.#news.open()
+  }
+
+  /** Throws if everything that was received is handed out and nothing more will come. */
+  #throwIfDead(): void {
+    if (this.#failure) throw this.#failure.error
+    let failure: Error | undefined
+    for (const cursor of this.#cursors.values()) {
+      if (!cursor.failure && !cursor.isFinished) return
+      failure ??= cursor.failure
+    }
+    if (failure) throw failure
+  }
+
+  #obey(signal: AbortSignal | undefined): void {
+    if (!signal) return
+    const abort = () => {
+      this.#fail(signal.reason)
+      this.close()
+    }
+    signal.addEventListener('abort', abort)
+    this.#stops.push(() => signal.removeEventListener('abort', abort))
+    // Whoever makes this consumer is to have it first.
+    if (signal.aborted) queueMicrotask(abort)
+  }
+
+  #found(topic: Topic, partition: number, start: StartPosition, untilEnd: boolean): void {
+    const cursor = new Cursor(topic, partition, start, untilEnd)
+    this.#cursors.set(nameOf(cursor.source), cursor)
+    this.#locator.poke()
+    this.#fetcher.wake(cursor)
+  }
+
+  #known(topic: Topic): void {
+    for (const cursor of this.#cursors.values()) if (cursor.source.topic === topic.name) cursor.topic = topic
+  }
+
+  #gone(name: string, error: ProtocolError): void {
+    const cursors = [...this.#cursors.values()].filter(({ source }) => source.topic === name)
+    // A topic that never was is a mistake in the options, and no reason to read the others.
+    if (cursors.length === 0) this.#fail(error)
+    for (const cursor of cursors) this.#failed(cursor, error)
+  }
+
+  #chosen(partitions: readonly PartitionName[] | undefined): Cursor[] {
+    return partitions ? partitions.map((name) => this.#cursorOf(name)) : [...this.#cursors.values()]
+  }
+
+  #cursorOf(name: PartitionName): Cursor {
+    const cursor = this.#cursors.get(nameOf(name))
+    if (cursor) return cursor
+    throw new RangeError(
+      `partition ${name.partition} of ${name.topic} is not read here, or not found yet: await ready()`,
+    )
+  }
+
+  #some(is: (cursor: Cursor) => boolean): boolean {
+    for (const cursor of this.#cursors.values()) if (is(cursor)) return true
+    return false
+  }
+}
+
+function iterator<T>(next: () => Promise<IteratorResult<T, undefined>>): AsyncIterableIterator<T, undefined> {
+  return {
+    next,
+    // The consumer stays where it is.
+    return: () => Promise.resolve(done),
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
+}
+
+function nameOf({ topic, partition }: PartitionName): string {
+  return `${topic}/${partition}`
+}
+
+function known(offset: number): number | undefined {
+  return offset === UNKNOWN_OFFSET ? undefined : offset
+}

@@ -1,0 +1,50 @@
+/**
+ * The client SDK for Node: `import { connect } from 'octopus-event-fabric'`. Loads neither the storage engine
+ * nor the server.
+ */
+import { OctopusClient } from './client.ts'
+import { nodePorts } from './node/node-ports.ts'
+import type { ClientOptions } from './options.ts'
+
+/**
+ * Connects to a broker. Resolves when the connection is open and greeted; lost connections come back by
+ * themselves until {@link OctopusClient.close}.
+ *
+ * Rejects with RangeError for a wrong option; with a {@link ProtocolError} whose message is one line with the
+ * address and the cause, at once when the broker cannot be reached (with `retryFirstConnect` it goes on trying);
+ * with the reason of an aborted signal.
+ */
+export function connect(options: ClientOptions = {}): Promise<OctopusClient> {
+  return OctopusClient.open(options, nodePorts)
+}
+
+export type { RecordField, RecordHeader } from '../storage/record/batch-encoder.ts'
+export { ConsumedRecord } from '../storage/record/record.ts'
+export {
+  Admin,
+  type AlterTopicOptions,
+  type CreateTopicOptions,
+  type OffsetAnswer,
+  type OffsetQuery,
+  type TopicDescription,
+  type TopicListing,
+  type TopicSummary,
+} from './admin.ts'
+export { OctopusClient } from './client.ts'
+export { ConsumedBatch } from './consumer/consumed-batch.ts'
+export { Consumer, type PartitionPosition } from './consumer/consumer.ts'
+export type {
+  Assignment,
+  ConsumerOptions,
+  OutOfRangePolicy,
+  PartitionName,
+  StartPosition,
+} from './consumer/options.ts'
+export { TypedRecord } from './consumer/typed-record.ts'
+export { type ClientOptions, type ConnectionEvent, DEFAULT_URL } from './options.ts'
+export type { Delivery, ProducerOptions, ProducerRecord, RecordPlace } from './producer/options.ts'
+export { murmur2Partitioner, type Partitioner } from './producer/partitioner.ts'
+export { type FlushResult, Producer } from './producer/producer.ts'
+export { ErrorCode, ProtocolError } from './protocol/errors.ts'
+export type { Serializer } from './serializers.ts'
+export * as serializers from './serializers.ts'

@@ -1,0 +1,74 @@
+/** The WebSocket port on `ws`, for Node. Unmasking and masking run in `bufferutil` where that is installed. */
+import { WebSocket } from 'ws'
+import type { ClientSocket, SocketHandlers, WebSocketConnector } from '../ports.ts'
+
+/** Larger messages end the connection; a fetch answer comes in frames far below this. */
+const MESSAGE_BYTES_MAX = 256 * 1024 * 1024
+
+/** What the codes of the system mean to somebody who wants to connect. */
+const sentences: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused; is the broker running? (octopus serve)',
+  ENOTFOUND: 'no such host',
+  EAI_AGAIN: 'the name of the host cannot be resolved at the moment',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
+  ETIMEDOUT: 'the host does not answer',
+  ECONNRESET: 'the other side hung up',
+}
+
+export const nodeWebSockets: WebSocketConnector = {
+  connect(url, { subprotocol, signal }, handlers) {
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(url, subprotocol, {
+        // Batches are compressed by their producers, if at all.
+        perMessageDeflate: false,
+        maxPayload: MESSAGE_BYTES_MAX,
+        skipUTF8Validation: true,
+      })
+      const abort = () => socket.terminate()
+      signal.addEventListener('abort', abort)
+      let failure: Error | undefined
+      socket.on('error', (error) => {
+        failure = error
+      })
+      socket.on('open', () => {
+        signal.removeEventListener('abort', abort)
+        resolve(open(socket, handlers, () => failure))
+      })
+      // `ws` tells of a failed attempt by an error and then a close.
+      socket.once('close', () => {
+        signal.removeEventListener('abort', abort)
+        reject(signal.aborted ? signal.reason : new Error(sentence(failure), { cause: failure }))
+      })
+      if (signal.aborted) abort()
+    })
+  },
+}
+
+function open(socket: WebSocket, handlers: SocketHandlers, failureOf: () => Error | undefined): ClientSocket {
+  socket.on('message', (data, isBinary) => {
+    // With the default binary type every message is one Buffer of its own.
+    handlers.message(isBinary ? (data as Buffer) : data.toString())
+  })
+  socket.on('close', (code, reason) => {
+    const failure = failureOf()
+    handlers.closed(
+      failure ? sentence(failure) : `closed with code ${code}${reason.length > 0 ? `, ${reason}` : ''}`,
+    )
+  })
+  return {
+    send(bytes) {
+      if (socket.readyState === WebSocket.OPEN) socket.send(bytes)
+    },
+    bufferedBytes: () => socket.bufferedAmount,
+    close: (code, reason) => socket.close(code, reason),
+  }
+}
+
+function sentence(failure: Error | undefined): string {
+  if (!failure) return 'the connection was closed before it was open'
+  // Node tries each address of a name and then throws all the failures together, without a message.
+  const first = failure instanceof AggregateError ? (failure.errors[0] as Error) : failure
+  const code = 'code' in first && typeof first.code === 'string' ? first.code : ''
+  return sentences[code] ? `${sentences[code]} (${code})` : first.message
+}

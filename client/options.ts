@@ -1,0 +1,109 @@
+/**
+ * Options of the client as a whole: what there is, its default, its bounds, and how a wrong one is
+ * refused. Producers and consumers check theirs with the same functions.
+ */
+import type { BackoffLimits } from './backoff.ts'
+
+/** What happened to the connection; for logs and displays. */
+export type ConnectionEvent =
+  | { readonly kind: 'connected'; readonly url: string }
+  | { readonly kind: 'disconnected'; readonly url: string; readonly error: Error }
+  | { readonly kind: 'waiting'; readonly url: string; readonly error: Error; readonly delayMs: number }
+
+export interface ClientOptions {
+  /** `ws://` or `wss://` address of a broker. Default `ws://127.0.0.1:7654`. */
+  readonly url?: string
+  /** How the broker's logs call this client. Default `octopus-client`. */
+  readonly clientName?: string
+  /** Credential, or a function asked for one at each connect (tokens expire). Default: none is sent. */
+  readonly token?: string | (() => string | Promise<string>)
+  /** Bound on one attempt to connect, greetings included. Default 10,000. */
+  readonly connectTimeoutMs?: number
+  /** A request without an answer for so long ends the connection, as in Kafka. Default 30,000. */
+  readonly requestTimeoutMs?: number
+  /** A connection that owes an answer and sends nothing for so long is taken for dead. Default 20,000. */
+  readonly livenessTimeoutMs?: number
+  /** Ceilings of the delays between attempts to connect again. Default 50 and 5,000. */
+  readonly reconnect?: Partial<BackoffLimits>
+  /** Keep trying when already the first attempt fails, instead of rejecting at once. Default false. */
+  readonly retryFirstConnect?: boolean
+  /** How often topics in use are asked for again, to notice new partitions. Default 30,000. */
+  readonly metadataMaxAgeMs?: number
+  /** Ends {@link retryFirstConnect} and any other wait for the first connection. */
+  readonly signal?: AbortSignal
+  /** Told about every change of the connection. An error thrown here becomes an uncaught exception. */
+  readonly onConnection?: (event: ConnectionEvent) => void
+}
+
+/** The same with every default filled in and every bound checked. */
+export interface ClientSettings {
+  readonly url: string
+  readonly clientName: string
+  readonly token: (() => string | Promise<string>) | undefined
+  readonly connectTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly livenessTimeoutMs: number
+  readonly reconnect: BackoffLimits
+  readonly retryFirstConnect: boolean
+  readonly metadataMaxAgeMs: number
+  readonly signal: AbortSignal | undefined
+  readonly onConnection: ((event: ConnectionEvent) => void) | undefined
+}
+
+export const DEFAULT_URL = 'ws://127.0.0.1:7654'
+
+/** A day: longer than any sensible timeout, shorter than the 24.8 days after which timers overflow. */
+export const TIMEOUT_MS_MAX = 86_400_000
+
+export function clientSettings(options: ClientOptions): ClientSettings {
+  const { token } = options
+  const backoffMinMs = wholeNumber(
+    'reconnect.backoffMinMs',
+    options.reconnect?.backoffMinMs ?? 50,
+    1,
+    TIMEOUT_MS_MAX,
+  )
+  return {
+    url: brokerUrl(options.url ?? DEFAULT_URL),
+    clientName: options.clientName ?? 'octopus-client',
+    token: typeof token === 'string' ? () => token : token,
+    connectTimeoutMs: wholeNumber('connectTimeoutMs', options.connectTimeoutMs ?? 10_000, 1, TIMEOUT_MS_MAX),
+    requestTimeoutMs: wholeNumber('requestTimeoutMs', options.requestTimeoutMs ?? 30_000, 1, TIMEOUT_MS_MAX),
+    livenessTimeoutMs: wholeNumber(
+      'livenessTimeoutMs',
+      options.livenessTimeoutMs ?? 20_000,
+      1,
+      TIMEOUT_MS_MAX,
+    ),
+    reconnect: {
+      backoffMinMs,
+      backoffMaxMs: wholeNumber(
+        'reconnect.backoffMaxMs',
+        options.reconnect?.backoffMaxMs ?? Math.max(5_000, backoffMinMs),
+        backoffMinMs,
+        TIMEOUT_MS_MAX,
+      ),
+    },
+    retryFirstConnect: options.retryFirstConnect ?? false,
+    metadataMaxAgeMs: wholeNumber('metadataMaxAgeMs', options.metadataMaxAgeMs ?? 30_000, 1, TIMEOUT_MS_MAX),
+    signal: options.signal,
+    onConnection: options.onConnection,
+  }
+}
+
+/** A whole number within bounds, both included. Throws RangeError naming the option. */
+export function wholeNumber(name: string, value: number, minimum: number, maximum: number): number {
+  if (Number.isInteger(value) && value >= minimum && value <= maximum) return value
+  throw new RangeError(`option ${name}: expected a whole number from ${minimum} to ${maximum}, got ${value}`)
+}
+
+/** One of some words. Throws RangeError naming the option and the words. */
+export function oneOf<W extends string>(name: string, value: W, words: readonly W[]): W {
+  if (words.includes(value)) return value
+  throw new RangeError(`option ${name}: expected ${words.join(' or ')}, got ${JSON.stringify(value)}`)
+}
+
+function brokerUrl(url: string): string {
+  if (URL.canParse(url) && /^wss?:$/.test(new URL(url).protocol)) return url
+  throw new RangeError(`option url: expected an address such as ${DEFAULT_URL}, got ${JSON.stringify(url)}`)
+}

@@ -1,0 +1,490 @@
+/**
+ * Takes records and sees to it that each is stored or its sender is told why not.
+ *
+ * The way of a record: {@link Producer.append} or {@link Producer.send} encodes it at once into the open batch
+ * of its partition; the batch is sent when it is full, or due and the connection has room; the broker
+ * acknowledges it when it is durable. Records of a partition are stored in the order in which they were given.
+ * After a lost connection a batch whose acknowledgement was lost is sent again, so it may be stored twice.
+ *
+ * Taking a record allocates nothing. Only when it cannot be taken at once (topic not known yet, memory used
+ * up) is it copied and waits.
+ */
+import type { RecordField } from '../../storage/record/batch-encoder.ts'
+import type { BrokerLink } from '../broker-link.ts'
+import { DelayGroup } from '../delay-group.ts'
+import { Gate } from '../gate.ts'
+import type { ClientPorts } from '../ports.ts'
+import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
+import type { Serializer } from '../serializers.ts'
+import type { Topic, TopicDirectory } from '../topic-directory.ts'
+import { type Batch, FlushAccount, type WaitingSend } from './batch.ts'
+import { BatchLedger } from './batch-ledger.ts'
+import { DeliveryDeadline } from './delivery-deadline.ts'
+import { OpenBatches } from './open-batches.ts'
+import type { ProducerRecord, ProducerSettings, RecordPlace } from './options.ts'
+import type { PartitionQueue } from './partition-queue.ts'
+import { StickyPartition } from './partitioner.ts'
+import { ProduceSink } from './produce-sink.ts'
+import { TopicRoute } from './topic-route.ts'
+import { TopicRoutes } from './topic-routes.ts'
+
+/** What became of everything that was taken since the last flush. */
+export interface FlushResult {
+  readonly acknowledged: number
+  readonly failed: number
+  /** The first failure. */
+  readonly error?: Error
+}
+
+/** For so many records the clock is not looked at again: that costs more than encoding one. */
+const RECORDS_PER_CLOCK_LOOK = 64
+/** What a waiting record takes besides its bytes, about. */
+const WAITING_RECORD_BYTES = 100
+/** A batch that cannot be sent takes no more records after one or two of so many parts of its delivery time. */
+const TIME_SLICES = 16
+/** While connected the buffer counts as full at this many windows: more would only grow old in it. */
+const WINDOWS_BUFFERED = 2
+
+export class Producer<V = RecordField> {
+  readonly #link: BrokerLink
+  readonly #ports: ClientPorts
+  readonly #settings: ProducerSettings
+  readonly #serialize: ((value: V) => RecordField) | undefined
+  readonly #onClosed: () => void
+  readonly #ledger: BatchLedger
+  readonly #open: OpenBatches
+  readonly #sink: ProduceSink
+  readonly #delays: DelayGroup
+  readonly #deadline: DeliveryDeadline
+  readonly #routes: TopicRoutes
+  /** The route used last: most calls are for the same topic as the one before. */
+  #route = new TopicRoute('')
+  /** Routes with records that wait. */
+  readonly #blocked = new Set<TopicRoute>()
+  #waitingBytes = 0
+  /** Records taken from now on are counted here. */
+  #account: FlushAccount
+  #flushed: Promise<unknown> = Promise.resolve()
+  #fullBytes = 0
+  /** Opened when there is room for more records. */
+  readonly #room = new Gate()
+  #clockLooksLeft = 0
+  #timestampMs = 0
+  #inTurn = false
+  #isClosed = false
+  #closed: Promise<void> | undefined
+  readonly #stopWatching: () => void
+
+  /** Made by `client.producer()`. */
+  constructor(
+    link: BrokerLink,
+    directory: TopicDirectory,
+    ports: ClientPorts,
+    settings: ProducerSettings,
+    {
+      requestTimeoutMs,
+      serializer,
+      onClosed,
+    }: {
+      readonly requestTimeoutMs: number
+      readonly serializer: Pick<Serializer<V>, 'serialize'> | undefined
+      readonly onClosed: () => void
+    },
+  ) {
+    this.#link = link
+    this.#ports = ports
+    this.#settings = settings
+    this.#serialize = serializer && ((value) => serializer.serialize(value))
+    this.#onClosed = onClosed
+    this.#ledger = new BatchLedger(settings, ports)
+    this.#account = this.#ledger.account
+    this.#delays = new DelayGroup(ports.timers)
+    const { clock, timers, random } = ports
+    this.#deadline = new DeliveryDeadline(clock, this.#delays, settings.deliveryTimeoutMs, (upToMs) =>
+      this.#expire(upToMs),
+    )
+    this.#routes = new TopicRoutes(link, directory, random, this.#delays, {
+      learned: (route, topic) => this.#learned(route, topic),
+      dropped: (route, error) => this.#dropped(route, error),
+    })
+    this.#sink = new ProduceSink(link, ports, {
+      acks: settings.acks,
+      timeoutMs: requestTimeoutMs,
+      seal: (queue) => this.#seal(queue),
+      acknowledged: (batch, produced) => this.#ledger.acknowledged(batch, produced),
+      failed: (batch, error) => this.#ledger.failed(batch, error),
+      requeued: (queue) => this.#requeued(queue),
+      stale: (route) => this.#routes.refresh(route),
+      answered: () => this.#makeRoom(),
+    })
+    this.#open = new OpenBatches(clock, timers, settings.lingerMs, settings.deliveryTimeoutMs / TIME_SLICES, {
+      due: (queue) => this.#sink.list(queue),
+      old: (queue) => this.#sealed(queue),
+      changed: () => this.#sink.pump(),
+    })
+    this.#stopWatching = link.watch({
+      up: () => {
+        this.#makeRoom()
+        this.#sink.pump()
+      },
+      down: () => this.#makeRoom(),
+      failed: (error) => this.#failAll(error),
+    })
+    this.#makeRoom()
+  }
+
+  /**
+   * Takes a record, for bulk: nothing is allocated and nobody is told of the single record; see
+   * {@link flush} and the option `onDelivery`. The bytes are copied before this returns.
+   *
+   * Returns nothing while there is room. When there is not, returns a promise: await it before the next
+   * record. It resolves when there is room again and never rejects.
+   *
+   * Throws TypeError or RangeError for a record that is none, and {@link ProtocolError}: CLOSED;
+   * UNKNOWN_TOPIC_OR_PARTITION for a partition that the topic does not have; BUFFER_FULL when the promise was
+   * not awaited and more than `bufferBytesMax` waits.
+   */
+  append(topic: string, record: ProducerRecord<V>): Promise<void> | undefined {
+    const route = topic === this.#route.name ? this.#route : this.#routeOf(topic)
+    const value = this.#valueOf(record)
+    if (route.isBlocked || this.#ledger.usedBytes >= this.#settings.bufferBytesMax) {
+      this.#wait(route, record, value, undefined)
+      return this.#roomAgain()
+    }
+    this.#take(route, record, value, undefined)
+    return this.#ledger.usedBytes < this.#fullBytes ? undefined : this.#roomAgain()
+  }
+
+  /**
+   * Takes a record and resolves with its place when it is acknowledged. Rejects with the same errors that
+   * {@link append} throws, and with a {@link ProtocolError} when the record has failed for good.
+   */
+  send(topic: string, record: ProducerRecord<V>): Promise<RecordPlace> {
+    return new Promise((resolve, reject) => {
+      const send: WaitingSend = { index: 0, timestampMs: 0, resolve, reject }
+      const route = topic === this.#route.name ? this.#route : this.#routeOf(topic)
+      const value = this.#valueOf(record)
+      if (route.isBlocked || this.#ledger.usedBytes >= this.#settings.bufferBytesMax)
+        this.#wait(route, record, value, send)
+      else this.#take(route, record, value, send)
+    })
+  }
+
+  /**
+   * Sends what is open and resolves when it is known what became of every record taken so far. The counts are
+   * of the records taken since the last call. Never rejects: failures are counted and the first one is given.
+   */
+  async flush(): Promise<FlushResult> {
+    const account = this.#account
+    this.#sealAll()
+    this.#account = new FlushAccount()
+    this.#ledger.account = this.#account
+    this.#sink.pump()
+    const done = Promise.all([this.#flushed, account.empty()])
+    this.#flushed = done
+    await done
+    const { acknowledged, failed, error } = account
+    return error ? { acknowledged, failed, error } : { acknowledged, failed }
+  }
+
+  /**
+   * Takes no more records and resolves when every record taken is acknowledged or has failed, which takes at
+   * most `deliveryTimeoutMs`. Calling it again is harmless.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#isClosed = true
+    for (const route of this.#routes.all()) route.isBlocked = true
+    await this.flush()
+    this.#stopWatching()
+    this.#routes.close()
+    this.#sink.close()
+    this.#open.close()
+    this.#delays.cancelAll()
+    this.#onClosed()
+  }
+
+  #valueOf(record: ProducerRecord<V>): RecordField {
+    const { key } = record
+    if (key !== undefined && key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
+      throw notAField('key', key)
+    const value: unknown = this.#serialize === undefined ? record.value : this.#serialize(record.value)
+    if (value === null || value instanceof Uint8Array || typeof value === 'string') return value
+    throw notAField('value', value)
+  }
+
+  /** Puts a record into the open batch of its partition; there is room and the partitions are known. */
+  #take(
+    route: TopicRoute,
+    record: ProducerRecord<unknown>,
+    value: RecordField,
+    send: WaitingSend | undefined,
+  ): void {
+    const key = record.key === undefined ? null : record.key
+    const timestampMs = record.timestampMs === undefined ? this.#now() : record.timestampMs
+    let { partition } = record
+    if (partition === undefined) partition = this.#settings.partitioner(key, route.queues.length, route.name)
+    const isSticky = partition === undefined
+    let queue = isSticky ? stickyQueue(route) : route.queues[partition as number]
+    if (queue === undefined) throw noSuchPartition(route, partition as number)
+    while (!queue.encoder.append(timestampMs, key, value, record.headers)) {
+      this.#sealed(queue)
+      this.#sink.pump()
+      // The turn of the next partition: its batch gets the record.
+      if (isSticky) queue = stickyQueue(route)
+    }
+    const count = queue.encoder.recordCount
+    if (send) {
+      send.index = count - 1
+      send.timestampMs = timestampMs
+      queue.sends ??= []
+      queue.sends.push(send)
+    }
+    if (count === 1) this.#opened(queue)
+  }
+
+  #opened(queue: PartitionQueue): void {
+    const nowMs = this.#ports.clock.monotonicMs()
+    this.#ledger.opened(queue, nowMs)
+    this.#open.add(queue)
+    this.#deadline.watch(nowMs)
+    this.#beginTurn()
+    const bytesMax = this.#link.limits?.batchBytesMax ?? Number.POSITIVE_INFINITY
+    if (queue.encoder.byteLength <= bytesMax) return
+    // Only the record that a batch begins with can be larger than a batch may be.
+    const batch = this.#seal(queue)
+    const sentence = `a record of topic ${queue.route.name} makes a batch of ${batch.bytes.length} bytes, the broker takes ${bytesMax}`
+    this.#ledger.failed(batch, new ProtocolError(ErrorCode.MESSAGE_TOO_LARGE, sentence))
+  }
+
+  /** The batch of `queue` takes no more records and waits to be sent. */
+  #sealed(queue: PartitionQueue): void {
+    queue.sealed.push(this.#seal(queue))
+    this.#sink.list(queue)
+  }
+
+  #seal(queue: PartitionQueue): Batch {
+    this.#open.remove(queue)
+    queue.route.sticky?.moveOn(queue.partition)
+    return this.#ledger.seal(queue)
+  }
+
+  #sealAll(): void {
+    for (const queue of this.#open.all()) this.#sealed(queue)
+  }
+
+  #now(): number {
+    if (this.#clockLooksLeft === 0) {
+      this.#clockLooksLeft = RECORDS_PER_CLOCK_LOOK
+      this.#timestampMs = this.#ports.clock.nowMs()
+      this.#beginTurn()
+    }
+    this.#clockLooksLeft--
+    return this.#timestampMs
+  }
+
+  #beginTurn(): void {
+    if (this.#inTurn) return
+    this.#inTurn = true
+    this.#ports.timers.soon(() => {
+      this.#inTurn = false
+      this.#clockLooksLeft = 0
+      this.#open.turnEnded()
+      this.#sink.pump()
+    })
+  }
+
+  /** Keeps a copy of a record that cannot be taken yet. */
+  #wait(
+    route: TopicRoute,
+    record: ProducerRecord<unknown>,
+    value: RecordField,
+    send: WaitingSend | undefined,
+  ): void {
+    if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
+    if (this.#link.failure) throw this.#link.failure
+    const key = copyOf(record.key ?? null)
+    const bytes = WAITING_RECORD_BYTES + fieldBytes(key) + fieldBytes(value)
+    if (this.#waitingBytes + bytes > this.#settings.bufferBytesMax)
+      throw new ProtocolError(
+        ErrorCode.BUFFER_FULL,
+        `${this.#waitingBytes} bytes wait already; await the promise that append returns`,
+      )
+    const sinceMs = this.#ports.clock.monotonicMs()
+    const kept = { ...record, key, value: copyOf(value), timestampMs: record.timestampMs ?? this.#now() }
+    route.waiting.push({ record: kept, bytes, sinceMs, send, account: this.#account })
+    route.isBlocked = true
+    this.#blocked.add(route)
+    this.#waitingBytes += bytes
+    this.#account.opened()
+    this.#deadline.watch(sinceMs)
+  }
+
+  /** Takes the records that waited, as far as there is room. */
+  #drain(route: TopicRoute): void {
+    while (route.topic && this.#ledger.usedBytes < this.#settings.bufferBytesMax) {
+      const waiting = route.waiting.shift()
+      if (!waiting) break
+      const { record, bytes, send, account } = waiting
+      this.#waitingBytes -= bytes
+      // A batch is counted with one flush only.
+      if (account !== this.#ledger.account) {
+        this.#sealAll()
+        this.#ledger.account = account
+      }
+      try {
+        this.#take(route, record, record.value, send)
+        account.closed()
+      } catch (error) {
+        this.#ledger.recordFailed(error as Error, send, account)
+      }
+    }
+    if (this.#ledger.account !== this.#account) {
+      this.#sealAll()
+      this.#ledger.account = this.#account
+    }
+    if (route.waiting.length === 0) this.#blocked.delete(route)
+    route.isBlocked = !route.topic || route.waiting.length > 0 || this.#isClosed
+  }
+
+  #roomAgain(): Promise<void> {
+    if (!this.#room.isWaitedFor) {
+      // Memory that open batches hold comes back only when they are sent.
+      this.#open.dueAll()
+      this.#beginTurn()
+    }
+    return this.#room.wait()
+  }
+
+  /** The window or what is buffered has changed. */
+  #makeRoom(): void {
+    const { bufferBytesMax, batchBytes } = this.#settings
+    const connection = this.#link.connection
+    const windowsBytes = connection
+      ? Math.max(WINDOWS_BUFFERED * connection.windowBytes, 16 * batchBytes)
+      : bufferBytesMax
+    this.#fullBytes = Math.min(bufferBytesMax, windowsBytes)
+    for (const route of this.#blocked) this.#drain(route)
+    const isRoom = this.#blocked.size === 0 && this.#ledger.usedBytes <= (this.#fullBytes * 3) / 4
+    if (isRoom) this.#room.open()
+  }
+
+  #routeOf(topic: string): TopicRoute {
+    if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
+    this.#route = this.#routes.of(topic)
+    return this.#route
+  }
+
+  #learned(route: TopicRoute, topic: Topic): void {
+    route.topic = topic
+    const count = topic.partitions.length
+    for (let partition = route.queues.length; partition < count; partition++)
+      route.queues.push(this.#ledger.createQueue(route, partition))
+    route.sticky ??= new StickyPartition(count, this.#ports.random.unit())
+    route.sticky.resize(route.queues.length)
+    this.#drain(route)
+    this.#makeRoom()
+  }
+
+  #dropped(route: TopicRoute, error: ProtocolError): void {
+    if (this.#route === route) this.#route = new TopicRoute('')
+    this.#failUpTo(route, Number.POSITIVE_INFINITY, () => error)
+    route.isBlocked = true
+    this.#makeRoom()
+  }
+
+  #failAll(error: ProtocolError): void {
+    for (const route of this.#routes.all()) {
+      this.#failUpTo(route, Number.POSITIVE_INFINITY, () => error)
+      route.isBlocked = true
+    }
+    this.#makeRoom()
+  }
+
+  /** Batches that were in flight wait again: perhaps for a topic that is gone, or for too long already. */
+  #requeued({ route, sealed }: PartitionQueue): void {
+    const { failure } = route
+    const oldest = sealed.peek()
+    if (failure) this.#failUpTo(route, Number.POSITIVE_INFINITY, () => failure)
+    else if (oldest) this.#deadline.watch(oldest.createdAtMs)
+  }
+
+  /** Fails, in order, what came at `upToMs` or before and is not in flight. */
+  #failUpTo(route: TopicRoute, upToMs: number, errorOf: () => ProtocolError): void {
+    for (const queue of route.queues) {
+      if (queue.account && queue.openedAtMs <= upToMs) this.#sealed(queue)
+      for (
+        let batch = queue.sealed.peek();
+        batch && batch.createdAtMs <= upToMs;
+        batch = queue.sealed.peek()
+      ) {
+        queue.sealed.shift()
+        this.#ledger.failed(batch, errorOf())
+      }
+    }
+    for (let first = route.waiting.peek(); first && first.sinceMs <= upToMs; first = route.waiting.peek()) {
+      route.waiting.shift()
+      this.#waitingBytes -= first.bytes
+      this.#ledger.recordFailed(errorOf(), first.send, first.account)
+    }
+    if (route.waiting.length === 0) this.#blocked.delete(route)
+  }
+
+  /** Fails what is late, and watches the oldest of the rest. */
+  #expire(upToMs: number): void {
+    for (const route of this.#routes.all()) {
+      this.#failUpTo(route, upToMs, () => this.#late(route))
+      this.#deadline.watch(oldestOf(route))
+    }
+    this.#makeRoom()
+  }
+
+  #late(route: TopicRoute): ProtocolError {
+    const { lastError } = this.#link
+    const why = lastError ? `; ${lastError.message}` : ''
+    return new ProtocolError(
+      ErrorCode.REQUEST_TIMED_OUT,
+      `topic ${route.name}: not acknowledged within ${this.#settings.deliveryTimeoutMs} ms${why}`,
+      { cause: lastError },
+    )
+  }
+}
+
+/** When the oldest record that is neither settled nor in flight came; Infinity: there is none. */
+function oldestOf(route: TopicRoute): number {
+  let oldestMs = route.waiting.peek()?.sinceMs ?? Number.POSITIVE_INFINITY
+  for (const queue of route.queues) {
+    oldestMs = Math.min(oldestMs, queue.sealed.peek()?.createdAtMs ?? Number.POSITIVE_INFINITY)
+    if (queue.account) oldestMs = Math.min(oldestMs, queue.openedAtMs)
+  }
+  return oldestMs
+}
+
+function stickyQueue(route: TopicRoute): PartitionQueue {
+  return route.queues[route.sticky?.partition ?? 0]
+}
+
+function fieldBytes(field: RecordField): number {
+  return field === null ? 0 : field.length
+}
+
+function copyOf(field: RecordField): RecordField {
+  return field instanceof Uint8Array ? new Uint8Array(field) : field
+}
+
+function notAField(name: string, got: unknown): TypeError {
+  return new TypeError(
+    `record ${name}: expected bytes, text or null, got ${got === undefined ? 'nothing' : typeof got}`,
+  )
+}
+
+function noSuchPartition(route: TopicRoute, partition: number): ProtocolError {
+  return new ProtocolError(
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    `topic ${route.name} has partitions 0 to ${route.queues.length - 1}, not ${partition}`,
+  )
+}

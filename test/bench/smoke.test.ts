@@ -1,0 +1,79 @@
+/**
+ * Both benches, small: that they run against the real broker, count right and print the keys they promise.
+ * Never how fast the machine is.
+ */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
+
+interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function bench(...args: string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (text) => (stdout += text))
+  child.stderr.on('data', (text) => (stderr += text))
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr })))
+}
+
+/** The value of a dotted key. */
+function at(result: unknown, key: string): unknown {
+  return key.split('.').reduce<unknown>((value, part) => (value as Record<string, unknown>)?.[part], result)
+}
+
+function lastLine(text: string): unknown {
+  return JSON.parse(text.trimEnd().split('\n').at(-1)!)
+}
+
+const linux = process.platform === 'linux'
+
+t.test('throughput --smoke', async (t) => {
+  const run = await bench('throughput', '--smoke', '--json', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  const positive = [
+    'produce.eventsPerSecond',
+    'produce.megabytesPerSecond',
+    'produce.diskRatio',
+    'consume.eventsPerSecondLazy',
+    'consume.eventsPerSecondValues',
+    ...(linux ? ['broker.cpuSecondsPerMillionEvents', 'broker.anonymousRssBytesMax'] : []),
+    'probes.disk.megabytesPerSecond',
+    'probes.fdatasync.p50Ms',
+    'probes.nothingStored.eventsPerSecond',
+  ]
+  for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  t.equal(at(result, 'config.events'), 100_000)
+  t.equal(at(result, 'config.seed'), 1)
+  t.type(at(result, 'config.machine.versions.lmdb'), 'string')
+  t.match(run.stderr, /producing/, 'says what it does')
+
+  // Golden: the same seed and inputs move the same bytes, today and after the next optimisation.
+  t.equal(at(result, 'config.resultHash'), 'fd535b4fd0980a0b')
+})
+
+t.test('latency --smoke', async (t) => {
+  const run = await bench('latency', '--smoke', '--json', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  for (const key of ['endToEnd.p50Ms', 'endToEnd.p99Ms', 'achievedPerSecond', 'probes.fdatasync.p50Ms'])
+    t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  t.equal(at(result, 'endToEnd.events'), 1_000, 'every event of the measured second')
+  t.ok((at(result, 'endToEnd.p50Ms') as number) <= (at(result, 'endToEnd.p99Ms') as number))
+})
+
+t.test('a wrong command line says what would be right', async (t) => {
+  const unknown = await bench('troughput')
+  t.equal(unknown.code, 64)
+  t.match(unknown.stderr, /unknown command 'troughput'/)
+  const rate = await bench('latency', '--rate', 'fast')
+  t.equal(rate.code, 64)
+  t.match(rate.stderr, /--rate.*whole number from 1 on/s)
+})

@@ -1,0 +1,134 @@
+/**
+ * The arithmetic of the benches, on numbers one can check by hand: a wrong median or a wrong bound would
+ * make every figure of the project wrong.
+ */
+
+import hdr from 'hdr-histogram-js'
+import t from 'tap'
+import type { Machine } from '../../bench/machine.ts'
+import { latencyResult, latencyTargets, throughputResult, throughputTargets } from '../../bench/results.ts'
+import { best, median, serialRate, stray } from '../../bench/statistics.ts'
+import { randomBytes, resultHash, sumBytes, ValuePool } from '../../bench/values.ts'
+
+t.test('median, best, stray, serial rate', async (t) => {
+  t.equal(median([3, 1, 2]), 2)
+  t.equal(median([4, 1, 3, 2]), 2.5)
+  t.throws(() => median([]), /nothing/)
+  t.equal(
+    best([1, 5, 3], (n) => n),
+    5,
+  )
+  t.same(
+    best(
+      [
+        { n: 1, id: 'a' },
+        { n: 1, id: 'b' },
+      ],
+      ({ n }) => n,
+    ),
+    { n: 1, id: 'a' },
+  )
+  t.throws(() => best([], Number), /nothing/)
+  t.equal(stray([100, 100, 79, 110]), 0.21)
+  t.equal(stray([5]), 0)
+  t.equal(serialRate(10, 10), 5)
+})
+
+t.test('values depend on the seed, fill the pool and sum up', async (t) => {
+  t.same(randomBytes(1, 100), randomBytes(1, 100))
+  t.notSame(randomBytes(1, 100), randomBytes(2, 100))
+  const pool = new ValuePool(1, 1_000_000)
+  t.equal(pool.views.length, 4)
+  t.ok(pool.views.every((view) => view.length === 1_000_000))
+  const byHand = (events: number) =>
+    Array.from({ length: events }, (_, i) => sumBytes(pool.views[i % 4])).reduce((a, b) => a + b, 0)
+  for (const events of [0, 1, 4, 5, 11]) t.equal(pool.sum(events), byHand(events), `${events} events`)
+  t.equal(resultHash(5, 7), resultHash(5, 7))
+  t.not(resultHash(5, 7), resultHash(5, 8))
+  t.not(resultHash(5, 7), resultHash(6, 7))
+})
+
+const machine: Machine = { cpu: 'x', cores: 2, memoryBytes: 1, system: 'y', versions: {} }
+
+t.test('a throughput result takes the best rounds and compares each with its neighbours', async (t) => {
+  const options = {
+    rounds: 2,
+    events: 1_000_000,
+    warmupEvents: 1,
+    valueBytes: 32,
+    partitions: 1,
+    seed: 1,
+    diskProbeBytes: 1,
+    smallSyncs: 1,
+  }
+  const moved = (seconds: number) => ({ events: 1_000_000, seconds, cpuSeconds: 0.1 })
+  const round = (produce: number, lazy: number, values: number) => ({
+    produced: moved(produce),
+    lazy: moved(lazy),
+    values: moved(values),
+    sum: 5,
+    nothingStored: moved(0.1),
+    brokerCpuSeconds: { produce: 0.06, consumeLazy: null },
+    anonymousRssBytesMax: 30e6,
+    storedBytesPerEvent: 40,
+  })
+  const probe = (megabytesPerSecond: number, fdatasyncP50Ms: number) => ({
+    disk: { megabytesPerSecond, chunkBytes: 4096 },
+    fdatasyncP50Ms,
+  })
+  const run = {
+    rounds: [round(0.5, 0.05, 0.2), round(0.2, 0.1, 0.1)],
+    probes: [probe(100, 0.2), probe(390, 0.2), probe(410, 0.2)],
+  }
+  const result = throughputResult(run, options, machine)
+  t.equal(result.produce.eventsPerSecond, 5_000_000)
+  t.equal(result.produce.megabytesPerSecond, 160)
+  // 400 MB/s of 40-byte records and 10 M/s without storing: one after the other 5 M/s.
+  t.equal(result.produce.diskRatio, 1)
+  t.equal(result.consume.eventsPerSecondLazy, 20_000_000)
+  t.equal(result.consume.eventsPerSecondValues, 10_000_000)
+  t.equal(result.broker.cpuSecondsPerMillionEvents, 0.06)
+  t.equal(result.broker.consumeCpuSecondsPerMillionEvents, null)
+  t.equal(result.broker.anonymousRssBytesMax, 30e6)
+  t.equal(result.probes.disk.megabytesPerSecond, 390)
+  t.equal(result.probes.noisy, true, 'a probe of 100 beside 390')
+  t.same(
+    throughputTargets(result).map(({ name, met }) => [name, met]),
+    [
+      ['produce.eventsPerSecond', false],
+      ['consume.eventsPerSecondLazy', true],
+      ['consume.eventsPerSecondValues', true],
+    ],
+  )
+})
+
+t.test('a latency result reads milliseconds out of all rounds', async (t) => {
+  const histogram = hdr.build()
+  for (let i = 1; i <= 1000; i++) histogram.recordValue(i * 10)
+  const round = { acknowledged: 500, seconds: 0.5, lateMsMax: 1, histogram: '', measured: 500 }
+  const run = { histogram, rounds: [round, { ...round, lateMsMax: 3 }], fdatasyncP50Ms: [0.9, 1, 1.1] }
+  const options = {
+    rounds: 2,
+    ratePerSecond: 1000,
+    seconds: 1,
+    warmupSeconds: 0,
+    valueBytes: 32,
+    partitions: 1,
+    seed: 1,
+    smallSyncs: 1,
+  }
+  const result = latencyResult(run, options, machine)
+  t.ok(Math.abs(result.endToEnd.p50Ms - 5) < 0.05, `p50 is ${result.endToEnd.p50Ms}`)
+  t.ok(Math.abs(result.endToEnd.p99Ms - 9.9) < 0.05, `p99 is ${result.endToEnd.p99Ms}`)
+  t.equal(result.achievedPerSecond, 1000)
+  t.equal(result.lateMsMax, 3)
+  t.equal(result.probes.fdatasync.p50Ms, 1)
+  t.equal(result.probes.noisy, false)
+  t.same(
+    latencyTargets(result).map(({ name, limit, met }) => ({ name, limit, met })),
+    [
+      { name: 'endToEnd.p50Ms', limit: 5, met: result.endToEnd.p50Ms <= 5 },
+      { name: 'endToEnd.p99Ms', limit: 20, met: true },
+    ],
+  )
+})

@@ -1,0 +1,161 @@
+/**
+ * A listening transport for the suite and the clients it is tried with: `ws` for WebSocket, `node:net`
+ * for bytes no well-behaved client would send.
+ */
+import { once } from 'node:events'
+import { connect, type Socket as TcpSocket } from 'node:net'
+import type { Test } from 'tap'
+import { WebSocket } from 'ws'
+import type {
+  HttpRequest,
+  Listening,
+  Socket,
+  Transport,
+  TransportOptions,
+  WebSocketHandlers,
+} from '../../../broker/transport/transport.ts'
+
+export const SUB_PROTOCOL = 'octopus.v1'
+export const MESSAGE_BYTES_MAX = 1_000_000
+
+/** A listening transport that keeps what it is told, and lets a test wait for the next of it. */
+export class Recorder implements WebSocketHandlers {
+  readonly messages: { socket: Socket; bytes: Uint8Array; isBinary: boolean }[] = []
+  readonly opened: Socket[] = []
+  readonly closed: { socket: Socket; code: number; reason: string }[] = []
+  readonly drained: Socket[] = []
+  refuse: { status: number; text: string } | undefined = undefined
+  onMessage: (socket: Socket, bytes: Uint8Array) => void = () => {}
+  onDrain: (socket: Socket) => void = () => {}
+  #wake: (() => void)[] = []
+
+  upgrade(request: HttpRequest) {
+    if (!this.refuse) return { accept: true } as const
+    return { accept: false, status: this.refuse.status, text: `${this.refuse.text} ${request.path}` } as const
+  }
+  open(socket: Socket) {
+    this.opened.push(socket)
+    this.#changed()
+  }
+  message(socket: Socket, bytes: Uint8Array, isBinary: boolean) {
+    this.messages.push({ socket, bytes: bytes.slice(), isBinary })
+    this.onMessage(socket, bytes)
+    this.#changed()
+  }
+  drain(socket: Socket) {
+    this.drained.push(socket)
+    this.onDrain(socket)
+    this.#changed()
+  }
+  close(socket: Socket, code: number, reason: string) {
+    this.closed.push({ socket, code, reason })
+    this.#changed()
+  }
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) await new Promise<void>((resolve) => this.#wake.push(resolve))
+  }
+  #changed() {
+    const wake = this.#wake
+    this.#wake = []
+    for (const resolve of wake) resolve()
+  }
+}
+
+export interface Fixture {
+  readonly recorder: Recorder
+  readonly listening: Listening
+  readonly url: string
+  open(): Promise<WebSocket>
+  raw(): Promise<TcpSocket>
+  /** A WebSocket handshake by hand; the socket then speaks raw frames. */
+  rawUpgraded(): Promise<TcpSocket>
+}
+
+export function handshake(protocols: string): string {
+  return [
+    'GET / HTTP/1.1',
+    'Host: localhost',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+    ...(protocols === '' ? [] : [`Sec-WebSocket-Protocol: ${protocols}`]),
+    '\r\n',
+  ].join('\r\n')
+}
+
+/** A masked frame (mask 0, so the payload is readable) of less than 64 KiB. */
+export function maskedFrame(opcode: number, payload: Uint8Array): Uint8Array {
+  const long = payload.length >= 126
+  const length = long ? [0x80 | 126, payload.length >> 8, payload.length & 0xff] : [0x80 | payload.length]
+  return Uint8Array.from([0x80 | opcode, ...length, 0, 0, 0, 0, ...payload])
+}
+
+export async function readUntil(socket: TcpSocket, end: string): Promise<string> {
+  let text = ''
+  while (!text.includes(end)) {
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
+    text += chunk.toString('latin1')
+  }
+  return text
+}
+
+export async function readAll(socket: TcpSocket): Promise<string> {
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await once(socket, 'close')
+  return Buffer.concat(chunks).toString('latin1')
+}
+
+export async function start(t: Test, transport: Transport, changes: Partial<TransportOptions> = {}) {
+  const recorder = new Recorder()
+  const listening = await transport.listen({
+    host: '127.0.0.1',
+    port: 0,
+    subProtocol: SUB_PROTOCOL,
+    messageBytesMax: MESSAGE_BYTES_MAX,
+    idleTimeoutMs: 60_000,
+    websocket: recorder,
+    http: () => ({ status: 200, headers: {}, body: 'plain' }),
+    ...changes,
+  })
+  const url = `ws://127.0.0.1:${listening.port}/`
+  const sockets: (WebSocket | TcpSocket)[] = []
+  t.teardown(() => {
+    for (const socket of sockets) socket instanceof WebSocket ? socket.terminate() : socket.destroy()
+    listening.close()
+  })
+  const raw = async () => {
+    const socket = connect(listening.port, '127.0.0.1')
+    sockets.push(socket)
+    await once(socket, 'connect')
+    return socket
+  }
+  const fixture: Fixture = {
+    recorder,
+    listening,
+    url,
+    open: async () => {
+      const client = new WebSocket(url, SUB_PROTOCOL, { perMessageDeflate: true })
+      client.binaryType = 'nodebuffer'
+      sockets.push(client)
+      await once(client, 'open')
+      return client
+    },
+    raw,
+    rawUpgraded: async () => {
+      const socket = await raw()
+      socket.write(handshake(SUB_PROTOCOL))
+      await readUntil(socket, '\r\n\r\n')
+      return socket
+    },
+  }
+  return fixture
+}
+
+/** Bytes that differ from place to place, so that a shifted or swapped piece shows. */
+export function pattern(length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >> 8)) & 0xff
+  return bytes
+}

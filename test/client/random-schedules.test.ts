@@ -1,0 +1,281 @@
+/**
+ * Producer and consumer against a broker that misbehaves at random, by seed: connections cut before and after
+ * storing, refusals, delays, silence, shrinking windows, outages. Whatever happens, the books must balance.
+ *
+ * `OCTOPUS_SEED=7 node …/random-schedules.test.js` runs one seed.
+ */
+import t from 'tap'
+import { OctopusClient } from '../../client/client.ts'
+import type { ProducerOptions } from '../../client/producer/options.ts'
+import { ErrorCode } from '../../client/protocol/errors.ts'
+import { FakeBroker, type FakeRequest, type Misbehaviour } from './support/fake-broker.ts'
+import { batchOf } from './support/harness.ts'
+import type { ServerSocket } from './support/network.ts'
+import { World } from './support/world.ts'
+
+const given = process.env.OCTOPUS_SEED
+const seeds = (count: number) => (given ? [Number(given)] : Array.from({ length: count }, (_, i) => i + 1))
+
+const retriable = [
+  ErrorCode.NOT_LEADER_OR_FOLLOWER,
+  ErrorCode.KAFKA_STORAGE_ERROR,
+  ErrorCode.REQUEST_TIMED_OUT,
+  ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+  ErrorCode.BACKPRESSURE,
+]
+
+/**
+ * Wrong in `perMille` of the requests. What keeps a batch from being stored also keeps those behind it on the same
+ * connection from being stored, as long as a client may not have heard of it: so do real brokers, and without it
+ * nobody could keep the order (see `partition-queue.ts`). `isFickle` brokers do not even that.
+ */
+function mischief(world: World, partitionCount: number, perMille: number, isFickle: boolean) {
+  const lasting = new Map<ServerSocket, { readonly wrong: Misbehaviour; readonly untilMs: number }>()
+  return ({ api, socket }: FakeRequest): Misbehaviour | undefined => {
+    const before = lasting.get(socket)
+    if (api.name === 'produce' && before && before.untilMs > world.nowMs) return before.wrong
+    if (api.name === 'hello' || world.below(1_000) >= perMille) return undefined
+    const code = retriable[world.below(retriable.length)]
+    const partitions = [world.below(partitionCount), world.below(partitionCount)]
+    const kinds: Misbehaviour[] = [
+      { kind: 'drop before' },
+      { kind: 'drop after' },
+      { kind: 'refuse', code: ErrorCode.BACKPRESSURE, retryAfterMs: world.below(50) },
+      { kind: 'refuse partitions', code, partitions },
+      { kind: 'delay', ms: world.below(60) },
+      { kind: 'fall silent' },
+      { kind: 'ignore' },
+      { kind: 'answer', data: Uint8Array.from({ length: world.below(40) }, () => world.below(256)) },
+    ]
+    const wrong = kinds[world.below(isFickle ? kinds.length : kinds.length - 2)]
+    if (!isFickle && wrong.kind.startsWith('refuse'))
+      lasting.set(socket, { wrong, untilMs: world.nowMs + 20 })
+    return wrong
+  }
+}
+
+async function trouble(seed: number, partitionCount: number, perMille: number, isFickle: boolean) {
+  const world = new World(seed)
+  const broker = new FakeBroker(world)
+  broker.createTopic('t', partitionCount)
+  broker.network.latencyMsMax = world.below(4)
+  broker.commitMs = 1 + world.below(5)
+  broker.limits = {
+    ...broker.limits,
+    windowBytes: 2_000 + world.below(60_000),
+    inFlightRequestsMax: 2 + world.below(30),
+  }
+  const client = await world.until(
+    OctopusClient.open(
+      { requestTimeoutMs: 300, livenessTimeoutMs: 250, reconnect: { backoffMinMs: 5, backoffMaxMs: 50 } },
+      broker.ports,
+    ),
+  )
+  broker.misbehave = mischief(world, partitionCount, perMille, isFickle)
+  return { world, broker, client }
+}
+
+/** Lets the broker die and come back now and then, and changes its window, until told to stop. */
+function outages(world: World, broker: FakeBroker): () => void {
+  let isOver = false
+  const next = () => {
+    if (isOver) return
+    broker.limits = { ...broker.limits, windowBytes: 500 + world.below(60_000) }
+    if (world.below(3) === 0) {
+      broker.stop()
+      world.after(world.below(120), () => broker.start())
+    }
+    world.after(20 + world.below(200), next)
+  }
+  world.after(world.below(200), next)
+  return () => {
+    isOver = true
+  }
+}
+
+async function produceAtRandom(seed: number): Promise<string[]> {
+  const partitionCount = 1 + (seed % 5)
+  const { world, broker, client } = await trouble(seed, partitionCount, 60 + (seed % 7) * 30, seed % 2 === 0)
+  const stop = outages(world, broker)
+  const options: ProducerOptions = {
+    lingerMs: world.below(2) * world.below(30),
+    batchBytes: 1_024 + world.below(6_000),
+    bufferBytesMax: 16_384 + world.below(100_000),
+    // Only one batch in flight keeps the order with a broker that is fickle.
+    maxInFlight: seed % 2 === 0 ? 1 : 2 + world.below(4),
+    deliveryTimeoutMs: seed % 3 === 0 ? 1_000 : 60_000,
+    compression: seed % 4 === 0 ? 'gzip' : 'none',
+  }
+  let delivered = 0
+  const producer = client.producer({
+    ...options,
+    onDelivery: ({ count, error }) => {
+      if (!error) delivered += count
+    },
+  })
+  const faults: string[] = []
+  /** Values by partition, in the order in which they were given; and what became of those that were sent. */
+  const given: string[][] = Array.from({ length: partitionCount }, () => [])
+  const places = new Map<string, { partition: number; offset: number } | 'failed'>()
+  const sends: Promise<void>[] = []
+  let acknowledged = 0
+  let failed = 0
+  const flushes: Promise<void>[] = []
+  const flush = () =>
+    flushes.push(
+      producer.flush().then((result) => {
+        acknowledged += result.acknowledged
+        failed += result.failed
+      }),
+    )
+  const count = 600
+  const working = (async () => {
+    for (let i = 0; i < count; i++) {
+      const partition = world.below(partitionCount)
+      const value = `${i} ${'x'.repeat(world.below(world.below(10) === 0 ? 3_000 : 200))}`
+      given[partition].push(value)
+      if (world.below(2) === 0) {
+        const sent = producer.send('t', { value, partition })
+        sends.push(
+          sent.then(
+            (place) => void places.set(value, place),
+            () => void places.set(value, 'failed'),
+          ),
+        )
+      } else await producer.append('t', { value, partition })
+      if (world.below(100) === 0) flush()
+      if (world.below(6) === 0)
+        await new Promise<void>((resolve) => {
+          world.after(world.below(30), resolve)
+        })
+    }
+    flush()
+  })()
+  await world.until(working)
+  await world.until(Promise.all([...sends, ...flushes]))
+  stop()
+  broker.start()
+  await world.until(client.close())
+
+  if (acknowledged + failed !== count) faults.push(`${acknowledged} + ${failed} of ${count} accounted for`)
+  if (delivered !== acknowledged) faults.push(`${delivered} deliveries, ${acknowledged} acknowledged`)
+  let missing = 0
+  for (let partition = 0; partition < partitionCount; partition++) {
+    const stored = broker.stored('t', partition)
+    const seen = new Set(stored.map(({ text }) => text ?? ''))
+    // The first time each value is there, in order, must be the order in which they were given.
+    const order = given[partition].filter((value) => seen.has(value))
+    if ([...seen].join('\n') !== order.join('\n')) faults.push(`partition ${partition} is out of order`)
+    missing += given[partition].length - order.length
+    const byOffset = new Map(stored.map(({ offset, text }) => [offset, text]))
+    for (const value of given[partition]) {
+      const place = places.get(value)
+      if (place === undefined || place === 'failed') continue
+      if (place.partition !== partition || byOffset.get(place.offset) !== value)
+        faults.push(`${value.slice(0, 6)} is not at ${place.partition}/${place.offset}`)
+    }
+    for (const value of given[partition])
+      if (!seen.has(value) && places.has(value) && places.get(value) !== 'failed')
+        faults.push(`${value} is lost`)
+  }
+  // What is missing was reported; what was reported may be there all the same, its acknowledgement was lost.
+  if (missing > failed) faults.push(`${missing} are missing, ${failed} were reported`)
+  await world.pass(400)
+  if (world.pendingCount > 0) faults.push(`${world.pendingCount} timers are left`)
+  return faults
+}
+
+t.test('a producer in trouble loses nothing in silence and keeps the order', async (t) => {
+  for (const seed of seeds(20)) t.same(await produceAtRandom(seed), [], `seed ${seed}`)
+})
+
+async function consumeAtRandom(seed: number): Promise<string[]> {
+  const partitionCount = 1 + (seed % 4)
+  const { world, broker, client } = await trouble(seed, partitionCount, 40 + (seed % 5) * 40, true)
+  broker.batchesPerFrameMax = 1 + world.below(8)
+  const stop = outages(world, broker)
+  const countMax = 400
+  let written = 0
+  const write = () => {
+    if (written >= countMax) return
+    const values = Array.from(
+      { length: 1 + world.below(8) },
+      () => `${written++} ${'x'.repeat(world.below(400))}`,
+    )
+    broker.append('t', world.below(partitionCount), batchOf(values))
+    world.after(world.below(10), write)
+  }
+  write()
+  const consumer = client.consumer({
+    topics: ['t'],
+    from: 'earliest',
+    maxWaitMs: 1 + world.below(100),
+    fetchBytesMax: 500 + world.below(5_000),
+    prefetchBytesMax: 500 + world.below(8_000),
+    partitionFetchBytesMax: 200 + world.below(3_000),
+  })
+  await world.until(consumer.ready())
+  const faults: string[] = []
+  /** What must come next, by partition. */
+  const next = new Array<number>(partitionCount).fill(0)
+  const seen = next.map(() => new Map<number, string | null>())
+  let moves = 0
+  const move = () => {
+    const partition = world.below(partitionCount)
+    const what = world.below(4)
+    if (what === 0) {
+      next[partition] = world.below(broker.topic('t').partitions[partition].logEnd + 1)
+      consumer.seek('t', partition, next[partition])
+    } else if (what === 1) {
+      consumer.pause([{ topic: 't', partition }])
+      world.after(world.below(150), () => consumer.resume([{ topic: 't', partition }]))
+    } else if (consumer.position('t', partition) !== next[partition]) faults.push(`position of ${partition}`)
+    if (++moves < 40) world.after(world.below(60), move)
+  }
+  world.after(20, move)
+  const isDone = () =>
+    written >= countMax &&
+    moves >= 40 &&
+    next.every((offset, partition) => offset >= broker.topic('t').partitions[partition].logEnd)
+  const take = (record: { partition: number; offset: number; text(): string | null }) => {
+    const { partition, offset } = record
+    if (offset !== next[partition]) faults.push(`${offset} came, ${next[partition]} was due in ${partition}`)
+    next[partition] = offset + 1
+    seen[partition].set(offset, record.text())
+  }
+  const reading = (async () => {
+    const batches = consumer.batches()
+    while (!isDone() && faults.length === 0) {
+      if (world.below(2) === 0) {
+        const { value } = await Promise.race([batches.next(), nothing(world)])
+        for (const record of value?.records ?? []) take(record)
+      } else {
+        let left = 1 + world.below(10)
+        for await (const record of consumer) {
+          take(record)
+          if (--left === 0 || isDone()) break
+          if (world.below(5) === 0) await nothing(world, world.below(20))
+        }
+      }
+    }
+  })()
+  await world.until(Promise.race([reading, nothing(world, 60_000)]))
+  stop()
+  if (!isDone()) faults.push(`not everything came: ${next}`)
+  for (let partition = 0; partition < partitionCount; partition++)
+    for (const { offset, text } of broker.stored('t', partition))
+      if (seen[partition].has(offset) && seen[partition].get(offset) !== text)
+        faults.push(`other bytes at ${offset}`)
+  await world.until(client.close())
+  return faults
+}
+
+function nothing(world: World, ms = 60_000): Promise<{ value: undefined }> {
+  return new Promise((resolve) => {
+    world.after(ms, () => resolve({ value: undefined }))
+  })
+}
+
+t.test('a consumer in trouble skips nothing and repeats nothing', async (t) => {
+  for (const seed of seeds(20)) t.same(await consumeAtRandom(seed), [], `seed ${seed}`)
+})

@@ -1,0 +1,103 @@
+/** A real broker in a process of its own, on a loopback port that stays the same over restarts. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../../broker/main.js', import.meta.url))
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+export class BrokerProcess {
+  readonly dataDirectory: string
+  readonly port: number
+  readonly #arguments: readonly string[]
+  #child: ChildProcess | undefined
+  #log = ''
+
+  private constructor(dataDirectory: string, port: number, args: readonly string[]) {
+    this.dataDirectory = dataDirectory
+    this.port = port
+    this.#arguments = args
+  }
+
+  static async start(args: readonly string[] = []): Promise<BrokerProcess> {
+    const dataDirectory = await mkdtemp(join(tmpdir(), 'octopus-test-'))
+    const broker = new BrokerProcess(join(dataDirectory, 'data'), await freePort(), args)
+    await broker.restart()
+    return broker
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}`
+  }
+
+  get httpUrl(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? -1
+  }
+
+  /** What it has logged since it was started last. */
+  get log(): string {
+    return this.#log
+  }
+
+  /** Starts it on the same data and port; resolves when it answers. */
+  async restart(): Promise<void> {
+    this.#log = ''
+    const child = spawn(
+      process.execPath,
+      [
+        MAIN,
+        'serve',
+        '--data',
+        this.dataDirectory,
+        '--listen',
+        `127.0.0.1:${this.port}`,
+        '--log-format',
+        'json',
+        ...this.#arguments,
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    this.#child = child
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (this.#log += chunk))
+    for (;;) {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`the broker ended: ${this.#log}`)
+      const response = await fetch(`${this.httpUrl}/readyz`).catch(() => undefined)
+      if (response?.ok) return
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+
+  /** Ends it with the signal and waits for its end. Returns its exit code, or null when a signal ended it. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child
+    if (!child) return null
+    const closed = once(child, 'close')
+    child.kill(signal)
+    await closed
+    return child.exitCode
+  }
+
+  /** Kills it and removes its data. */
+  async destroy(): Promise<void> {
+    if (this.#child?.exitCode === null && this.#child.signalCode === null) await this.end('SIGKILL')
+    await rm(join(this.dataDirectory, '..'), { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * What some tests need and not every machine has: a program, or the right to mount a file system.
+ *
+ * A test that needs one says so in its options and is skipped by name where it is missing; the runner
+ * lists every skipped test at the end. With OCTOPUS_REQUIRE_TOOLS=1 (continuous integration) a
+ * missing tool is an error instead, so that no test disappears unseen.
+ *
+ *     t.test('the order of system calls', { skip: requireTool('strace') }, async (t) => { … })
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+interface Tool {
+  /** What a person reads when it is missing. */
+  readonly missing: string
+  readonly present: () => boolean
+}
+
+function runs(command: string, ...args: string[]): boolean {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
+}
+
+const tools = {
+  strace: {
+    missing: 'strace is not installed or may not trace here',
+    // Installed is not enough: some containers forbid ptrace.
+    present: () => runs('strace', '-o', '/dev/null', '-e', 'trace=none', process.execPath, '--version'),
+  },
+  tmpfs: {
+    missing: 'a small file system of its own needs root and the right to mount',
+    present: () => {
+      const directory = mkdtempSync(join(tmpdir(), 'octopus-mount-'))
+      try {
+        return runs('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory) && runs('umount', directory)
+      } finally {
+        rmSync(directory, { recursive: true, force: true })
+      }
+    },
+  },
+} satisfies Record<string, Tool>
+
+export type ToolName = keyof typeof tools
+
+const known = new Map<ToolName, boolean>()
+
+/**
+ * The value for a test's `skip` option: false where the tool is there, else the reason.
+ * Throws where the tool is missing and OCTOPUS_REQUIRE_TOOLS=1.
+ */
+export function requireTool(name: ToolName): false | string {
+  const tool: Tool = tools[name]
+  const present = known.get(name) ?? tool.present()
+  known.set(name, present)
+  if (present) return false
+  if (process.env.OCTOPUS_REQUIRE_TOOLS === '1')
+    throw new Error(`OCTOPUS_REQUIRE_TOOLS=1, but ${tool.missing}`)
+  return tool.missing
+}
