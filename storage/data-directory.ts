@@ -10,11 +10,11 @@
  * processes at most one has the directory open. Never: reads or writes what the stores keep in it.
  */
 
-import { mkdir, readdir, readFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { readdir, readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { createMarker, decodeMarker, encodeMarker, type Marker } from './data-directory-marker.ts'
 import { isLockFile, lockDirectory } from './directory-lock.ts'
-import { replaceFile, syncDirectory } from './durable-file.ts'
+import { makeDirectory, replaceFile } from './durable-file.ts'
 import { errorName, storageError } from './lmdb/accidents.ts'
 import { StorageError } from './segment-store.ts'
 
@@ -79,11 +79,16 @@ function shardPath(path: string, shard: number): string {
 
 async function createDirectory(path: string): Promise<void> {
   try {
-    const created = await mkdir(path, { recursive: true, mode: 0o700 })
-    if (created !== undefined) await syncDirectory(dirname(created))
+    await makeDirectory(path, 0o700)
   } catch (error) {
     if (errorName(error) === 'EEXIST') {
       throw new StorageError('INACCESSIBLE', `${path} is a file: --data must name a directory`, { path })
+    }
+    if (errorName(error) === 'ENOENT') {
+      throw new StorageError('INACCESSIBLE', `${path} cannot be made: give --data a directory that can`, {
+        path,
+        cause: error,
+      })
     }
     throw storageError(error, path, 'INACCESSIBLE')
   }

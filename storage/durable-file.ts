@@ -3,7 +3,7 @@
  * a part. Errors are the file system's own; the caller knows what they mean.
  */
 
-import { open, rename } from 'node:fs/promises'
+import { mkdir, open, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Makes the names in a directory durable: what was created, renamed or removed in it stays so. */
@@ -32,5 +32,23 @@ export async function replaceFile(path: string, content: string | Uint8Array, mo
     await handle.close()
   }
   await rename(beside, path)
+  await syncDirectory(dirname(path))
+}
+
+/**
+ * Makes a directory and those above it that are missing, durably. An existing one is left as it is; a file in
+ * its place is EEXIST. Node's own recursive mkdir never comes back where a parent refuses with ENOENT (/proc).
+ */
+export async function makeDirectory(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path) throw error
+    await makeDirectory(parent, mode)
+    await mkdir(path, { mode })
+  }
   await syncDirectory(dirname(path))
 }

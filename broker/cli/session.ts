@@ -49,7 +49,7 @@ export async function withClient<T>(
 }
 
 /** Says once when the connection is lost and once when it is back: the command goes on by itself meanwhile. */
-function outageTeller(err: Output): (event: ConnectionEvent) => void {
+export function outageTeller(err: Output): (event: ConnectionEvent) => void {
   let isLost = false
   return (event) => {
     if (event.kind === 'disconnected') {

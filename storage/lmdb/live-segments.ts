@@ -5,8 +5,9 @@
  * not seen, although the disk may have it: whoever opens the directory next finds one or the other.
  */
 
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeDirectory } from '../durable-file.ts'
 import { type SegmentDescriptor, StorageError } from '../segment-store.ts'
 import { errorName, storageError } from './accidents.ts'
 import { type Manifest, type ManifestSegment, readManifest, writeManifest } from './manifest.ts'
@@ -30,7 +31,7 @@ export class LiveSegments {
    */
   static async load(directory: string): Promise<LiveSegments> {
     try {
-      await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE })
+      await makeDirectory(directory, DIRECTORY_MODE)
       const names = await readdir(directory)
       const manifest = (await readManifest(directory)) ?? (await beginManifest(directory, names))
       for (const segment of manifest.segments) await checkFile(directory, segment)

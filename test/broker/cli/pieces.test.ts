@@ -1,12 +1,14 @@
 /** The parts of the command line that need no broker: splitting, parsing, printing, wording. */
 import { readFile } from 'node:fs/promises'
+import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { ExitCode, exitCodeHelp, exitCodeOfSignal } from '../../../broker/cli/exit-codes.ts'
 import { asFailure, Failure, failureText, usage } from '../../../broker/cli/failure.ts'
 import { invocation } from '../../../broker/cli/invocation.ts'
 import { LineSplitter } from '../../../broker/cli/line-splitter.ts'
+import { Output } from '../../../broker/cli/output.ts'
 import { jsonLine, type PrintableRecord, rawLine } from '../../../broker/cli/record-line.ts'
-import { brokerUrl, unknownTopic } from '../../../broker/cli/session.ts'
+import { brokerUrl, outageTeller, unknownTopic } from '../../../broker/cli/session.ts'
 import { parseStartPosition } from '../../../broker/cli/start-position.ts'
 import { duration } from '../../../broker/cli/status.ts'
 import { pairs, table } from '../../../broker/cli/table.ts'
@@ -208,6 +210,52 @@ t.test('words around the commands', async (t) => {
     exitCode: 64,
     message: 'OCTOPUS_URL: "http://b" is not the address of a broker; it looks like ws://127.0.0.1:7654',
   })
+})
+
+t.test('an outage is told once, and its end', async (t) => {
+  const stream = new PassThrough()
+  const tell = outageTeller(new Output(stream))
+  const url = 'ws://b:1'
+  const error = new Error('the connection to ws://b:1 ended: gone')
+  tell({ kind: 'connected', url })
+  tell({ kind: 'disconnected', url, error })
+  tell({ kind: 'waiting', url, error, delayMs: 50 })
+  tell({ kind: 'connected', url })
+  t.equal(
+    String(stream.read()),
+    'octopus: the connection to ws://b:1 ended: gone; trying again\noctopus: connected to ws://b:1 again\n',
+  )
+})
+
+t.test('output: back-pressure, a reader that goes away, a write that fails', async (t) => {
+  const full = new PassThrough({ highWaterMark: 4 })
+  const out = new Output(full)
+  t.ok(out.canWrite)
+  out.write('more than fits')
+  t.notOk(out.canWrite)
+  const writable = out.writable()
+  full.resume()
+  await writable
+  t.ok(out.canWrite)
+  t.notOk(out.gone.aborted)
+
+  const left = new PassThrough({ highWaterMark: 1 })
+  const quiet = new Output(left)
+  quiet.write('xx')
+  const waiting = quiet.writable()
+  left.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+  await waiting
+  t.ok(quiet.gone.aborted)
+  quiet.write('dropped')
+  await quiet.flush()
+
+  const broken = new PassThrough()
+  const loud = new Output(broken)
+  broken.destroy(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }))
+  await t.rejects(
+    new Promise((resolve) => setImmediate(resolve)).then(() => loud.flush()),
+    { exitCode: 1, message: 'cannot write the output: no space left on device' },
+  )
 })
 
 t.test('tables and durations', async (t) => {
