@@ -14,8 +14,9 @@ export interface Serializer<T> {
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 // Records and structured clones are msgpackr's own; without them any msgpack library reads the bytes.
-const packr = new Packr({ useRecords: false, moreTypes: false, int64AsType: 'number' })
-const unpackr = new Unpackr({ useRecords: false, moreTypes: false, int64AsType: 'number' })
+const options = { useRecords: false, moreTypes: false, variableMapSize: true, int64AsType: 'number' } as const
+const packr = new Packr(options)
+const unpackr = new Unpackr(options)
 
 /** Bytes as they are; what is read is a copy of its own. */
 export const bytes: Serializer<Uint8Array | null> = {

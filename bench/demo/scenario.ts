@@ -128,7 +128,7 @@ export class Scenario {
       foreign: comparison.foreign,
       vanished: comparison.vanished,
       brokerExitCode,
-      seconds: this.#elapsedMs() / 1000,
+      seconds: Math.round(this.#elapsedMs()) / 1000,
     }
   }
 

@@ -2,12 +2,13 @@
  * The command line of `octopus`: every command, flag and help text. It parses and hands over; what a
  * command does lives in the file named after it and is loaded when it is called, so that `--help` is quick.
  */
-import { Command, type CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, type CommanderError, Option } from 'commander'
 import type { Setting as BrokerSetting } from '../config/schema.ts'
 import { SERVER_VERSION } from '../version.ts'
 import type { CommandContext } from './context.ts'
 import { exitCodeHelp } from './exit-codes.ts'
 import { usage } from './failure.ts'
+import { collect, partitions, setting, wholeNumber } from './flag-values.ts'
 
 /** Parses and runs one command line. Resolves with the exit code; failures are thrown. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {
@@ -281,34 +282,6 @@ function client(command: Command, context: CommandContext): Command {
 function examples(lines: string): string {
   const commands = lines.split('\n').map((line) => `  $ ${line.trim()}`)
   return `\nExamples:\n${commands.join('\n')}`
-}
-
-function wholeNumber(minimum: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= minimum) return value
-    throw new InvalidArgumentError(`It must be a whole number from ${minimum}.`)
-  }
-}
-
-function collect(text: string, before: readonly string[] = []): string[] {
-  return [...before, text]
-}
-
-function partitions(text: string, before: readonly number[] = []): number[] {
-  return [...before, wholeNumber(0)(text)]
-}
-
-/** One `key=value`; the value may hold further `=`. */
-function setting(text: string, before: readonly Setting[] = []): Setting[] {
-  const at = text.indexOf('=')
-  if (at < 1) throw new InvalidArgumentError('It must be KEY=VALUE.')
-  return [...before, { name: text.slice(0, at), value: text.slice(at + 1) }]
-}
-
-export interface Setting {
-  readonly name: string
-  readonly value: string
 }
 
 function tree(command: Command): Command[] {

@@ -4,7 +4,7 @@ import type { TopicDescription } from '../../client/index.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
 import { usage } from './failure.ts'
-import type { Setting } from './program.ts'
+import type { Setting } from './flag-values.ts'
 import { type ClientFlags, existingTopic, withClient } from './session.ts'
 import { pairs, table } from './table.ts'
 
