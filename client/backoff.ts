@@ -11,6 +11,9 @@ export interface BackoffLimits {
   readonly backoffMaxMs: number
 }
 
+/** An hour: whatever a server asks for, somebody who comes back later looks dead; and timers overflow at 2^31. */
+const DELAY_MS_MAX = 3_600_000
+
 /**
  * The delay before attempt `attempt` (1 is the first retry), in ms; `unit` is drawn from [0, 1).
  * Never below `atLeastMs`, which is what a server may have asked for.
@@ -18,5 +21,5 @@ export interface BackoffLimits {
 export function backoffDelayMs(limits: BackoffLimits, attempt: number, unit: number, atLeastMs = 0): number {
   // 2^30 is beyond every ceiling; without the cap a long outage would overflow to Infinity * 0.
   const ceilingMs = Math.min(limits.backoffMaxMs, limits.backoffMinMs * 2 ** Math.min(attempt - 1, 30))
-  return atLeastMs + unit * ceilingMs
+  return Math.min(DELAY_MS_MAX, atLeastMs + unit * ceilingMs)
 }

@@ -52,6 +52,8 @@ export class Connection {
   readonly #pending = new Map<number, Pending>()
   /** Requests that wait for the broker's bound on requests in flight. */
   readonly #waiting = new Queue<() => void>()
+  /** Producers that wait for the window or for that bound, in the order of their asking. */
+  #waitingForRoom = new Set<() => void>()
   readonly #tickMs: number
   #socket: ClientSocket | undefined
   #hello: HelloResponse | undefined
@@ -60,6 +62,7 @@ export class Connection {
   #correlationId = 0
   #windowBytes = 0
   #unansweredBytes = 0
+  #produceCount = 0
   #quietSinceMs = 0
   #probing = false
   #tick: Timer | undefined
@@ -127,7 +130,7 @@ export class Connection {
     exchange: Exchange<Response>,
     extraMs = 0,
   ): void {
-    if (this.#hello && this.#pending.size >= this.#hello.limits.inFlightRequestsMax && !this.#ended) {
+    if (!this.#mayStart && !this.#ended) {
       this.#waiting.push(() => this.start(api, message, exchange, extraMs))
       return
     }
@@ -150,11 +153,20 @@ export class Connection {
   /** Whether a produce request with a body of so many bytes may be sent now. */
   admits(bodyBytes: number): boolean {
     if (!this.isOpen) return false
-    const requestsMax = Math.max(1, this.hello.limits.inFlightRequestsMax - RESERVED_REQUESTS)
-    if (this.#pending.size >= requestsMax) return false
+    const { inFlightRequestsMax } = this.hello.limits
+    if (this.#pending.size >= inFlightRequestsMax) return false
+    if (this.#produceCount >= Math.max(1, inFlightRequestsMax - RESERVED_REQUESTS)) return false
     // One request may always be unanswered, or a window smaller than a batch would be the end.
     if (this.#unansweredBytes > 0 && this.#unansweredBytes + bodyBytes > this.#windowBytes) return false
     return (this.#socket as ClientSocket).bufferedBytes() <= SOCKET_BUFFERED_BYTES_MAX
+  }
+
+  /**
+   * Calls `run` once, when something has been answered; not if the connection ends. Those who wait take turns
+   * in being called first, so that producers share the window.
+   */
+  whenRoom(run: () => void): void {
+    this.#waitingForRoom.add(run)
   }
 
   /** Sends a produce request that {@link admits} has admitted; `frame` may be overwritten afterwards. */
@@ -165,6 +177,7 @@ export class Connection {
     exchange: Exchange<ProducedPartition[]>,
   ): void {
     this.#unansweredBytes += bodyBytes
+    this.#produceCount++
     this.#send(correlationId, frame, apis.produce, exchange, bodyBytes, this.#settings.requestTimeoutMs)
   }
 
@@ -186,7 +199,7 @@ export class Connection {
         },
       )
     } catch (cause) {
-      throw unreachable(settings.url, cause instanceof Error ? cause.message : String(cause), cause)
+      throw unreachable(settings.url, messageOf(cause), cause)
     }
     this.#socket = socket
     if (this.#ended) {
@@ -198,14 +211,24 @@ export class Connection {
       clientVersion: CLIENT_VERSION,
     })
     this.#windowBytes = hello.limits.windowBytes
-    if (settings.token)
-      await this.call(apis.authenticate, { mechanism: 'token', token: await settings.token() })
+    if (settings.token) await this.#authenticate(settings.token)
     else if (hello.authenticationRequired)
       throw new ProtocolError(
         ErrorCode.SASL_AUTHENTICATION_FAILED,
         `${settings.url} asks for a credential: give the option token`,
       )
     this.#hello = hello
+  }
+
+  async #authenticate(tokenOf: () => string | Promise<string>): Promise<void> {
+    let token: string
+    try {
+      token = await tokenOf()
+    } catch (cause) {
+      // Where it comes from may be out of reach now and not later.
+      throw unreachable(this.#settings.url, `no credential: ${messageOf(cause)}`, cause)
+    }
+    await this.call(apis.authenticate, { mechanism: 'token', token })
   }
 
   /** The frame of a request, or why there is none. */
@@ -267,8 +290,25 @@ export class Connection {
       const sentence = `the broker at ${this.#settings.url} broke the protocol: ${error.message}`
       this.#end(new ProtocolError(ErrorCode.DISCONNECTED, sentence, { cause: error }), PROTOCOL_BROKEN)
     }
-    while (this.#waiting.length > 0 && this.#pending.size < this.hello.limits.inFlightRequestsMax)
-      this.#waiting.shift()?.()
+    while (this.#waiting.length > 0 && this.#mayStart) this.#waiting.shift()?.()
+    if (this.#waitingForRoom.size > 0) this.#giveRoom()
+  }
+
+  #giveRoom(): void {
+    const [first, ...others] = this.#waitingForRoom
+    this.#waitingForRoom = new Set()
+    first()
+    for (const run of others) run()
+    // Whoever came first and still waits has had his turn.
+    if (this.#waitingForRoom.delete(first)) this.#waitingForRoom.add(first)
+  }
+
+  /** Whether a request other than produce may be sent: long polls must leave a place to produce requests. */
+  get #mayStart(): boolean {
+    if (!this.#hello) return true
+    const { inFlightRequestsMax } = this.#hello.limits
+    const othersCount = this.#pending.size - this.#produceCount
+    return this.#pending.size < inFlightRequestsMax && othersCount < Math.max(1, inFlightRequestsMax - 1)
   }
 
   #dispatch(frame: Frame): void {
@@ -328,6 +368,7 @@ export class Connection {
   #settle(correlationId: number, pending: Pending): void {
     this.#pending.delete(correlationId)
     this.#unansweredBytes -= pending.windowBytes
+    if (pending.api.key === apis.produce.key) this.#produceCount--
   }
 
   /**
@@ -390,4 +431,8 @@ function disconnected(url: string, reason: string): ProtocolError {
 function unreachable(url: string, reason: string, cause?: unknown): ProtocolError {
   const options = cause === undefined ? {} : { cause }
   return new ProtocolError(ErrorCode.DISCONNECTED, `cannot connect to ${url}: ${reason}`, options)
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }

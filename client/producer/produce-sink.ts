@@ -51,6 +51,7 @@ export class ProduceSink {
   readonly #host: SinkHost
   readonly #ready = new Queue<PartitionQueue>()
   readonly #delays: DelayGroup
+  readonly #pump = () => this.pump()
 
   constructor(link: BrokerLink, ports: ClientPorts, host: SinkHost) {
     this.#link = link
@@ -71,7 +72,10 @@ export class ProduceSink {
     const connection = this.#link.connection
     if (!connection) return
     for (let queue = this.#ready.peek(); queue; queue = this.#ready.peek()) {
-      if (queue.canSend && !connection.admits(queue.nextBytes)) return
+      if (queue.canSend && !connection.admits(queue.nextBytes)) {
+        connection.whenRoom(this.#pump)
+        return
+      }
       this.#ready.shift()
       queue.isListed = false
       if (queue.canSend) this.#sendFrom(connection, queue)
@@ -207,9 +211,10 @@ export class ProduceSink {
     })
   }
 
+  /** Other producers may have waited longer for the room that an answer makes. */
   #settled(): void {
     this.#host.answered()
-    this.pump()
+    this.#link.connection?.whenRoom(this.#pump)
   }
 }
 

@@ -25,7 +25,8 @@ import type { ProducerRecord, ProducerSettings, RecordPlace } from './options.ts
 import type { PartitionQueue } from './partition-queue.ts'
 import { StickyPartition } from './partitioner.ts'
 import { ProduceSink } from './produce-sink.ts'
-import { TopicRoute } from './topic-route.ts'
+import { checkField, checkHeaders, ownCopy, recordBytes } from './record-fields.ts'
+import type { TopicRoute } from './topic-route.ts'
 import { TopicRoutes } from './topic-routes.ts'
 
 /** What became of everything that was taken since the last flush. */
@@ -38,8 +39,6 @@ export interface FlushResult {
 
 /** For so many records the clock is not looked at again: that costs more than encoding one. */
 const RECORDS_PER_CLOCK_LOOK = 64
-/** What a waiting record takes besides its bytes, about. */
-const WAITING_RECORD_BYTES = 100
 /** A batch that cannot be sent takes no more records after one or two of so many parts of its delivery time. */
 const TIME_SLICES = 16
 /** While connected the buffer counts as full at this many windows: more would only grow old in it. */
@@ -58,7 +57,7 @@ export class Producer<V = RecordField> {
   readonly #deadline: DeliveryDeadline
   readonly #routes: TopicRoutes
   /** The route used last: most calls are for the same topic as the one before. */
-  #route = new TopicRoute('')
+  #route: TopicRoute | undefined
   /** Routes with records that wait. */
   readonly #blocked = new Set<TopicRoute>()
   #waitingBytes = 0
@@ -145,7 +144,8 @@ export class Producer<V = RecordField> {
    * not awaited and more than `bufferBytesMax` waits.
    */
   append(topic: string, record: ProducerRecord<V>): Promise<void> | undefined {
-    const route = topic === this.#route.name ? this.#route : this.#routeOf(topic)
+    const last = this.#route
+    const route = last !== undefined && last.name === topic ? last : this.#routeOf(topic)
     const value = this.#valueOf(record)
     if (route.isBlocked || this.#ledger.usedBytes >= this.#settings.bufferBytesMax) {
       this.#wait(route, record, value, undefined)
@@ -162,7 +162,7 @@ export class Producer<V = RecordField> {
   send(topic: string, record: ProducerRecord<V>): Promise<RecordPlace> {
     return new Promise((resolve, reject) => {
       const send: WaitingSend = { index: 0, timestampMs: 0, resolve, reject }
-      const route = topic === this.#route.name ? this.#route : this.#routeOf(topic)
+      const route = this.#routeOf(topic)
       const value = this.#valueOf(record)
       if (route.isBlocked || this.#ledger.usedBytes >= this.#settings.bufferBytesMax)
         this.#wait(route, record, value, send)
@@ -209,12 +209,11 @@ export class Producer<V = RecordField> {
   }
 
   #valueOf(record: ProducerRecord<V>): RecordField {
-    const { key } = record
-    if (key !== undefined && key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
-      throw notAField('key', key)
+    if (record.key !== undefined) checkField('key', record.key)
+    if (record.headers !== undefined) checkHeaders(record.headers)
     const value: unknown = this.#serialize === undefined ? record.value : this.#serialize(record.value)
-    if (value === null || value instanceof Uint8Array || typeof value === 'string') return value
-    throw notAField('value', value)
+    checkField('value', value)
+    return value
   }
 
   /** Puts a record into the open batch of its partition; there is room and the partitions are known. */
@@ -307,15 +306,14 @@ export class Producer<V = RecordField> {
   ): void {
     if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
     if (this.#link.failure) throw this.#link.failure
-    const key = copyOf(record.key ?? null)
-    const bytes = WAITING_RECORD_BYTES + fieldBytes(key) + fieldBytes(value)
+    const bytes = recordBytes(record, value)
     if (this.#waitingBytes + bytes > this.#settings.bufferBytesMax)
       throw new ProtocolError(
         ErrorCode.BUFFER_FULL,
         `${this.#waitingBytes} bytes wait already; await the promise that append returns`,
       )
     const sinceMs = this.#ports.clock.monotonicMs()
-    const kept = { ...record, key, value: copyOf(value), timestampMs: record.timestampMs ?? this.#now() }
+    const kept = ownCopy(record, value, record.timestampMs ?? this.#now())
     route.waiting.push({ record: kept, bytes, sinceMs, send, account: this.#account })
     route.isBlocked = true
     this.#blocked.add(route)
@@ -375,8 +373,9 @@ export class Producer<V = RecordField> {
 
   #routeOf(topic: string): TopicRoute {
     if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
-    this.#route = this.#routes.of(topic)
-    return this.#route
+    const route = this.#routes.of(topic)
+    this.#route = route
+    return route
   }
 
   #learned(route: TopicRoute, topic: Topic): void {
@@ -391,7 +390,7 @@ export class Producer<V = RecordField> {
   }
 
   #dropped(route: TopicRoute, error: ProtocolError): void {
-    if (this.#route === route) this.#route = new TopicRoute('')
+    if (this.#route === route) this.#route = undefined
     this.#failUpTo(route, Number.POSITIVE_INFINITY, () => error)
     route.isBlocked = true
     this.#makeRoom()
@@ -466,20 +465,6 @@ function oldestOf(route: TopicRoute): number {
 
 function stickyQueue(route: TopicRoute): PartitionQueue {
   return route.queues[route.sticky?.partition ?? 0]
-}
-
-function fieldBytes(field: RecordField): number {
-  return field === null ? 0 : field.length
-}
-
-function copyOf(field: RecordField): RecordField {
-  return field instanceof Uint8Array ? new Uint8Array(field) : field
-}
-
-function notAField(name: string, got: unknown): TypeError {
-  return new TypeError(
-    `record ${name}: expected bytes, text or null, got ${got === undefined ? 'nothing' : typeof got}`,
-  )
 }
 
 function noSuchPartition(route: TopicRoute, partition: number): ProtocolError {

@@ -35,6 +35,8 @@ t.test('back-off doubles to its ceiling, with jitter over the whole range', asyn
   t.equal(backoffDelayMs(limits, 6, 0), 0)
   t.equal(backoffDelayMs(limits, 6, 0.25), 250)
   t.equal(backoffDelayMs(limits, 6, 0.25, 3_000), 3_250, 'what the server asks for comes first')
+  t.equal(backoffDelayMs(limits, 6, 0.25, 2 ** 31 - 1), 3_600_000, 'within reason')
+  t.equal(backoffDelayMs(limits, 5_000, 1), 1_000, 'also after years')
 })
 
 t.test('a buffer pool gives the same buffers again and counts what is out', async (t) => {

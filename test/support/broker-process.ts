@@ -79,6 +79,7 @@ export class BrokerProcess {
     for (;;) {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`the broker ended: ${this.#log}`)
+      // Refused: it does not listen yet.
       const response = await fetch(`${this.httpUrl}/readyz`).catch(() => undefined)
       if (response?.ok) return
       await new Promise((resolve) => setTimeout(resolve, 10))

@@ -238,6 +238,27 @@ t.test('a window smaller than a batch lets one request through at a time', async
   t.equal(broker.unansweredMost, 1)
 })
 
+t.test('producers of one client share the window, and none is forgotten', async (t) => {
+  const { world, broker, client } = await connected(2)
+  broker.limits = { ...broker.limits, windowBytes: 100 }
+  const producers = [client.producer({ batchBytes: 1_024 }), client.producer({ batchBytes: 1_024 })]
+  await world.until(
+    Promise.all(producers.map((producer) => producer.send('t', { value: 'x', partition: 0 }))),
+  )
+  const order: number[] = []
+  broker.misbehave = ({ api, message }) => {
+    if (api.name === 'produce') order.push((message as ProduceRequest).partitions[0].partition)
+    return undefined
+  }
+  for (const value of numbered('value number ', 400))
+    for (const [partition, producer] of producers.entries()) producer.append('t', { value, partition })
+  const flushed = await world.until(Promise.all(producers.map((producer) => producer.flush())))
+  t.match(flushed, [{ acknowledged: 401 }, { acknowledged: 401 }])
+  t.ok(order.length > 16)
+  const changes = order.filter((partition, i) => i > 0 && partition !== order[i - 1]).length
+  t.ok(changes > order.length / 2, `they take turns: ${order.join('')}`)
+})
+
 t.test('back-pressure: append says when to wait, memory stays within the bound', async (t) => {
   const { world, broker, client } = await connected(4)
   broker.network.isDown = true
@@ -292,7 +313,7 @@ t.test('bytes are copied before append returns, also when the record has to wait
   const { world, broker, client } = await connected(1)
   const producer = client.producer()
   const value = new Uint8Array(1)
-  const record = { value, key: value, partition: 0 }
+  const record = { value, key: value, partition: 0, headers: [{ key: 'h', value }] }
   for (let i = 0; i < 3; i++) {
     value[0] = 0x61 + i
     producer.append('t', record)
@@ -304,6 +325,17 @@ t.test('bytes are copied before append returns, also when the record has to wait
   }
   await world.until(producer.flush())
   t.same(broker.texts('t', 0), ['a', 'b', 'c', 'd', 'e', 'f'])
+  const consumer = client.consumer({ topics: ['t'], from: 'earliest', untilEnd: true })
+  const headers = (async () => {
+    let text = ''
+    for await (const record of consumer)
+      text += record.headers.map((header) => `${header.key}${header.value}`)
+    return text
+  })()
+  t.equal(await world.until(headers), 'h97h98h99h100h101h102')
+  t.match(await failureOf(world.until(producer.send('', { value: 'x' }))), {
+    message: 'there is no topic ""',
+  })
 })
 
 t.test('mistakes are refused by name, and disturb nobody else', async (t) => {
@@ -316,6 +348,13 @@ t.test('mistakes are refused by name, and disturb nobody else', async (t) => {
   })
   t.throws(() => producer.append('t', { value: 'x', key: {} as string }), {
     message: 'record key: expected bytes, text or null, got object',
+  })
+  const headers = (key: unknown, value: unknown) => [{ key, value }] as { key: string; value: null }[]
+  t.throws(() => producer.append('t', { value: 'x', headers: headers(1, null) }), {
+    message: 'record headers: expected a key that is text, got number',
+  })
+  t.throws(() => producer.append('t', { value: 'x', headers: headers('k', 'text') }), {
+    message: 'record header k: expected bytes or null, got string',
   })
   t.throws(() => producer.append('t', { value: 'x', partition: 2 }), {
     code: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
