@@ -73,24 +73,26 @@ export class Connection {
    */
   static async open(settings: ClientSettings, ports: ClientPorts, signal: AbortSignal): Promise<Connection> {
     const connection = new Connection(settings, ports)
-    const late = new AbortController()
-    const timer = ports.timers.after(settings.connectTimeoutMs, () => {
-      const error = unreachable(settings.url, `no answer within ${settings.connectTimeoutMs} ms`)
-      late.abort(error)
-      connection.#end(error, PROTOCOL_BROKEN)
-    })
-    const abort = () => connection.close()
-    signal.addEventListener('abort', abort)
+    const attempt = new AbortController()
+    const giveUp = (error: ProtocolError) => {
+      attempt.abort(error)
+      connection.#end(error)
+    }
+    const timer = ports.timers.after(settings.connectTimeoutMs, () =>
+      giveUp(unreachable(settings.url, `no answer within ${settings.connectTimeoutMs} ms`)),
+    )
+    const close = () => giveUp(new ProtocolError(ErrorCode.CLOSED))
+    signal.addEventListener('abort', close)
+    if (signal.aborted) close()
     try {
-      await connection.#connect(AbortSignal.any([late.signal, signal]))
+      await connection.#connect(attempt.signal)
       return connection
     } catch (error) {
       connection.close()
-      if (signal.aborted) throw new ProtocolError(ErrorCode.CLOSED)
-      throw late.signal.aborted ? late.signal.reason : error
+      throw attempt.signal.aborted ? attempt.signal.reason : error
     } finally {
       timer.cancel()
-      signal.removeEventListener('abort', abort)
+      signal.removeEventListener('abort', close)
     }
   }
 
