@@ -66,7 +66,6 @@ export function throughputResult(run: ThroughputRun, options: ThroughputOptions,
     config: {
       bench: 'throughput',
       ...options,
-      events: options.events,
       resultHash: resultHash(top.produced.events, top.sum),
       machine,
     },
