@@ -6,7 +6,7 @@
 import { connect } from '../client/index.ts'
 import { consumeLive, producePaced } from './load-latency.ts'
 import type { Answers, ConsumeTask, Moved, ProduceTask, Report, Request, Task } from './load-tasks.ts'
-import { sumBytes, ValueSource } from './values.ts'
+import { sumBytes, ValuePool } from './values.ts'
 
 /** How often the person who waits hears of it, in events. */
 const PROGRESS_EVENTS = 1_000_000
@@ -29,11 +29,12 @@ async function timed(events: number, run: () => Promise<void>): Promise<Moved> {
 /** Without keys and partitions: the producer spreads them, as it does for anyone. */
 async function produce(client: Client, task: ProduceTask): Promise<Moved> {
   const { topic, events } = task
-  const values = new ValueSource(task.seed, task.valueBytes)
+  const { views } = new ValuePool(task.seed, task.valueBytes)
   const producer = client.producer()
   const moved = await timed(events, async () => {
-    for (let i = 0; i < events; i++) {
-      const room = producer.append(topic, { value: values.next() })
+    for (let i = 0, view = 0; i < events; i++, view++) {
+      if (view === views.length) view = 0
+      const room = producer.append(topic, { value: views[view] })
       if (room) await room
       if (i % PROGRESS_EVENTS === 0) report({ kind: 'progress', events: i })
     }

@@ -10,7 +10,7 @@
 import hdr from 'hdr-histogram-js'
 import type { connect } from '../client/index.ts'
 import type { LiveConsumeTask, Paced, PacedProduceTask, Received } from './load-tasks.ts'
-import { ValueSource } from './values.ts'
+import { ValuePool } from './values.ts'
 
 type Client = Awaited<ReturnType<typeof connect>>
 
@@ -25,7 +25,7 @@ const nowNs = () => Number(process.hrtime.bigint())
 
 export async function producePaced(client: Client, task: PacedProduceTask): Promise<Paced> {
   if (task.valueBytes < STAMP_BYTES) throw new RangeError(`a paced value has at least ${STAMP_BYTES} bytes`)
-  const values = new ValueSource(task.seed, task.valueBytes)
+  const { views } = new ValuePool(task.seed, task.valueBytes)
   const producer = client.producer({ lingerMs: 0 })
   const intervalNs = 1e9 / task.ratePerSecond
   let acknowledged = 0
@@ -34,7 +34,7 @@ export async function producePaced(client: Client, task: PacedProduceTask): Prom
   const firstNs = nowNs() + LEAD_NS
 
   const send = (index: number, dueNs: number) => {
-    const value = Buffer.from(values.next())
+    const value = Buffer.from(views[index % views.length])
     value.writeDoubleLE(dueNs, 0)
     value.writeDoubleLE(index, 8)
     producer.send(task.topic, { value }).then(

@@ -14,7 +14,7 @@ import type { Moved } from './load-tasks.ts'
 import { type DiskProbe, probeDisk, probeSmallSync } from './probes.ts'
 import { cpuSeconds, MemoryWatch } from './process-statistics.ts'
 import type { Progress } from './progress.ts'
-import { ValueSource } from './values.ts'
+import { ValuePool } from './values.ts'
 
 export interface ThroughputOptions {
   readonly rounds: number
@@ -84,7 +84,7 @@ class Throughput {
     this.#directory = directory
     this.#options = options
     this.#progress = progress
-    this.#expectedSum = new ValueSource(options.seed, options.valueBytes).sum(options.events)
+    this.#expectedSum = new ValuePool(options.seed, options.valueBytes).sum(options.events)
   }
 
   /** The size of a commit under this load, in whole pages: what the raw disk is compared at. */

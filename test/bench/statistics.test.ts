@@ -8,7 +8,7 @@ import t from 'tap'
 import type { Machine } from '../../bench/machine.ts'
 import { latencyResult, latencyTargets, throughputResult, throughputTargets } from '../../bench/results.ts'
 import { best, median, serialRate, stray } from '../../bench/statistics.ts'
-import { randomBytes, resultHash, sumBytes, ValueSource } from '../../bench/values.ts'
+import { randomBytes, resultHash, sumBytes, ValuePool } from '../../bench/values.ts'
 
 t.test('median, best, stray, serial rate', async (t) => {
   t.equal(median([3, 1, 2]), 2)
@@ -34,19 +34,16 @@ t.test('median, best, stray, serial rate', async (t) => {
   t.equal(serialRate(10, 10), 5)
 })
 
-t.test('values depend on the seed and sum up', async (t) => {
+t.test('values depend on the seed, fill the pool and sum up', async (t) => {
   t.same(randomBytes(1, 100), randomBytes(1, 100))
   t.notSame(randomBytes(1, 100), randomBytes(2, 100))
-  for (const valueBytes of [1, 30, 32, 1_000_000]) {
-    const values = new ValueSource(1, valueBytes)
-    t.equal(values.next().length, valueBytes)
-    const again = new ValueSource(1, valueBytes)
-    let sum = 0
-    for (let events = 1; events <= 40; events++) {
-      sum += sumBytes(again.next())
-      if (again.sum(events) !== sum) t.fail(`${events} events of ${valueBytes} bytes`)
-    }
-  }
+  const pool = new ValuePool(1, 32)
+  const { length } = pool.views
+  t.ok(pool.views.every((view) => view.length === 32))
+  const byHand = (events: number) =>
+    Array.from({ length: events }, (_, i) => sumBytes(pool.views[i % length])).reduce((a, b) => a + b, 0)
+  for (const events of [0, 1, length, length + 1, 2 * length + 3])
+    t.equal(pool.sum(events), byHand(events), `${events} events`)
   t.equal(resultHash(5, 7), resultHash(5, 7))
   t.not(resultHash(5, 7), resultHash(5, 8))
   t.not(resultHash(5, 7), resultHash(6, 7))
