@@ -23,7 +23,7 @@ import { DeliveryDeadline } from './delivery-deadline.ts'
 import { OpenBatches } from './open-batches.ts'
 import type { ProducerRecord, ProducerSettings, RecordPlace } from './options.ts'
 import type { PartitionQueue } from './partition-queue.ts'
-import { StickyPartition } from './partitioner.ts'
+import { murmur2Partitioner, StickyPartition } from './partitioner.ts'
 import { ProduceSink } from './produce-sink.ts'
 import { checkField, checkHeaders, ownCopy, recordBytes } from './record-fields.ts'
 import type { TopicRoute } from './topic-route.ts'
@@ -48,6 +48,8 @@ export class Producer<V = RecordField> {
   readonly #link: BrokerLink
   readonly #ports: ClientPorts
   readonly #settings: ProducerSettings
+  /** Records without a key go to the sticky partition, and no partitioner of the user's has a say. */
+  readonly #spreadsKeyless: boolean
   readonly #serialize: ((value: V) => RecordField) | undefined
   readonly #onClosed: () => void
   readonly #ledger: BatchLedger
@@ -93,6 +95,7 @@ export class Producer<V = RecordField> {
     this.#link = link
     this.#ports = ports
     this.#settings = settings
+    this.#spreadsKeyless = settings.partitioner === murmur2Partitioner
     this.#serialize = serializer && ((value) => serializer.serialize(value))
     this.#onClosed = onClosed
     this.#ledger = new BatchLedger(settings, ports)
@@ -147,6 +150,7 @@ export class Producer<V = RecordField> {
     const last = this.#route
     const route = last !== undefined && last.name === topic ? last : this.#routeOf(topic)
     const value = this.#valueOf(record)
+    if (this.#joinsOpenBatch(route, record, value)) return undefined
     if (route.isBlocked || this.#ledger.usedBytes >= this.#settings.bufferBytesMax) {
       this.#wait(route, record, value, undefined)
       return this.#roomAgain()
@@ -214,6 +218,19 @@ export class Producer<V = RecordField> {
     const value: unknown = this.#serialize === undefined ? record.value : this.#serialize(record.value)
     checkField('value', value)
     return value
+  }
+
+  /**
+   * The shortest way of most records: no key, no partition, and the open batch they join has room, so that no
+   * memory is taken and nothing else has to be looked at.
+   */
+  #joinsOpenBatch(route: TopicRoute, record: ProducerRecord<V>, value: RecordField): boolean {
+    if (record.key !== undefined || record.partition !== undefined) return false
+    if (route.isBlocked || !this.#spreadsKeyless) return false
+    const { encoder } = stickyQueue(route)
+    if (encoder.recordCount === 0) return false
+    const timestampMs = record.timestampMs === undefined ? this.#now() : record.timestampMs
+    return encoder.append(timestampMs, null, value, record.headers)
   }
 
   /** Puts a record into the open batch of its partition; there is room and the partitions are known. */
