@@ -238,7 +238,12 @@ async function openTopics(
     },
     onProblem,
   })
-  await service.finishDeletions(beingDeleted)
+  try {
+    await service.finishDeletions(beingDeleted)
+  } catch (error) {
+    // Nobody sees these topics any more; a node that cannot write now must still start to serve reads.
+    logger.error({ err: error }, 'deleting topics could not be finished; it is tried again at the next start')
+  }
   return { topics: table, service }
 }
 
@@ -253,7 +258,8 @@ function startRetention(
     clock,
     timers,
     intervalMs: config.retention.checkIntervalMs,
-    onEnforced: ({ moved, removedSegments }) => {
+    onEnforced: ({ moved, removedSegments, failures }) => {
+      for (const failure of failures) logger.error({ err: failure }, 'retention failed for a partition')
       if (moved > 0 || removedSegments.length > 0)
         logger.info({ partitions: moved, segments: removedSegments }, 'old data removed')
     },

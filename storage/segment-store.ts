@@ -46,9 +46,15 @@ export interface SegmentStore {
    * Appends values to the active segment under sequences `firstSequence`, `firstSequence + 1`, …
    * (0 ≤ sequence ≤ 2^31 - 1; the caller counts from 0 in each segment without gaps).
    * The bytes must not change until the promise settles. Resolves when they are durable.
+   * With `isUrgent` the free space that the store keeps back on the disk may be used: for entries that let
+   * data go, which a full disk needs most.
    * Before they are durable, `read` may or may not return them: callers gate reads themselves.
    */
-  append(firstSequence: number, values: readonly Uint8Array[]): Promise<void>
+  append(
+    firstSequence: number,
+    values: readonly Uint8Array[],
+    options?: { readonly isUrgent: boolean },
+  ): Promise<void>
 
   /**
    * One value, or undefined where there is none. The bytes are valid **until the next call of any
@@ -67,8 +73,8 @@ export interface SegmentStore {
   prefetch(segment: SegmentId, sequence: number): Promise<void>
 
   /**
-   * Seals the active segment, storing `index` (opaque, may be larger than a value) in it, and makes
-   * the next, prepared segment active. Resolves when both are durable. A crash in between leaves
+   * Seals the active segment, storing `index` (opaque, may be larger than a value; 8 % of the segment's
+   * bytes always fit) in it, and makes the next, prepared segment active. Resolves when both are durable. A crash in between leaves
    * either the old active segment, without index, or the new one; never neither.
    */
   roll(index: Uint8Array): Promise<SegmentId>

@@ -100,7 +100,8 @@ export function fetchHandler({ topics, log: shard, purgatory, onDamage }: FetchD
       const next: Cursor[] = []
       for (const cursor of open) {
         if (bytesLeft <= 0) return
-        if (!sink.canWrite()) await sink.writable()
+        // Many fetches may wait for the same connection to drain, and only some of them fit.
+        while (!sink.canWrite()) await sink.writable()
         if (signal.aborted) return
         const before = cursor.bytes
         if (sendSlice(cursor, sink, bytesLeft)) next.push(cursor)

@@ -12,6 +12,7 @@ import { nextBatchEnd } from '../../storage/record/batch-header.ts'
 import type { Crc32c } from '../../storage/record/crc32c.ts'
 import { checkProducedBatch } from '../../storage/record/validate.ts'
 import type { Purgatory } from '../purgatory.ts'
+import { BATCH_BYTES_MAX } from '../topics/topic-config.ts'
 import { topicIdKey } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
 import type { RequestContext } from './context.ts'
@@ -53,10 +54,16 @@ export function produceHandler(dependencies: ProduceDependencies): ProduceHandle
     nowMs: number,
   ): PartitionError | undefined {
     if (start === end) return { error: ErrorCode.INVALID_REQUEST, message: 'there is no record batch' }
+    if (end - start > BATCH_BYTES_MAX)
+      return {
+        error: ErrorCode.MESSAGE_TOO_LARGE,
+        message: `${end - start} bytes of record batches for one partition; a request takes ${BATCH_BYTES_MAX}`,
+      }
     const { config } = topic
     const limits = {
       bytesMax: config.maxMessageBytes,
-      timestampMin: nowMs - config.timestampBeforeMaxMs,
+      // Not -1 either, Kafka's "no timestamp": retention by age would take it for older than everything.
+      timestampMin: Math.max(0, nowMs - config.timestampBeforeMaxMs),
       timestampMax: nowMs + config.timestampAfterMaxMs,
     }
     for (let at = start; at < end; at = nextBatchEnd(body, at, end)) {

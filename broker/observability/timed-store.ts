@@ -13,9 +13,9 @@ export class TimedStore implements SegmentStore {
     this.#onAppend = onAppend
   }
 
-  async append(firstSequence: number, values: readonly Uint8Array[]): Promise<void> {
+  async append(...call: Parameters<SegmentStore['append']>): Promise<void> {
     const startMs = this.#clock.monotonicMs()
-    await this.#store.append(firstSequence, values)
+    await this.#store.append(...call)
     this.#onAppend(this.#clock.monotonicMs() - startMs)
   }
 

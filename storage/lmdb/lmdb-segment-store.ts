@@ -126,10 +126,15 @@ export class LmdbSegmentStore implements SegmentStore {
     return indexRoomBytes(environment.bytes, lastPage)
   }
 
-  append(firstSequence: number, values: readonly Uint8Array[]): Promise<void> {
+  append(
+    firstSequence: number,
+    values: readonly Uint8Array[],
+    { isUrgent } = { isUrgent: false },
+  ): Promise<void> {
     return this.#write(async ({ active }) => {
       checkAppend(active, firstSequence, values)
-      this.#checkDisk(0, 'an append')
+      // The blocks of the segment are reserved already; the guard is for what else the disk is needed for.
+      if (!isUrgent) this.#checkDisk(0, 'an append')
       await this.#committing(() => {
         for (let index = 0; index < values.length; index++) {
           active.environment.put(valueKey(firstSequence + index), values[index])
@@ -174,8 +179,8 @@ export class LmdbSegmentStore implements SegmentStore {
           `an index of ${index.length} bytes does not fit: segment ${active.id} has room for ${indexRoom}`,
         )
       }
+      // It has its blocks already, so that a roll takes no space: the entries that free some may need it.
       const next = await this.#ahead.prepared(live.nextId)
-      this.#checkDisk(0, 'a roll')
       await this.#committing(async () => {
         if (!active.isIndexStored) {
           putIndex(active.environment, active.id, active.valueCount, index)
@@ -183,8 +188,6 @@ export class LmdbSegmentStore implements SegmentStore {
         }
         await this.#activate(live, next)
       })
-      this.#sealed.adopt(active.id, active.environment)
-      this.#valueCounts.set(active.id, active.valueCount)
       const id = live.nextId - 1
       this.#ahead.start(live.nextId)
       return id
@@ -326,6 +329,12 @@ export class LmdbSegmentStore implements SegmentStore {
     const id = live.nextId
     await live.activate(environment.bytes)
     this.#ahead.handOver()
+    const sealed = this.#opened?.active
+    // In one go with the change below: no read in between may open the sealed file a second time.
+    if (sealed) {
+      this.#sealed.adopt(sealed.id, sealed.environment)
+      this.#valueCounts.set(sealed.id, sealed.valueCount)
+    }
     const active = { id, environment, valueCount: 0, lastPage: environment.lastPage, isIndexStored: false }
     this.#opened = { live, active }
   }

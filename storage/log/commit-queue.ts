@@ -3,7 +3,8 @@
  * from the queues in turn, so that a source with much to write cannot hold up the others.
  *
  * Sources with little waiting go first, in at most half of the commit: their latency is the point, and
- * they cost next to nothing. The order within a source is never changed.
+ * they cost next to nothing. Whoever did not fit goes before everybody the next time. The order within a
+ * source is never changed.
  */
 
 export interface Queued {
@@ -44,7 +45,10 @@ class Source<T extends Queued> {
 }
 
 export class CommitQueue<T extends Queued> {
+  /** In the order of their turn: whoever was served goes to the end. */
   readonly #sources = new Map<object, Source<T>>()
+  /** Whose turn it was when its head did not fit any more. */
+  #passedOver: object | undefined
   #bytes = 0
   #count = 0
 
@@ -68,67 +72,48 @@ export class CommitQueue<T extends Queued> {
     this.#count++
   }
 
-  /**
-   * Takes what the next commit should hold: at most `bytesMax`, but at least one item. `admit` may
-   * refuse an item; its source then waits for the next commit.
-   */
-  take(bytesMax: number, admit: (item: T) => boolean = () => true): T[] {
+  /** Takes what the next commit should hold: at most `bytesMax`, but at least one item. */
+  take(bytesMax: number): T[] {
     const taken: T[] = []
-    let room = this.#takeSmall(bytesMax / 2, taken, admit, bytesMax)
-    const waiting = new Set(this.#sources)
-    while (waiting.size > 0) {
-      for (const entry of waiting) {
-        const [key, queue] = entry
-        const fits = queue.peek().bytes <= room || taken.length === 0
-        if (!fits || !admit(queue.peek())) {
-          waiting.delete(entry)
-          continue
-        }
-        room -= queue.peek().bytes
-        taken.push(this.#shift(queue))
-        if (!queue.isEmpty) continue
-        waiting.delete(entry)
-        this.#sources.delete(key)
+    let room = bytesMax
+    const serve = (source: object, queue: Source<T>) => {
+      const item = queue.shift()
+      this.#bytes -= item.bytes
+      this.#count--
+      room -= item.bytes
+      taken.push(item)
+      this.#sources.delete(source)
+      if (!queue.isEmpty) this.#sources.set(source, queue)
+    }
+
+    const first = this.#passedOver && this.#sources.get(this.#passedOver)
+    if (this.#passedOver && first) serve(this.#passedOver, first)
+    this.#passedOver = undefined
+
+    const bigRoomMin = Math.min(room, bytesMax / 2)
+    for (const [source, queue] of [...this.#sources]) {
+      if (queue.bytes > SMALL_BYTES_MAX) continue
+      while (!queue.isEmpty && room - queue.peek().bytes >= bigRoomMin) serve(source, queue)
+    }
+
+    for (let isFull = false; !isFull && this.#sources.size > 0; ) {
+      isFull = true
+      for (const [source, queue] of [...this.#sources]) {
+        if (queue.peek().bytes <= room || taken.length === 0) {
+          serve(source, queue)
+          isFull = false
+        } else this.#passedOver ??= source
       }
     }
-    this.#rotate()
     return taken
   }
 
   /** Empties every queue; used to answer what can no longer be written. */
   takeAll(): T[] {
     const taken: T[] = []
-    for (const queue of this.#sources.values()) while (!queue.isEmpty) taken.push(this.#shift(queue))
+    for (const queue of this.#sources.values()) while (!queue.isEmpty) taken.push(queue.shift())
     this.#sources.clear()
+    this.#bytes = this.#count = 0
     return taken
-  }
-
-  #takeSmall(share: number, taken: T[], admit: (item: T) => boolean, bytesMax: number): number {
-    let room = bytesMax
-    for (const [key, queue] of this.#sources) {
-      if (queue.bytes > SMALL_BYTES_MAX) continue
-      while (!queue.isEmpty && bytesMax - room + queue.peek().bytes <= share && admit(queue.peek())) {
-        room -= queue.peek().bytes
-        taken.push(this.#shift(queue))
-      }
-      if (queue.isEmpty) this.#sources.delete(key)
-    }
-    return room
-  }
-
-  #shift(queue: Source<T>): T {
-    const item = queue.shift()
-    this.#bytes -= item.bytes
-    this.#count--
-    return item
-  }
-
-  /** The source that was first becomes last, so that a full commit does not always serve the same ones. */
-  #rotate(): void {
-    const first = this.#sources.entries().next()
-    if (first.done) return
-    const [key, queue] = first.value
-    this.#sources.delete(key)
-    this.#sources.set(key, queue)
   }
 }

@@ -91,16 +91,24 @@ export function buildCommit(pendings: readonly Pending[], slabs: Slabs): Commit 
   const layout = new Layout(slabs)
   for (const group of groupByPartition(pendings)) {
     for (const pending of group) {
-      if (pending.kind === 'control') {
-        const entry = pending.entry()
-        if (entry) layout.control({ log: pending.log, entry })
-        continue
-      }
-      const error = place(pending, layout)
+      const error = pending.kind === 'control' ? placeControl(pending, layout) : place(pending, layout)
       if (error) refused.push({ pending, error })
     }
   }
   return { values: layout.finish(), slabs: layout.slabs, refused }
+}
+
+/** Making an entry may read the log: damage found there is this entry's bad luck and nobody else's. */
+function placeControl({ log, entry: make }: Control, layout: Layout): Error | undefined {
+  if (log?.dropped) return undefined
+  try {
+    const entry = make()
+    if (entry) layout.control({ log, entry })
+    return undefined
+  } catch (error) {
+    if (error instanceof LogError) return error
+    throw error
+  }
 }
 
 /** Keeps the order within a partition; partitions in order of first appearance. */

@@ -6,6 +6,7 @@ import { decodeBatch } from '../record/batch-decoder.ts'
 import { baseOffsetAt, compressionAt, lastOffsetAt } from '../record/batch-header.ts'
 import { type CompressionCodecs, compressionName } from '../record/compression.ts'
 import type { Crc32c } from '../record/crc32c.ts'
+import { RecordError } from '../record/record-error.ts'
 import type { SegmentId } from '../segment-store.ts'
 import { batchEndOf, type Walked, walkBatches } from './batch-walk.ts'
 import { LogError } from './log-error.ts'
@@ -95,8 +96,7 @@ export class LogReader {
     timestampMs: number,
     upTo: number,
   ): { offset: number; timestampMs: number } | undefined {
-    for (const run of this.liveRuns(log)) {
-      if (run.runs.maxTimestampMs(run.index) < timestampMs) continue
+    for (const run of this.liveRuns(log, timestampMs)) {
       for (const batch of this.#batches(log, run)) {
         if (batch.baseOffset >= upTo) return undefined
         if (batch.maxTimestampMs < timestampMs || batch.lastOffset < log.logStartOffset) continue
@@ -114,16 +114,22 @@ export class LogReader {
   ): { offset: number; timestampMs: number } | undefined {
     const compression = compressionName(compressionAt(batch.value, batch.start))
     // A batch this node cannot look into is answered by its first record: earlier, never later.
-    if (compression !== 'none' && !(compression && this.#codecs[compression]))
-      return { offset: Math.max(batch.baseOffset, log.logStartOffset), timestampMs: batch.maxTimestampMs }
-    const records = decodeBatch(
-      batch.value,
-      batch.start,
-      { topic: '', partition: log.partition },
-      { fromOffset: log.logStartOffset, codecs: this.#codecs, crc32c: this.#crc32c },
-    )
-    const record = records.find((candidate) => candidate.timestampMs >= timestampMs)
-    return record && { offset: record.offset, timestampMs: record.timestampMs }
+    const firstOfBatch = {
+      offset: Math.max(batch.baseOffset, log.logStartOffset),
+      timestampMs: batch.maxTimestampMs,
+    }
+    if (compression !== 'none' && !(compression && this.#codecs[compression])) return firstOfBatch
+    const options = { fromOffset: log.logStartOffset, codecs: this.#codecs, crc32c: this.#crc32c }
+    try {
+      const source = { topic: '', partition: log.partition }
+      const records = decodeBatch(batch.value, batch.start, source, options)
+      const record = records.find((candidate) => candidate.timestampMs >= timestampMs)
+      return record && { offset: record.offset, timestampMs: record.timestampMs }
+    } catch (error) {
+      // What a producer compressed is looked into here for the first time, and may be nonsense.
+      if (error instanceof RecordError) return firstOfBatch
+      throw error
+    }
   }
 
   /** Base offset of the live batch that holds `offset`; `offset` itself in a gap, or where nothing is alive below. */
@@ -182,12 +188,18 @@ export class LogReader {
     return bytes
   }
 
-  /** Runs with live records, from the log start on. */
-  *liveRuns(log: PartitionLog): Generator<LiveRun> {
+  /** Runs with live records, from the log start on; only those that reach `timestampMinMs`. */
+  *liveRuns(log: PartitionLog, timestampMinMs = Number.NEGATIVE_INFINITY): Generator<LiveRun> {
     for (let offset = log.logStartOffset; ; ) {
+      const extents = log.extents.view()
+      const at = extents.find(offset)
+      if (at < extents.count && extents.maxTimestampMs(at) < timestampMinMs) {
+        offset = extents.endOffset(at)
+        continue
+      }
       const run = this.#locate(log, offset)
       if (!run) return
-      yield run
+      if (run.runs.maxTimestampMs(run.index) >= timestampMinMs) yield run
       offset = Math.max(run.endOffset, offset + 1)
     }
   }

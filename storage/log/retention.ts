@@ -7,6 +7,7 @@
  */
 
 import type { SegmentId } from '../segment-store.ts'
+import { LogError } from './log-error.ts'
 import type { LogReader } from './log-reader.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { SegmentCatalog } from './segment-catalog.ts'
@@ -23,6 +24,8 @@ export interface RetentionReport {
   /** Partitions whose log start moved. */
   readonly moved: number
   readonly removedSegments: readonly SegmentId[]
+  /** What went wrong with single partitions; the others were seen to. */
+  readonly failures: readonly Error[]
 }
 
 export async function retain(
@@ -33,14 +36,23 @@ export async function retain(
   policyOf: (log: PartitionLog) => RetentionPolicy | undefined,
 ): Promise<RetentionReport> {
   const moves: Promise<void>[] = []
+  const failures: Error[] = []
   for (const log of shard.partitions()) {
     const policy = policyOf(log)
     if (!policy) continue
-    const start = decideLogStart(log, reader, policy, nowMs)
-    if (start > log.logStartOffset) moves.push(shard.moveLogStart(log, start))
+    try {
+      const start = decideLogStart(log, reader, policy, nowMs)
+      if (start > log.logStartOffset) moves.push(shard.moveLogStart(log, start))
+    } catch (error) {
+      // Damage in one partition must not keep the data of all.
+      if (!(error instanceof LogError)) throw error
+      failures.push(error)
+    }
   }
-  await Promise.all(moves)
-  return { moved: moves.length, removedSegments: await retire(shard, catalog) }
+  const outcomes = await Promise.allSettled(moves)
+  for (const outcome of outcomes) if (outcome.status === 'rejected') failures.push(outcome.reason)
+  const moved = outcomes.length - outcomes.filter(({ status }) => status === 'rejected').length
+  return { moved, removedSegments: await retire(shard, catalog), failures }
 }
 
 /** The first offset that has to stay. Reads a value only where a run is dead in part. */

@@ -67,6 +67,9 @@ export interface ShardLogStats {
 
 const COMMIT_BYTES_MAX = 2 * 1024 * 1024
 const QUEUED_BYTES_MAX = 512 * 1024 * 1024
+/** What a waiting append takes besides its bytes, about. */
+const APPEND_OVERHEAD_BYTES = 512
+const CONTROLS_PER_COMMIT_MAX = 10_000
 const SLAB_BYTES = 4 * 1024 * 1024
 const SPARE_SLABS_MAX = 16
 
@@ -79,6 +82,8 @@ export class ShardLog {
   readonly #queue = new CommitQueue<Pending>()
   /** Truncations: each is a commit of its own, before everything else that waits. */
   readonly #exclusive: Control[] = []
+  /** Other entries without a payload: committed before appends and apart from them, also on a full disk. */
+  readonly #controls: Control[] = []
   readonly #slabs: Slabs
   #running = false
   #scheduled = false
@@ -148,11 +153,12 @@ export class ShardLog {
     const obstacle = this.#obstacle(log)
     if (obstacle) return Promise.reject(obstacle)
     const queuedBytesMax = this.#options.queuedBytesMax ?? QUEUED_BYTES_MAX
-    if (this.#queue.bytes + bytes.length > queuedBytesMax && this.#queue.count > 0)
+    const waitingBytes = this.#queue.bytes + this.#queue.count * APPEND_OVERHEAD_BYTES
+    if (waitingBytes + bytes.length > queuedBytesMax && this.#queue.count > 0)
       return Promise.reject(
         new LogError(
           'QUEUE_FULL',
-          `${this.#queue.bytes} bytes wait to be written, the limit is ${queuedBytesMax}`,
+          `${waitingBytes} bytes wait to be written, the limit is ${queuedBytesMax}`,
         ),
       )
     const { slab, start } = this.#slabs.take(SINGLE_RUN_PREFIX_BYTES + bytes.length)
@@ -201,7 +207,7 @@ export class ShardLog {
       return Promise.reject(
         new LogError('MISUSE', `leader epoch ${epoch} is below the present ${log.leaderEpoch}`),
       )
-    return this.#control(log, log, () => {
+    return this.#control(this.#controls, log, () => {
       log.leaderEpoch = epoch
       return entryOf(EntryKind.leaderEpoch, log, { offset: log.logEndOffset, leaderEpoch: epoch })
     })
@@ -214,14 +220,14 @@ export class ShardLog {
 
   /** Everything of the topic is dead from then on. Resolves when durable. */
   dropTopic(topicId: Uint8Array): Promise<void> {
-    return this.#control(this, undefined, () => ({
+    return this.#control(this.#controls, undefined, () => ({
       ...entryOf(EntryKind.topicDrop, { topicId, partition: -1 }, {}),
     }))
   }
 
   /** Moves the log start of a partition, durably. Never back, never above the high watermark. */
   moveLogStart(log: PartitionLog, offset: number): Promise<void> {
-    return this.#control(this, log, () => {
+    return this.#control(this.#controls, log, () => {
       const target = Math.min(offset, log.highWatermark)
       if (target < log.logStartOffset) return undefined
       return entryOf(EntryKind.logStart, log, {
@@ -299,20 +305,18 @@ export class ShardLog {
     return undefined
   }
 
-  #control(source: object, log: PartitionLog | undefined, entry: () => Entry | undefined): Promise<void> {
+  #control(queue: Control[], log: PartitionLog | undefined, entry: () => Entry | undefined): Promise<void> {
     const obstacle = this.#obstacle(log)
     if (obstacle) return Promise.reject(obstacle)
     return new Promise((resolve, reject) => {
       const settle = (error: Error | undefined) => (error ? reject(error) : resolve())
-      const control: Control = { kind: 'control', log, bytes: ENTRY_BYTES, entry, settle }
-      if (source === this.#exclusive) this.#exclusive.push(control)
-      else this.#queue.push(source, control)
+      queue.push({ kind: 'control', log, bytes: ENTRY_BYTES, entry, settle })
       this.#poke()
     })
   }
 
   #hasWork(): boolean {
-    return this.#queue.count > 0 || this.#exclusive.length > 0
+    return this.#queue.count > 0 || this.#exclusive.length > 0 || this.#controls.length > 0
   }
 
   /** A commit begins when the turn has handled its events, so that all of them share it. */
@@ -328,36 +332,42 @@ export class ShardLog {
   async #run(): Promise<void> {
     this.#running = true
     while (this.#hasWork() && !this.#failure) {
-      const truncation = this.#exclusive.shift()
-      const taken = truncation
-        ? [truncation]
-        : this.#queue.take(this.#options.commitBytesMax ?? COMMIT_BYTES_MAX)
-      await this.#commit(taken)
+      await this.#commit(this.#takeNext())
     }
     this.#running = false
     for (const resolve of this.#idle.splice(0)) resolve()
   }
 
+  #takeNext(): readonly Pending[] {
+    const truncation = this.#exclusive.shift()
+    if (truncation) return [truncation]
+    if (this.#controls.length > 0) return this.#controls.splice(0, CONTROLS_PER_COMMIT_MAX)
+    return this.#queue.take(this.#options.commitBytesMax ?? COMMIT_BYTES_MAX)
+  }
+
   /** Never rejects: whatever happens is told to those who wait. */
   async #commit(taken: readonly Pending[]): Promise<void> {
     let commit: Commit | undefined
+    let advanced: Iterable<PartitionLog> = []
     try {
       // Before anything is laid out: entries speak of places in the segment they are written to.
       if (this.#mustRoll(taken)) await this.#catalog.roll()
       commit = buildCommit(taken, this.#slabs)
       const refused = new Map<Pending, Error>(commit.refused.map(({ pending, error }) => [pending, error]))
-      await this.#write(commit, taken.length)
+      advanced = await this.#write(commit, taken)
       for (const pending of taken) pending.settle(refused.get(pending))
     } catch (error) {
       this.#undo(taken)
       const cause = error instanceof Error ? error : new Error(String(error))
-      // Without room nothing was written, and the store can go on; anything else ends the log.
-      const survivable = cause instanceof StorageError && cause.code === 'NO_SPACE' && !this.#store.failure
-      if (!survivable) this.#fail(cause)
+      // A store that has not failed has written nothing and can go on: no room, no descriptor, too large.
+      const isSurvivable = cause instanceof StorageError && !this.#store.failure
+      if (!isSurvivable) this.#fail(cause)
       for (const pending of taken) pending.settle(cause)
     } finally {
       for (const slab of commit?.slabs ?? []) this.#slabs.release(slab)
     }
+    // Behind the acknowledgements: whatever a reader makes of it cannot touch them.
+    if (this.#observer.advanced) for (const log of advanced) this.#observer.advanced(log)
   }
 
   /** Judged by what the appends would cost as a value each, which is more than they cost packed. */
@@ -367,8 +377,9 @@ export class ShardLog {
     return this.#catalog.mustRoll(costBytes, taken.length)
   }
 
-  async #write(commit: Commit, appends: number): Promise<void> {
-    if (commit.values.length === 0) return
+  /** Returns the partitions whose high watermark moved. */
+  async #write(commit: Commit, taken: readonly Pending[]): Promise<Iterable<PartitionLog>> {
+    if (commit.values.length === 0) return []
     const segment = this.#catalog.activeSegment
     const firstSequence = this.#catalog.nextSequence
     const committedAtMs = this.#options.clock.nowMs()
@@ -386,14 +397,16 @@ export class ShardLog {
     await this.#store.append(
       firstSequence,
       commit.values.map((value) => value.bytes),
+      { isUrgent: taken[0].kind === 'control' },
     )
     this.#commits++
     this.#committedBytes += bytes
-    this.#apply(commit, firstSequence)
-    this.#observer.committed?.(bytes, commit.values.length, appends)
+    const advanced = this.#apply(commit, firstSequence)
+    this.#observer.committed?.(bytes, commit.values.length, taken.length)
+    return advanced
   }
 
-  #apply(commit: Commit, firstSequence: number): void {
+  #apply(commit: Commit, firstSequence: number): Set<PartitionLog> {
     const advanced = new Set<PartitionLog>()
     commit.values.forEach((value, index) => {
       this.#catalog.appended(firstSequence + index)
@@ -404,7 +417,7 @@ export class ShardLog {
         if (log && entry.kind === EntryKind.run && !log.replicated) advanced.add(log)
       }
     })
-    if (this.#observer.advanced) for (const log of advanced) this.#observer.advanced(log)
+    return advanced
   }
 
   /** Nothing of the commit was written: the offsets it had given out are free again. */
@@ -415,7 +428,12 @@ export class ShardLog {
   #fail(error: Error): void {
     if (this.#failure) return
     this.#failure = error
-    for (const pending of [...this.#exclusive.splice(0), ...this.#queue.takeAll()]) pending.settle(error)
+    for (const pending of [
+      ...this.#exclusive.splice(0),
+      ...this.#controls.splice(0),
+      ...this.#queue.takeAll(),
+    ])
+      pending.settle(error)
     this.#observer.failed?.(error)
   }
 }

@@ -82,12 +82,17 @@ export class MemorySegmentStore implements SegmentStore {
     return Math.max(0, this.#segmentBytes - this.#active().costBytes)
   }
 
-  async append(firstSequence: number, values: readonly Uint8Array[]): Promise<void> {
+  async append(
+    firstSequence: number,
+    values: readonly Uint8Array[],
+    { isUrgent } = { isUrgent: false },
+  ): Promise<void> {
     const segment = this.#writable()
     const costBytes = this.#checkAppend(segment, firstSequence, values)
     const copies = values.map((value) => new Uint8Array(value))
     this.#appending = { segment: segment.id, first: firstSequence, values: copies }
-    await this.#write(costBytes, () => {
+    // As on LMDB, where the blocks of the segment are reserved: only the guard before them is passed by.
+    await this.#write(isUrgent ? 0 : costBytes, () => {
       for (const value of copies) segment.values.push(value)
       segment.costBytes += costBytes
     })

@@ -89,6 +89,32 @@ t.test('the commit queue takes in turns, small sources first, and keeps order', 
   t.strictSame(names(queue.take(10)), [])
 })
 
+t.test('an item that fits beside nothing is not starved by small ones', async (t) => {
+  const queue = new CommitQueue<{ bytes: number; name: string }>()
+  const [big, small] = [{}, {}]
+  queue.push(big, { bytes: 200_000, name: 'big' })
+  let commits = 0
+  for (let taken = ''; taken !== 'big' && commits < 10; commits++) {
+    queue.push(small, { bytes: 100, name: 'small' })
+    for (const { name } of queue.take(200_000)) taken = name
+  }
+  t.ok(commits <= 3, `served in commit ${commits}`)
+})
+
+t.test('sources that fill a commit alone are served in turn', async (t) => {
+  const queue = new CommitQueue<{ bytes: number; source: number }>()
+  const sources = [{}, {}, {}]
+  const served = [0, 0, 0]
+  for (let source = 0; source < 3; source++) queue.push(sources[source], { bytes: 120_000, source })
+  for (let commit = 0; commit < 300; commit++) {
+    for (const { source } of queue.take(200_000)) {
+      served[source]++
+      queue.push(sources[source], { bytes: 120_000, source })
+    }
+  }
+  t.strictSame(served, [100, 100, 100])
+})
+
 t.test('nobody waits longer than in turn, whatever the others send', async (t) => {
   const random = seededRandom(t)
   const queue = new CommitQueue<{ bytes: number; source: number; number: number }>()

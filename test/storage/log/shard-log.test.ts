@@ -1,11 +1,19 @@
 /** What the log promises, one promise at a time, on the memory store. Random operations are in the model test. */
+import { gunzipSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import type { PartitionLog } from '../../../storage/log/partition-log.ts'
 import { ShardLog, type ShardLogObserver } from '../../../storage/log/shard-log.ts'
 import { MemoryDisk } from '../../../storage/memory/memory-disk.ts'
 import { MemorySegmentStore, type Syncs } from '../../../storage/memory/memory-segment-store.ts'
 import { BatchEncoder } from '../../../storage/record/batch-encoder.ts'
-import { baseOffsetAt, batchBytesAt, lastOffsetAt, stampBatch } from '../../../storage/record/batch-header.ts'
+import {
+  baseOffsetAt,
+  batchBytesAt,
+  lastOffsetAt,
+  setAttributes,
+  setCrc,
+  stampBatch,
+} from '../../../storage/record/batch-header.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
 
 const topicId = new Uint8Array(16).fill(7)
@@ -39,6 +47,7 @@ async function openLog(
     store,
     clock: { nowMs: () => 5_000 },
     crc32c: crc32cTable,
+    codecs: { gzip: { compress: gzipSync, decompress: (bytes) => gunzipSync(bytes) } },
     soon: queueMicrotask,
     commitBytesMax: 16 * 1024,
     ...(observer && { observer }),
@@ -183,8 +192,10 @@ t.test('a dropped topic is gone for good, and its segments go', async (t) => {
   for (let i = 0; i < 30; i++) await shard.append({}, log, batch(5, 1_000))
   await shard.append({}, kept, batch(1))
   const late = shard.append({}, log, batch(1))
+  const moved = shard.moveLogStart(log, 5)
   await shard.dropTopic(topicId)
-  await late
+  await t.rejects(late, { code: 'UNKNOWN_PARTITION' }, 'what waited behind it finds nobody')
+  await moved
   t.equal(shard.partition(topicId, 0), undefined)
   t.ok(log.dropped)
   await t.rejects(shard.append({}, log, batch(1)), { code: 'UNKNOWN_PARTITION' })
@@ -209,6 +220,34 @@ t.test('a full disk refuses, keeps serving, and goes on when there is room', asy
   disk.capacityBytes = 1_000_000
   t.strictSame(await shard.append({}, log, batch(1)), { baseOffset: 2, logStartOffset: 0 })
   t.strictSame(failures, [])
+})
+
+t.test('on a full disk data can leave: retention, log starts and dropped topics need no room', async (t) => {
+  const { disk, shard, store, log } = await openLog()
+  const other = shard.createPartition(new Uint8Array(16).fill(9), 0)
+  for (let i = 0; i < 40; i++) await shard.append({}, log, batch(5, 1_000))
+  await shard.append({}, other, batch(1))
+  const before = store.segments().length
+  disk.capacityBytes = 1_000
+  await t.rejects(shard.append({}, log, batch(3, 1_000)), { code: 'NO_SPACE' })
+  await shard.moveLogStart(log, 5)
+  const policy = (of: PartitionLog) => ({ retentionMs: of === log ? 1_000 : -1, retentionBytes: -1 })
+  const report = await shard.enforceRetention(1_000_000, policy)
+  t.strictSame([report.moved, report.failures], [1, []])
+  t.equal(report.removedSegments.length, before - 1)
+  await shard.dropTopic(other.topicId)
+  disk.capacityBytes = 1_000_000
+  t.equal((await shard.append({}, log, batch(1))).baseOffset, 200)
+})
+
+t.test('a refusal of the store that wrote nothing is told, and the log goes on', async (t) => {
+  const { shard, log } = await openLog(new MemoryDisk(), { segmentBytes: 16 * 1024 * 1024 })
+  await shard.append({}, log, batch(1))
+  const huge = batch(1, 9_000_000)
+  const bytes = new Uint8Array(Buffer.concat([huge, huge]))
+  await t.rejects(shard.append({}, log, bytes), { code: 'MISUSE', message: /too large/ })
+  t.equal(shard.failure, undefined)
+  t.equal((await shard.append({}, log, batch(1))).baseOffset, 1)
 })
 
 t.test('after a failed write nothing is written and everybody is told', async (t) => {
@@ -295,6 +334,26 @@ t.test('damage is told by partition and place, and other partitions go on', asyn
   })
 })
 
+t.test('damage in one partition does not keep the data of the others', async (t) => {
+  const { disk, shard, log } = await openLog()
+  const other = shard.createPartition(topicId, 1)
+  for (const partition of [log, other]) {
+    await shard.append({}, partition, batch(3, 10, 1_000))
+    await shard.append({}, partition, batch(3, 10, 9_000))
+  }
+  for (const value of disk.segments[0].values.slice(0, 2)) value[8 + 3] ^= 1
+  const report = await shard.enforceRetention(100_000, (of) => ({
+    retentionMs: of === log ? 95_000 : 1_000,
+    retentionBytes: -1,
+  }))
+  t.equal(other.logStartOffset, 6)
+  t.equal(report.failures.length, 1)
+  t.match(report.failures[0], { code: 'DAMAGED', message: /^partition 0 / })
+  await t.rejects(shard.moveLogStart(log, 2), { code: 'DAMAGED' })
+  t.equal(shard.failure, undefined, 'only the one that asked is told')
+  t.equal((await shard.append({}, log, batch(1))).baseOffset, 6)
+})
+
 t.test('a sealed segment without a usable index is read by its values', async (t) => {
   const { disk, shard, log } = await openLog()
   for (let i = 0; i < 40; i++) await shard.append({}, log, batch(5, 1_000))
@@ -308,6 +367,16 @@ t.test('a sealed segment without a usable index is read by its values', async (t
   t.strictSame(offsetsOf(again.shard, again.log), expected)
   t.equal(warnings.length, sealed.length)
   t.match(warnings[0], /the index of segment 1 is damaged: .*: reading its values instead/)
+})
+
+t.test('offsets by time: a batch of compressed nonsense is answered by its first record', async (t) => {
+  const { shard, log } = await openLog()
+  await shard.append({}, log, batch(2, 10, 1_000))
+  const nonsense = batch(3, 40, 2_000)
+  setAttributes(nonsense, 0, 1)
+  setCrc(nonsense, 0, crc32cTable(nonsense.subarray(21)))
+  await shard.append({}, log, nonsense)
+  t.strictSame(shard.findTimestamp(log, 2_001, log.highWatermark), { offset: 2, timestampMs: 2_002 })
 })
 
 t.test('offsets by time: exact in batches it can read', async (t) => {
