@@ -1,0 +1,184 @@
+/** Fetch against a log in memory: what it sends, when it waits, and how much it may put into one connection. */
+import t from 'tap'
+import { fetchHandler } from '../../../broker/handlers/fetch.ts'
+import { Purgatory } from '../../../broker/purgatory.ts'
+import { parseTopicConfig } from '../../../broker/topics/topic-config.ts'
+import { topicIdKey } from '../../../broker/topics/topic-id.ts'
+import type { Topic, TopicTable } from '../../../broker/topics/topic-table.ts'
+import { ErrorCode } from '../../../client/protocol/errors.ts'
+import type { PartitionLog } from '../../../storage/log/partition-log.ts'
+import { ShardLog } from '../../../storage/log/shard-log.ts'
+import { MemoryDisk } from '../../../storage/memory/memory-disk.ts'
+import { MemorySegmentStore } from '../../../storage/memory/memory-segment-store.ts'
+import { BatchEncoder } from '../../../storage/record/batch-encoder.ts'
+import { crc32cTable } from '../../../storage/record/crc32c.ts'
+
+const topicId = new Uint8Array(16).fill(3)
+
+function batch(valueBytes: number): Uint8Array {
+  const encoder = new BatchEncoder({ crc32c: crc32cTable, bytesMax: 1_000_000 })
+  encoder.append(1_000, null, new Uint8Array(valueBytes))
+  return encoder.finish()
+}
+
+async function setup() {
+  const store = new MemorySegmentStore({ disk: new MemoryDisk(), segmentBytes: 4 * 1024 * 1024 })
+  await store.open()
+  const timers: { delayMs: number; run: () => void }[] = []
+  const purgatory = new Purgatory({
+    after: (delayMs, run) => {
+      const timer = { delayMs, run }
+      timers.push(timer)
+      return { cancel: () => void timers.splice(timers.indexOf(timer), 1) }
+    },
+    soon: queueMicrotask,
+  })
+  const shard = await ShardLog.open({
+    store,
+    clock: { nowMs: () => 5_000 },
+    crc32c: crc32cTable,
+    soon: queueMicrotask,
+    observer: { advanced: (log: PartitionLog) => purgatory.advanced(log) },
+  })
+  const logs = [shard.createPartition(topicId, 0), shard.createPartition(topicId, 1)]
+  const topic: Topic = {
+    name: 'lab.events',
+    topicId,
+    idKey: topicIdKey(topicId),
+    partitions: logs.length,
+    config: parseTopicConfig({}),
+    configValues: {},
+    createdAtMs: 0,
+    isInternal: false,
+    logs,
+  }
+  const topics = { byId: (id: Uint8Array) => (id[0] === 3 ? topic : undefined) } as TopicTable
+  const fetch = fetchHandler({ topics, log: shard, purgatory, onDamage: (sentence) => t.fail(sentence) })
+  return { shard, logs, fetch, purgatory, timers }
+}
+
+const context = {
+  principal: { name: 'anonymous' },
+  connection: { id: 1, remoteAddress: '127.0.0.1' },
+  signal: new AbortController().signal,
+  clock: { nowMs: () => 5_000, monotonicMs: () => 0 },
+}
+
+function request(partitions: { partition?: number; offset?: number; topicId?: Uint8Array }[], fields = {}) {
+  return {
+    maxWaitMs: 0,
+    minBytes: 1,
+    maxBytes: 1_000_000,
+    isolationLevel: 0,
+    partitions: partitions.map(({ partition = 0, offset = 0, topicId: id = topicId }) => ({
+      topicId: id,
+      partition,
+      leaderEpoch: -1,
+      fetchOffset: offset,
+      lastFetchedEpoch: -1,
+      partitionMaxBytes: 1_000_000,
+    })),
+    ...fields,
+  }
+}
+
+/** One connection that may buffer so much, and lets go of it when told. */
+class Connection {
+  buffered = 0
+  bufferedMax = 0
+  sent: [partition: number, bytes: number][] = []
+  readonly #limit: number
+  #waiting: (() => void)[] = []
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  canWrite(): boolean {
+    return this.buffered <= this.#limit
+  }
+
+  writable(): Promise<void> {
+    return this.canWrite() ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  data({ partition }: { partition: number }, _value: Uint8Array, start: number, end: number): void {
+    this.buffered += end - start
+    this.bufferedMax = Math.max(this.bufferedMax, this.buffered)
+    this.sent.push([partition, end - start])
+  }
+
+  drain(): void {
+    this.buffered = 0
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
+
+const turns = async () => {
+  for (let i = 0; i < 200; i++) await Promise.resolve()
+}
+
+t.test('many fetches that wait for one connection put no more into it than one would', async (t) => {
+  const { shard, logs, fetch } = await setup()
+  const bytes = batch(50_000)
+  for (let i = 0; i < 4; i++) await shard.append({}, logs[0], bytes)
+  const connection = new Connection(60_000)
+  let answered = 0
+  for (let i = 0; i < 30; i++) fetch(request([{}]), connection, context).then(() => answered++)
+  for (let i = 0; i < 200 && answered < 30; i++) {
+    await turns()
+    connection.drain()
+  }
+  t.equal(answered, 30)
+  t.equal(connection.sent.length, 30 * 4, 'everybody got everything')
+  t.ok(
+    connection.bufferedMax <= 60_000 + bytes.length,
+    `at most ${connection.bufferedMax} bytes were buffered`,
+  )
+})
+
+t.test('a fetch waits for bytes, and for no longer than it said', async (t) => {
+  const { shard, logs, fetch, purgatory, timers } = await setup()
+  const connection = new Connection(1_000_000)
+  const waiting = fetch(request([{}, { partition: 1 }], { maxWaitMs: 500 }), connection, context)
+  await turns()
+  t.equal(purgatory.size, 1)
+  t.strictSame(connection.sent, [])
+  const bytes = batch(10)
+  await shard.append({}, logs[1], bytes)
+  const { partitions } = await waiting
+  t.strictSame(connection.sent, [[1, bytes.length]])
+  t.strictSame(
+    partitions.map(({ partition, error, highWatermark, bytes }) => [partition, error, highWatermark, bytes]),
+    [
+      [0, 0, 0, 0],
+      [1, 0, 1, bytes.length],
+    ],
+  )
+  t.strictSame([purgatory.size, timers.length], [0, 0], 'nothing is left behind')
+
+  const late = fetch(request([{ partition: 1, offset: 1 }], { maxWaitMs: 500 }), connection, context)
+  await turns()
+  t.equal(timers[0].delayMs, 500)
+  timers[0].run()
+  t.equal((await late).partitions[0].bytes, 0)
+})
+
+t.test('an error of one partition is told at once and does not disturb the others', async (t) => {
+  const { shard, logs, fetch } = await setup()
+  await shard.append({}, logs[0], batch(10))
+  const connection = new Connection(1_000_000)
+  const asked = [{}, { partition: 7 }, { partition: 1, offset: 9 }, { topicId: new Uint8Array(16).fill(8) }]
+  const { partitions } = await fetch(request(asked, { maxWaitMs: 10_000 }), connection, context)
+  t.strictSame(
+    partitions.map(({ error }) => error),
+    [
+      ErrorCode.NONE,
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+      ErrorCode.OFFSET_OUT_OF_RANGE,
+      ErrorCode.UNKNOWN_TOPIC_ID,
+    ],
+  )
+  t.match(partitions[2].message, /offset 9 is outside 0 to 0/)
+  t.equal(connection.sent.length, 1)
+})
