@@ -126,6 +126,11 @@ export class BrokerLink {
     this.#attempts++
     try {
       const connection = await Connection.open(this.#settings, this.#ports, this.#closing.signal)
+      if (this.#failure) {
+        // The link was closed after the attempt had stopped listening for that.
+        connection.close()
+        return this.#failure
+      }
       this.#up(connection)
       return undefined
     } catch (error) {

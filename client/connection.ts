@@ -84,8 +84,10 @@ export class Connection {
     const close = () => giveUp(new ProtocolError(ErrorCode.CLOSED))
     signal.addEventListener('abort', close)
     if (signal.aborted) close()
+    // Whatever an attempt waits for (the source of tokens is the user's), it is over when the connection has ended.
+    const ended = new Promise<never>((_, reject) => connection.onClosed(reject))
     try {
-      await connection.#connect(attempt.signal)
+      await Promise.race([connection.#connect(attempt.signal), ended])
       return connection
     } catch (error) {
       connection.close()

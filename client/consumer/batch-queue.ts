@@ -38,7 +38,7 @@ export class BatchQueue<R> {
       // A failure holds until a seek has healed it; a batch only as long as nothing moved the cursor.
       if (what instanceof Error ? cursor.failure === what : cursor.epoch === epoch) {
         if (what instanceof Error) return next
-        cursor.position = what.lastOffset + 1
+        cursor.handedOut(what.lastOffset)
         if (!what.isEmpty) return next
       }
     }

@@ -218,8 +218,9 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
   /** The next batch in the queue. Throws the error that stands in its place. */
   #takeBatch(): ConsumedBatch<R> | undefined {
     const next = this.#queue.shift()
-    if (!next) return undefined
+    // Room may have become free also when nothing came of it: batches that were for nobody, or without records.
     this.#fetcher.pump()
+    if (!next) return undefined
     if (next.what instanceof Error) throw next.what
     return next.what
   }

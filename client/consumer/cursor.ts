@@ -9,9 +9,9 @@
  *     └── start, seek() ────┘  └─ paused ◀── pause() ────┘
  * ```
  *
- * Invariant: `position` ≤ `fetchOffset`; what lies between was received and waits to be handed out. Whatever
- * moves the position otherwise (seek, pause) begins a new `epoch`, and answers to fetches of an older epoch are
- * not looked at.
+ * Invariant: `position` and `fetchOffset` differ only while batches wait to be handed out; what lies between was
+ * received or, after a relocation, is not there. Whatever moves the position otherwise (seek, pause) begins a new
+ * `epoch`, and answers to fetches of an older epoch are not looked at.
  */
 import type { RecordSource } from '../../storage/record/record.ts'
 import { OFFSET_EARLIEST, OFFSET_LATEST } from '../protocol/messages/list-offsets.ts'
@@ -49,6 +49,8 @@ export class Cursor {
   /** The words that the present position comes from, until a record has been received. */
   #origin: StartPosition | undefined
   #endWanted: boolean
+  /** Batches of this epoch that were received and not yet handed out. */
+  #waitingCount = 0
 
   constructor(topic: Topic, partition: number, start: StartPosition, untilEnd: boolean) {
     this.topic = topic
@@ -127,11 +129,11 @@ export class Cursor {
     } else if (offset === UNKNOWN_OFFSET) {
       this.#start = 'latest'
     } else {
-      // Batches from before a relocation may still wait to be handed out.
-      if (this.position === this.fetchOffset) this.position = offset
       this.#origin = this.#start
       this.#start = undefined
       this.fetchOffset = offset
+      // Batches from before a relocation may still wait to be handed out.
+      if (this.#waitingCount === 0) this.position = offset
     }
   }
 
@@ -149,6 +151,13 @@ export class Cursor {
     this.#origin = undefined
     this.fetchOffset = lastOffset + 1
     this.lastFetchedEpoch = leaderEpoch
+    this.#waitingCount++
+  }
+
+  /** So was the oldest batch that waits, up to and with `lastOffset`. The last one may stand before a relocation. */
+  handedOut(lastOffset: number): void {
+    this.#waitingCount--
+    this.position = this.#waitingCount === 0 ? this.fetchOffset : lastOffset + 1
   }
 
   /** Is not read on. What was received before is still handed out, so the epoch stays. */
@@ -158,6 +167,7 @@ export class Cursor {
 
   #restart(): void {
     this.epoch++
+    this.#waitingCount = 0
     this.fetching = false
     this.attempts = 0
   }

@@ -44,9 +44,7 @@ export class OffsetLocator {
   poke(): void {
     if (this.#running) return
     this.#running = true
-    void this.#run().finally(() => {
-      this.#running = false
-    })
+    void this.#run()
   }
 
   close(): void {
@@ -55,12 +53,17 @@ export class OffsetLocator {
   }
 
   async #run(): Promise<void> {
-    for (;;) {
-      const asked = this.#host.cursors().filter((cursor) => cursor.timestampWanted !== undefined)
-      if (this.#closed || asked.length === 0) return
-      const retryAfterMs = await this.#ask(asked)
-      if (retryAfterMs === undefined) this.#attempts = 0
-      else await this.#pause(retryAfterMs)
+    try {
+      for (;;) {
+        const asked = this.#host.cursors().filter((cursor) => cursor.timestampWanted !== undefined)
+        if (this.#closed || asked.length === 0) return
+        const retryAfterMs = await this.#ask(asked)
+        if (retryAfterMs === undefined) this.#attempts = 0
+        else await this.#pause(retryAfterMs)
+      }
+    } finally {
+      // Nothing may come between the last look at the cursors and this, or a poke there would be lost.
+      this.#running = false
     }
   }
 

@@ -17,10 +17,11 @@ import { Queue } from '../queue.ts'
 import type { Batch, FlushAccount, WaitingSend } from './batch.ts'
 import type { TopicRoute } from './topic-route.ts'
 
-/** After these a batch may be stored all the same. */
+/** After these a batch may be stored all the same: a write that failed may have reached the disk before it did. */
 const unknownOutcomeCodes: ReadonlySet<number | undefined> = new Set([
   ErrorCode.DISCONNECTED,
   ErrorCode.REQUEST_TIMED_OUT,
+  ErrorCode.KAFKA_STORAGE_ERROR,
 ])
 
 /** Refused batches went back into the queue. */

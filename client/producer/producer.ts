@@ -60,6 +60,8 @@ export class Producer<V = RecordField> {
   readonly #routes: TopicRoutes
   /** The route used last: most calls are for the same topic as the one before. */
   #route: TopicRoute | undefined
+  /** Its name as the caller's own string, which compares by identity as long as the caller passes the same one. */
+  #routeName: string | undefined
   /** Routes with records that wait. */
   readonly #blocked = new Set<TopicRoute>()
   #waitingBytes = 0
@@ -148,7 +150,8 @@ export class Producer<V = RecordField> {
    */
   append(topic: string, record: ProducerRecord<V>): Promise<void> | undefined {
     const last = this.#route
-    const route = last !== undefined && last.name === topic ? last : this.#routeOf(topic)
+    const route = last !== undefined && this.#routeName === topic ? last : this.#routeOf(topic)
+    this.#routeName = topic
     const value = this.#valueOf(record)
     if (this.#joinsOpenBatch(route, record, value)) return undefined
     if (route.isBlocked || this.#ledger.usedBytes >= this.#settings.bufferBytesMax) {
@@ -392,6 +395,7 @@ export class Producer<V = RecordField> {
     if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
     const route = this.#routes.of(topic)
     this.#route = route
+    this.#routeName = topic
     return route
   }
 

@@ -3,6 +3,7 @@ import t from 'tap'
 import { OctopusClient } from '../../client/client.ts'
 import { Connection } from '../../client/connection.ts'
 import { type ClientOptions, type ConnectionEvent, clientSettings } from '../../client/options.ts'
+import type { WebSocketConnector } from '../../client/ports.ts'
 import { apis } from '../../client/protocol/api.ts'
 import { encodeFetchData, encodeResponse } from '../../client/protocol/codec.ts'
 import { ErrorCode, type ProtocolError } from '../../client/protocol/errors.ts'
@@ -110,6 +111,58 @@ t.test('a credential that cannot be had is an attempt that failed', async (t) =>
     code: ErrorCode.DISCONNECTED,
     message: 'cannot connect to ws://127.0.0.1:7654: no credential: the issuer is down',
   })
+})
+
+t.test('a source of credentials that never answers does not hold up an attempt', async (t) => {
+  const token = () => new Promise<string>(() => undefined)
+  const late = opening({ token, connectTimeoutMs: 700 }, () => undefined)
+  t.match(await late.failure, { message: 'cannot connect to ws://127.0.0.1:7654: no answer within 700 ms' })
+  t.equal(late.world.nowMs, 700)
+  await late.world.pass(1)
+  t.equal(late.world.pendingCount, 0)
+  t.equal(late.broker.network.sockets.size, 0)
+
+  const cut = opening({ token }, () => undefined)
+  cut.world.after(50, () => cut.broker.network.dropAll())
+  t.match(await cut.failure, { message: /ended: the connection was cut$/ })
+  t.equal(cut.world.nowMs, 50)
+
+  const patience = new AbortController()
+  const aborted = opening({ token, signal: patience.signal }, () => undefined)
+  aborted.world.after(50, () => patience.abort(new Error('enough')))
+  t.match(await aborted.failure, { message: 'enough' })
+  t.equal(aborted.world.nowMs, 50)
+})
+
+t.test('whenever the first connection is given up, none stays open that nobody has', async (t) => {
+  const outcomes = new Set<boolean>()
+  for (let steps = 0; steps < 20; steps++) {
+    const world = new World()
+    const broker = new FakeBroker(world)
+    const patience = new AbortController()
+    const giveUpAfter = async (microtasks: number) => {
+      for (let i = 0; i < microtasks; i++) await undefined
+      patience.abort(new Error('enough'))
+    }
+    const { connect } = broker.network.connector
+    const websockets: WebSocketConnector = {
+      connect: (url, options, handlers) =>
+        connect(url, options, {
+          ...handlers,
+          message: (data) => {
+            handlers.message(data)
+            void giveUpAfter(steps)
+          },
+        }),
+    }
+    const opening = OctopusClient.open({ signal: patience.signal }, { ...broker.ports, websockets })
+    const client = await world.until(opening.catch(() => undefined))
+    await client?.close()
+    await world.pass(1)
+    t.equal(broker.network.sockets.size, 0, `given up ${steps} steps after the greeting`)
+    outcomes.add(client !== undefined)
+  }
+  t.same(outcomes, new Set([false, true]), 'from too early to too late')
 })
 
 t.test('long polls leave a place to producers, however few requests the broker allows', async (t) => {

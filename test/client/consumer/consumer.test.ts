@@ -214,6 +214,21 @@ t.test('seek goes elsewhere at once; what was fetched before is for nobody', asy
   })
 })
 
+t.test('seek to where the broker must be asked for, at any moment after ready', async (t) => {
+  for (let steps = 0; steps < 10; steps++)
+    for (const to of ['earliest', { timeMs: EPOCH_MS }] as const) {
+      const harness = await thirty({ from: 'latest' })
+      const { world, consumer } = harness
+      const seek = async () => {
+        await consumer.ready()
+        for (let i = 0; i < steps; i++) await undefined
+        consumer.seek('t', 0, to)
+      }
+      await world.until(seek())
+      t.same(await take(harness, consumer, 1), ['a0'], `${steps} steps`)
+    }
+})
+
 t.test('pause holds back partitions, resume goes on where they were', async (t) => {
   const harness = await connected(2)
   const { world, broker, client } = harness
@@ -285,6 +300,39 @@ t.test('prefetching is bounded in bytes, and goes on while there is room', async
   })()
   await world.until(reading)
   t.ok(held < 4_000)
+})
+
+t.test('what was fetched for nobody makes room again, also when it took all of it', async (t) => {
+  const full = async () => {
+    const harness = await thirty({ fetchBytesMax: 200, prefetchBytesMax: 200 })
+    t.same(await take(harness, harness.consumer, 1), ['a0'])
+    await harness.world.pass(5_000)
+    const { requests } = harness.broker
+    const before = requests.length
+    await harness.world.pass(5_000)
+    t.equal(requests.length, before, 'nothing is in flight')
+    return harness
+  }
+  const sought = await full()
+  sought.consumer.seek('t', 0, 20)
+  t.same(await take(sought, sought.consumer, 3), ['a20', 'a21', 'a22'])
+  const paused = await full()
+  paused.consumer.pause()
+  paused.consumer.resume()
+  t.same(await take(paused, paused.consumer, 3), ['a1', 'a2', 'a3'])
+})
+
+t.test('batches without records make room again, also when they took all of it', async (t) => {
+  const harness = await connected(1)
+  const { world, broker, client } = harness
+  const control = batchOf(['marker'])
+  control[22] |= 0x20
+  for (let i = 0; i < 20; i++) broker.append('t', 0, control)
+  broker.append('t', 0, batchOf(['a']))
+  const options = { fetchBytesMax: 200, prefetchBytesMax: 200, checkCrc: false } as const
+  const consumer = client.consumer({ topics: ['t'], from: 'earliest', ...options })
+  await world.pass(5_000)
+  t.same(await take(harness, consumer, 1), ['a'])
 })
 
 t.test('a batch larger than every bound is read all the same', async (t) => {
@@ -389,6 +437,27 @@ t.test('an offset out of range: by policy', async (t) => {
   const beyond = await outOfRange('earliest', 1_000)
   t.same(await take(beyond, beyond.consumer, 1), ['a9'])
 })
+
+t.test(
+  'a beginning that has moved beyond the end ends the reading, once what was fetched is handed out',
+  async (t) => {
+    const harness = await thirty({ untilEnd: true, onOutOfRange: 'earliest', partitionFetchBytesMax: 200 })
+    const { world, broker, consumer } = harness
+    let fetches = 0
+    broker.misbehave = ({ api }) => {
+      if (api.name === 'fetch' && ++fetches === 2) broker.truncateBefore('t', 0, 30)
+      return undefined
+    }
+    await world.pass(5_000)
+    t.equal(consumer.position('t', 0), 0, 'nothing was handed out')
+    const records = await rest(harness, consumer)
+    t.same(
+      records.map((record) => record.text()),
+      numbered('a', 6),
+    )
+    t.equal(consumer.position('t', 0), 30)
+  },
+)
 
 t.test('retention that moves on between looking up the beginning and reading is no error', async (t) => {
   const harness = await thirty()

@@ -438,3 +438,23 @@ t.test('an error thrown by onDelivery comes up by itself and breaks nothing', as
   await t.rejects(world.pass(1), { message: 'of the listener' })
   t.same(await world.until(producer.send('t', { value: 'y' })).then(({ offset }) => offset), 1)
 })
+
+t.test('calls for several topics in turn each reach their own', async (t) => {
+  const { world, broker, client } = await connected(1)
+  broker.createTopic('u', 1)
+  const producer = client.producer()
+  // Equal names that are not the same object, as from parsed input.
+  const names = () => JSON.parse('["t","u"]') as [string, string]
+  for (let i = 0; i < 3; i++) {
+    const [first, second] = names()
+    producer.append(first, { value: `t${i}` })
+    producer.append(names()[0], { value: `t${i} again` })
+    const sent = producer.send(second, { value: `u${i}` })
+    producer.append(first, { value: `t${i} last` })
+    await world.until(sent)
+  }
+  await world.until(producer.flush())
+  const expected = [0, 1, 2].flatMap((i) => [`t${i}`, `t${i} again`, `t${i} last`])
+  t.same(broker.texts('t', 0), expected)
+  t.same(broker.texts('u', 0), ['u0', 'u1', 'u2'])
+})

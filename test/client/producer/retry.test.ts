@@ -69,11 +69,22 @@ t.test('a batch that was overtaken has failed: it is never put behind a later on
 })
 
 t.test('a refused batch with a later one of unknown outcome counts as overtaken', async (t) => {
-  const refused = { ...onePartition, code: ErrorCode.KAFKA_STORAGE_ERROR }
+  const refused = { ...onePartition, code: ErrorCode.CORRUPT_MESSAGE }
   const { flushed, stored } = await fiveInFlight({ 2: refused, 3: { kind: 'fall silent' } }, 1_000)
-  t.match(flushed, { acknowledged: 9, failed: 2, error: { name: 'KAFKA_STORAGE_ERROR' } })
+  t.match(flushed, { acknowledged: 9, failed: 2, error: { name: 'CORRUPT_MESSAGE' } })
   t.same(stored, [0, 1, 4, 5, 6, 7, 8, 9])
 })
+
+t.test(
+  'a batch that the disk failed on may be stored: it comes twice, and nothing is put behind it',
+  async (t) => {
+    const refused = { ...onePartition, code: ErrorCode.CORRUPT_MESSAGE }
+    const failed = { ...onePartition, code: ErrorCode.KAFKA_STORAGE_ERROR, isStored: true }
+    const { flushed, stored } = await fiveInFlight({ 2: refused, 3: failed, 4: refused, 5: refused })
+    t.match(flushed, { acknowledged: 9, failed: 2, error: { name: 'CORRUPT_MESSAGE' } })
+    t.same(stored, [0, 1, 4, 5, 4, 5, 6, 7, 8, 9])
+  },
+)
 
 t.test('after a refusal nothing is sent until all that is in flight is settled', async (t) => {
   const { world, broker, client } = await connected(1)

@@ -68,7 +68,13 @@ export type Misbehaviour =
       readonly afterMs?: number
     }
   /** Refuses some partitions of a produce or fetch request. */
-  | { readonly kind: 'refuse partitions'; readonly code: number; readonly partitions: readonly number[] }
+  | {
+      readonly kind: 'refuse partitions'
+      readonly code: number
+      readonly partitions: readonly number[]
+      /** What was produced is stored all the same. */
+      readonly isStored?: boolean
+    }
   /** Does it at once and answers later, or, if it stores nothing, does it later. */
   | { readonly kind: 'delay'; readonly ms: number }
   /** Never answers. */
@@ -339,7 +345,7 @@ export class FakeBroker {
     socket: ServerSocket,
     frame: Frame,
     { partitions, acks }: ProduceRequest,
-    refused: { readonly code: number; readonly partitions: readonly number[] },
+    refused: { readonly code: number; readonly partitions: readonly number[]; readonly isStored?: boolean },
     delayMs: number,
   ): void {
     let at = 0
@@ -355,7 +361,8 @@ export class FakeBroker {
         logAppendTimeMs: -1,
         logStartOffset: -1,
       }
-      if (refused.partitions.includes(partition)) return { ...entry, error: refused.code }
+      const isRefused = refused.partitions.includes(partition)
+      if (isRefused && !refused.isStored) return { ...entry, error: refused.code }
       if (!log) return { ...entry, error: ErrorCode.UNKNOWN_TOPIC_ID }
       const baseOffset = log.logEnd
       for (let from = 0; from < body.length; ) {
@@ -367,6 +374,7 @@ export class FakeBroker {
         this.#append(log, body.subarray(from, end))
         from = end
       }
+      if (isRefused) return { ...entry, error: refused.code }
       return { ...entry, error: 0, baseOffset: acks === 0 ? -1 : baseOffset, logStartOffset: log.logStart }
     })
     if (at !== frame.body.length) throw new Error('the client sent a body that does not match its header')
