@@ -111,7 +111,7 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
       purgatory,
       onDamage: (sentence) => logger.error({ reason: sentence }, 'damaged data was found'),
     }),
-    listOffsets: listOffsetsHandler({ topics, log }),
+    listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
     hello: helloHandler({ identity, limits, budget }),
     authenticate: authenticateHandler(),

@@ -174,7 +174,9 @@ function lineBytesMax(topic: TopicDescription, headers: readonly Setting[]): num
   const bytesMax = batchBytesMax - OVERHEAD_BYTES - headerBytes
   if (!(bytesMax > 0)) {
     throw usage(
-      `--header: these headers leave no room for a value; batches of topic "${topic.name}" have at most ${batchBytesMax} bytes`,
+      headers.length > 0
+        ? `--header: these headers leave no room for a value; batches of topic "${topic.name}" have at most ${batchBytesMax} bytes`
+        : `batches of topic "${topic.name}" have at most ${batchBytesMax} bytes, too few for any line: raise its max.message.bytes`,
     )
   }
   return bytesMax

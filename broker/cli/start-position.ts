@@ -24,7 +24,8 @@ export function parseStartPosition(text: string, nowMs: number): StartPosition {
     const offset = Number(text)
     if (Number.isSafeInteger(offset)) return { offset }
   }
-  if (text.startsWith('@')) return { timeMs: parseTime(text.slice(1), nowMs) }
+  // Nothing is older than 1970: a time before it means everything.
+  if (text.startsWith('@')) return { timeMs: Math.max(0, parseTime(text.slice(1), nowMs)) }
   throw new RangeError(
     `"${text}" is no place to start; use earliest, latest, an offset such as 1234, or a time such as @2024-05-01T12:00:00Z or @-2h`,
   )

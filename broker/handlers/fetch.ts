@@ -16,7 +16,7 @@ import type { ShardLog } from '../../storage/log/shard-log.ts'
 import type { Purgatory } from '../purgatory.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import type { FetchSink, RequestContext } from './context.ts'
-import { findPartition, type PartitionError, partitionErrorOf } from './partition-error.ts'
+import { findPartition, type PartitionError, partitionErrorOf, refuseRepeated } from './partition-error.ts'
 
 export interface FetchDependencies {
   readonly topics: TopicTable
@@ -112,6 +112,7 @@ export function fetchHandler({ topics, log: shard, purgatory, onDamage }: FetchD
   }
 
   return async (request, sink, context) => {
+    refuseRepeated(request.partitions)
     const cursors = request.partitions.map(open)
     await purgatory.wait(
       cursors.flatMap(({ log }) => (log ? [log] : [])),

@@ -4,6 +4,7 @@ import { LogError, type LogErrorCode } from '../../storage/log/log-error.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { RecordErrorReason } from '../../storage/record/record-error.ts'
 import { StorageError } from '../../storage/segment-store.ts'
+import { topicIdKey } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
 
 export interface PartitionError {
@@ -78,4 +79,19 @@ export function findPartition(
       message: `the leader epoch of ${topic.name}-${query.partition} is ${log.leaderEpoch}, not ${leaderEpoch}`,
     }
   return { topic, log }
+}
+
+/** A request names each partition once: a repeated one would multiply work that is bounded per request. */
+export function refuseRepeated(partitions: readonly Pick<PartitionQuery, 'topicId' | 'partition'>[]): void {
+  if (partitions.length < 2) return
+  const seen = new Set<string>()
+  for (const { topicId, partition } of partitions) {
+    const key = topicIdKey(topicId) + partition
+    if (seen.has(key))
+      throw new ProtocolError(
+        ErrorCode.INVALID_REQUEST,
+        `partition ${partition} of a topic appears twice in one request`,
+      )
+    seen.add(key)
+  }
 }

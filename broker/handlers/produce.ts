@@ -13,7 +13,6 @@ import type { Crc32c } from '../../storage/record/crc32c.ts'
 import { checkProducedBatch } from '../../storage/record/validate.ts'
 import type { Purgatory } from '../purgatory.ts'
 import { BATCH_BYTES_MAX } from '../topics/topic-config.ts'
-import { topicIdKey } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
 import type { RequestContext } from './context.ts'
 import {
@@ -21,6 +20,7 @@ import {
   findPartition,
   type PartitionError,
   partitionErrorOf,
+  refuseRepeated,
 } from './partition-error.ts'
 
 type ProducePartition = ProduceRequest['partitions'][number]
@@ -144,19 +144,8 @@ function checkRequest(request: ProduceRequest, body: Uint8Array): void {
       ErrorCode.INVALID_REQUEST,
       'transactional produce is not supported: transactionalId must be null',
     )
-  const seen = new Set<string>()
-  let bytes = 0
-  for (const asked of partitions) {
-    bytes += asked.bytes
-    if (partitions.length === 1) break
-    const key = topicIdKey(asked.topicId) + asked.partition
-    if (seen.has(key))
-      throw new ProtocolError(
-        ErrorCode.INVALID_REQUEST,
-        `partition ${asked.partition} of a topic appears twice`,
-      )
-    seen.add(key)
-  }
+  refuseRepeated(partitions)
+  const bytes = partitions.reduce((sum, asked) => sum + asked.bytes, 0)
   if (bytes !== body.length)
     throw new ProtocolError(
       ErrorCode.INVALID_REQUEST,

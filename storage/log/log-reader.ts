@@ -15,6 +15,9 @@ import type { RangeView } from './ranges.ts'
 import type { SegmentCatalog } from './segment-catalog.ts'
 import { identifyValue } from './value.ts'
 
+/** Unpacked on the event loop to find a record by its time; a batch that is larger is answered by its first. */
+const UNPACKED_BYTES_MAX = 8 * 1024 * 1024
+
 /** `value.subarray(start, end)` are whole record batches. */
 export interface ReadSlice {
   readonly value: Uint8Array
@@ -119,7 +122,12 @@ export class LogReader {
       timestampMs: batch.maxTimestampMs,
     }
     if (compression !== 'none' && !(compression && this.#codecs[compression])) return firstOfBatch
-    const options = { fromOffset: log.logStartOffset, codecs: this.#codecs, crc32c: this.#crc32c }
+    const options = {
+      fromOffset: log.logStartOffset,
+      codecs: this.#codecs,
+      crc32c: this.#crc32c,
+      decompressedBytesMax: UNPACKED_BYTES_MAX,
+    }
     try {
       const source = { topic: '', partition: log.partition }
       const records = decodeBatch(batch.value, batch.start, source, options)

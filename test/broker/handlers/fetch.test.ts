@@ -164,6 +164,14 @@ t.test('a fetch waits for bytes, and for no longer than it said', async (t) => {
   t.equal((await late).partitions[0].bytes, 0)
 })
 
+t.test('a partition named twice is refused', async (t) => {
+  const { fetch } = await setup()
+  await t.rejects(fetch(request([{}, { partition: 1 }, {}]), new Connection(1_000), context), {
+    code: ErrorCode.INVALID_REQUEST,
+    message: 'partition 0 of a topic appears twice in one request',
+  })
+})
+
 t.test('an error of one partition is told at once and does not disturb the others', async (t) => {
   const { shard, logs, fetch } = await setup()
   await shard.append({}, logs[0], batch(10))
