@@ -10,12 +10,11 @@
  * `useWritemap` each gain nothing or lose data. A database of its own name would cost a page per commit.
  */
 
-import { closeSync, fstatSync, openSync, readSync, statSync, writeFileSync } from 'node:fs'
 import { basename, extname } from 'node:path'
 import * as lmdb from 'lmdb'
 import { StorageError } from '../segment-store.ts'
 import { errorName, storageError } from './accidents.ts'
-import { META_BYTES, metaPagesProblem } from './meta-pages.ts'
+import { checkedFileBytes, commitReason, reserveLockFile } from './environment-file.ts'
 import { PAGE_BYTES } from './page-budget.ts'
 import { FILE_MODE, lockPath } from './segment-files.ts'
 
@@ -40,9 +39,6 @@ const OPTIONS = {
   permissionsMode: FILE_MODE,
 } as const
 
-/** Room for more readers than `maxReaders`, so that LMDB does not extend the file itself. */
-const LOCK_BYTES = 12 * 1024
-
 /** Each prefetch takes a place among the readers; lmdb-js does not survive their number running out. */
 const PREFETCHES_MAX = 32
 
@@ -66,7 +62,7 @@ export class LmdbEnvironment {
    * @throws StorageError DAMAGED, INACCESSIBLE or NO_SPACE, naming the file
    */
   static open(path: string, options: { readOnly: boolean }): LmdbEnvironment {
-    const bytes = checkedFileBytes(path)
+    const bytes = checkedFileBytes(path, 'r')
     reserveLockFile(lockPath(path))
     return new LmdbEnvironment(
       path,
@@ -101,7 +97,7 @@ export class LmdbEnvironment {
     } catch (error) {
       // lmdb-js made one more promise for the start of the transaction and gave it to nobody; here it can be reached.
       this.#database.committed.then(undefined, () => {})
-      const reason = await commitError(error)
+      const reason = await commitReason(error)
       const sentence = `${this.path}: a commit failed (${reason.message}), nothing more is written to this segment`
       throw new StorageError('WRITE_FAILED', sentence, { path: this.path, cause: reason })
     }
@@ -185,47 +181,6 @@ function openDatabase(path: string, options: { mapSize?: number; readOnly: boole
 function forget(path: string): void {
   const { allDbs } = lmdb as unknown as { readonly allDbs: Map<string, unknown> }
   allDbs.delete(basename(path, extname(path)))
-}
-
-function checkedFileBytes(path: string): number {
-  try {
-    const descriptor = openSync(path, 'r')
-    try {
-      const { size } = fstatSync(descriptor)
-      const pages = Buffer.alloc(META_BYTES)
-      const problem = metaPagesProblem(pages.subarray(0, readSync(descriptor, pages, 0, META_BYTES, 0)), size)
-      if (problem !== undefined) throw new StorageError('DAMAGED', `${path} is damaged: ${problem}`, { path })
-      return size
-    } finally {
-      closeSync(descriptor)
-    }
-  } catch (error) {
-    throw storageError(error, path, 'INACCESSIBLE')
-  }
-}
-
-/**
- * Writes the table of readers before LMDB maps it: LMDB would only set its length, and on a full disk the first
- * touch of a mapped page without a block kills the process. Here a full disk is an error like any other.
- */
-function reserveLockFile(path: string): void {
-  try {
-    const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-    if (bytes < LOCK_BYTES) writeFileSync(path, new Uint8Array(LOCK_BYTES), { mode: FILE_MODE })
-  } catch (error) {
-    throw storageError(error, path, 'INACCESSIBLE')
-  }
-}
-
-/** The reason of a failed commit, which lmdb-js hands out as one more rejected promise. */
-async function commitError(error: unknown): Promise<Error> {
-  const details: unknown = error instanceof Error && 'commitError' in error ? error.commitError : error
-  try {
-    const reason = await details
-    return reason instanceof Error ? reason : new Error(String(reason))
-  } catch (reason) {
-    return reason instanceof Error ? reason : new Error(String(reason))
-  }
 }
 
 /**

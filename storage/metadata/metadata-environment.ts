@@ -10,10 +10,9 @@
  * reach, which ends the process. An explicit `batch` without it has only the one we await.
  */
 
-import { closeSync, fstatSync, openSync, readSync, statSync, writeFileSync } from 'node:fs'
 import * as lmdb from 'lmdb'
 import { storageError } from '../lmdb/accidents.ts'
-import { META_BYTES, metaPagesProblem } from '../lmdb/meta-pages.ts'
+import { checkedFileBytes, commitReason, reserveLockFile } from '../lmdb/environment-file.ts'
 import { PAGE_BYTES } from '../lmdb/page-budget.ts'
 import { FILE_MODE, lockPath } from '../lmdb/segment-files.ts'
 import { StorageError } from '../segment-store.ts'
@@ -40,9 +39,6 @@ const OPTIONS = {
   permissionsMode: FILE_MODE,
 } as const
 
-/** More than LMDB's table of 126 readers takes, so that LMDB does not lengthen the file itself. */
-const LOCK_BYTES = 12 * 1024
-
 export interface Write {
   readonly key: Uint8Array
   /** Undefined: the key is removed. */
@@ -60,7 +56,7 @@ export class MetadataEnvironment {
 
   /** Opens the environment in an existing file. Throws StorageError DAMAGED, INACCESSIBLE or NO_SPACE. */
   static open(path: string): MetadataEnvironment {
-    refuseDamaged(path)
+    checkedFileBytes(path, 'r+')
     reserveLockFile(lockPath(path))
     return new MetadataEnvironment(path, openDatabase(path))
   }
@@ -113,45 +109,5 @@ function openDatabase(path: string): Database {
     return lmdb.open<Uint8Array, Uint8Array>(path, OPTIONS) as Database
   } catch (error) {
     throw storageError(error, path, 'DAMAGED')
-  }
-}
-
-function refuseDamaged(path: string): void {
-  try {
-    const descriptor = openSync(path, 'r+')
-    try {
-      const pages = Buffer.alloc(META_BYTES)
-      const read = readSync(descriptor, pages, 0, META_BYTES, 0)
-      const problem = metaPagesProblem(pages.subarray(0, read), fstatSync(descriptor).size)
-      if (problem !== undefined) throw new StorageError('DAMAGED', `${path} is damaged: ${problem}`, { path })
-    } finally {
-      closeSync(descriptor)
-    }
-  } catch (error) {
-    throw storageError(error, path, 'INACCESSIBLE')
-  }
-}
-
-/**
- * Writes LMDB's table of readers before LMDB maps it: LMDB would only set its length, and on a full disk the
- * first touch of a mapped page without a block kills the process.
- */
-function reserveLockFile(path: string): void {
-  try {
-    const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-    if (bytes < LOCK_BYTES) writeFileSync(path, new Uint8Array(LOCK_BYTES), { mode: FILE_MODE })
-  } catch (error) {
-    throw storageError(error, path, 'INACCESSIBLE')
-  }
-}
-
-/** Why a commit failed: lmdb-js hands it out as one more promise, which rejects. */
-async function commitReason(error: unknown): Promise<Error> {
-  const details: unknown = error instanceof Error && 'commitError' in error ? error.commitError : error
-  try {
-    const reason = await details
-    return reason instanceof Error ? reason : new Error(String(reason))
-  } catch (reason) {
-    return reason instanceof Error ? reason : new Error(String(reason))
   }
 }

@@ -70,6 +70,10 @@ export const performers: Readonly<Record<string, Performer>> = {
     reason: 'replaces small files so that a crash shows one of the two',
   },
   'storage/lmdb/environment.ts': { may: ['disk'], reason: 'all calls of lmdb-js for segments' },
+  'storage/lmdb/environment-file.ts': {
+    may: ['disk'],
+    reason: 'looks at the files of an environment before it is opened',
+  },
   'storage/lmdb/live-segments.ts': { may: ['disk'], reason: 'the set of segment files' },
   'storage/lmdb/manifest.ts': { may: ['disk'], reason: 'the manifest is a file' },
   'storage/lmdb/prepare-segment.ts': {
