@@ -173,7 +173,15 @@ class Run {
     const retentionMs = this.random.below(2) === 0 ? -1 : this.random.below(12_000)
     const retentionBytes = this.random.below(2) === 0 ? -1 : this.random.below(300_000)
     await this.shard.enforceRetention(this.nowMs, () => ({ retentionMs, retentionBytes }))
-    for (const { model } of this.subjects) model.retain(this.nowMs, retentionMs, retentionBytes)
+    for (const { log, model } of this.subjects) {
+      model.retain(this.nowMs, retentionMs, retentionBytes)
+      // Within a gap, which a truncation may leave at the end, one place is as good as another.
+      const isGap = model
+        .from(model.logStartOffset)
+        .every(({ baseOffset }) => baseOffset >= log.logStartOffset)
+      if (isGap && log.logStartOffset <= model.logEndOffset)
+        model.logStartOffset = Math.max(model.logStartOffset, log.logStartOffset)
+    }
   }
 
   async dropTopic(): Promise<void> {
