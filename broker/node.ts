@@ -15,10 +15,12 @@ import { alterTopicsHandler } from './handlers/alter-topics.ts'
 import { authenticateHandler } from './handlers/authenticate.ts'
 import { createTopicsHandler } from './handlers/create-topics.ts'
 import { deleteTopicsHandler } from './handlers/delete-topics.ts'
+import { describeProducersHandler } from './handlers/describe-producers.ts'
 import { describeTopicsHandler } from './handlers/describe-topics.ts'
 import { fetchHandler } from './handlers/fetch.ts'
 import type { Handlers } from './handlers/handlers.ts'
 import { helloHandler } from './handlers/hello.ts'
+import { initProducerIdHandler } from './handlers/init-producer-id.ts'
 import { listOffsetsHandler } from './handlers/list-offsets.ts'
 import { listTopicsHandler } from './handlers/list-topics.ts'
 import { metadataHandler } from './handlers/metadata.ts'
@@ -30,6 +32,8 @@ import { type NodeStorage, type NodeStorageOptions, openNodeStorage } from './no
 import { Metrics } from './observability/metrics.ts'
 import { Tally } from './observability/tally.ts'
 import { TimedStore } from './observability/timed-store.ts'
+import { ProducerIds } from './producers/producer-ids.ts'
+import { ProducerRegistry } from './producers/producer-registry.ts'
 import { Purgatory } from './purgatory.ts'
 import { Readiness } from './readiness.ts'
 import { RetentionTimer } from './retention-timer.ts'
@@ -86,6 +90,13 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
 
   const storage = await (options.openStorage ?? openNodeStorage)(options)
   closers.add(() => storage.close())
+  const producerIds = new ProducerIds(storage.metadata, options.random)
+  const registry = await ProducerRegistry.open({
+    store: storage.metadata,
+    ids: producerIds,
+    clock,
+    ...config.producers,
+  })
   const { log, failed } = await openLog(options, storage, { metrics, purgatory, readiness })
   closers.add(() => log.close())
   const { topics, service } = await openTopics(options, storage, log, purgatory)
@@ -114,6 +125,8 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
     hello: helloHandler({ identity, limits, budget }),
+    initProducerId: initProducerIdHandler({ registry, ids: producerIds }),
+    describeProducers: describeProducersHandler({ topics, describe: () => undefined }),
     authenticate: authenticateHandler(),
     createTopics: createTopicsHandler(service),
     alterTopics: alterTopicsHandler(service),

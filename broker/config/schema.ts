@@ -108,6 +108,21 @@ export const configSchema = z.strictObject({
       'Bytes to leave free on the disk; with less the broker takes no more events.',
     ),
   }),
+  producers: z.strictObject({
+    idsMax: count(
+      1,
+      1_000_000,
+      100_000,
+      'Most producers the partitions remember, counted once per partition; the longest unused is forgotten first.',
+    ),
+    namesMax: count(1, 1_000_000, 10_000, 'Most names of producers.'),
+    expirationMs: count(
+      60_000,
+      366 * 24 * 3_600_000,
+      7 * 24 * 3_600_000,
+      'Time after which a producer that sent nothing to a partition is forgotten there, and an unused name is free.',
+    ),
+  }),
   limits: z.strictObject({
     connectionsMax: count(1, 1_000_000, 10_000, 'Most clients at one time.'),
     // Room for the largest record batch and a header.

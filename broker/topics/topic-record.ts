@@ -10,6 +10,7 @@
  */
 import { z } from 'zod'
 import type { MetadataEntry } from '../../storage/metadata-store.ts'
+import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
 import { parseTopicIdHex, topicIdHex } from './topic-id.ts'
 
 export const TOPIC_KEY_PREFIX = '/topics/'
@@ -46,21 +47,13 @@ export function encodeTopicRecord({
   createdAtMs,
   state,
 }: TopicRecord): Uint8Array {
-  const text = JSON.stringify({ topicId: topicIdHex(topicId), partitions, configs, createdAtMs, state })
-  return new TextEncoder().encode(text)
+  return encodeMetadataJson({ topicId: topicIdHex(topicId), partitions, configs, createdAtMs, state })
 }
 
 /** Throws an Error that names the key and what is wrong with its value. */
-export function decodeTopicRecord({ key, value }: MetadataEntry): TopicRecord {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(value))
-  } catch (cause) {
-    throw new Error(`metadata ${key} is no JSON text`, { cause })
-  }
-  const parsed = stored.safeParse(json)
-  if (!parsed.success) throw new Error(`metadata ${key} is no topic: ${z.prettifyError(parsed.error)}`)
-  const topicId = parseTopicIdHex(parsed.data.topicId)
-  if (!topicId) throw new Error(`metadata ${key} is no topic: topicId is not 32 hex digits`)
-  return { ...parsed.data, topicId }
+export function decodeTopicRecord(entry: MetadataEntry): TopicRecord {
+  const data = decodeMetadataJson(entry, stored, 'topic')
+  const topicId = parseTopicIdHex(data.topicId)
+  if (!topicId) throw new Error(`metadata ${entry.key} is no topic: topicId is not 32 hex digits`)
+  return { ...data, topicId }
 }

@@ -5,8 +5,10 @@
  */
 import type { ErrorName } from './errors.ts'
 import { authenticateRequest, authenticateResponse } from './messages/authenticate.ts'
+import { describeProducersRequest, describeProducersResponse } from './messages/describe-producers.ts'
 import { fetchRequest, fetchResponse } from './messages/fetch.ts'
 import { helloRequest, helloResponse } from './messages/hello.ts'
+import { initProducerIdRequest, initProducerIdResponse } from './messages/init-producer-id.ts'
 import { listOffsetsRequest, listOffsetsResponse } from './messages/list-offsets.ts'
 import { metadataRequest, metadataResponse } from './messages/metadata.ts'
 import { produceRequest, produceResponse } from './messages/produce.ts'
@@ -91,6 +93,10 @@ export const apis = {
         'INVALID_TIMESTAMP',
         'UNSUPPORTED_COMPRESSION_TYPE',
         'INVALID_RECORD',
+        'OUT_OF_ORDER_SEQUENCE_NUMBER',
+        'DUPLICATE_SEQUENCE_NUMBER',
+        'INVALID_PRODUCER_EPOCH',
+        'UNKNOWN_PRODUCER_ID',
         'STORAGE_FULL',
       ],
     ),
@@ -163,6 +169,14 @@ export const apis = {
       'UNKNOWN_TOPIC_ID',
     ],
   ),
+  initProducerId: api(
+    22,
+    'init-producer-id',
+    'Gives an idempotent producer its id and epoch.',
+    initProducerIdRequest,
+    initProducerIdResponse,
+    ['REQUEST_TIMED_OUT', 'POLICY_VIOLATION', 'KAFKA_STORAGE_ERROR', 'STORAGE_FULL'],
+  ),
   authenticate: api(
     36,
     'authenticate',
@@ -188,6 +202,14 @@ export const apis = {
       'KAFKA_STORAGE_ERROR',
       'STORAGE_FULL',
     ],
+  ),
+  describeProducers: api(
+    61,
+    'describe-producers',
+    'Tells how far partitions hold what one producer sent.',
+    describeProducersRequest,
+    describeProducersResponse,
+    ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'UNKNOWN_TOPIC_ID'],
   ),
   describeTopics: api(
     75,

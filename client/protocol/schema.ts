@@ -115,6 +115,8 @@ export function integer(
 }
 
 export const int8 = integer(-128, 127, 'int8')
+/** An epoch of a producer. */
+export const int16 = integer(-(2 ** 15), 2 ** 15 - 1, 'int16')
 export const int32 = integer(-(2 ** 31), 2 ** 31 - 1, 'int32')
 /** A duration or a count that Kafka holds in an int32. */
 export const uint31 = integer(0, 2 ** 31 - 1, 'uint31')

@@ -28,6 +28,7 @@ export function valuesOf(type: Type<unknown>): fc.Arbitrary<unknown> {
 
 const scalars = new Map<string, fc.Arbitrary<unknown>>([
   ['int8', fc.integer({ min: -128, max: 127 })],
+  ['int16', fc.integer({ min: -(2 ** 15), max: 2 ** 15 - 1 })],
   ['int32', fc.integer()],
   ['uint31', fc.nat()],
   ['uint32', fc.integer({ min: 0, max: 2 ** 32 - 1 })],

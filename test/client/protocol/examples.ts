@@ -327,6 +327,48 @@ export const examples: readonly Example[] = [
     },
   ),
   ...exchange(
+    apis.initProducerId,
+    15,
+    { producerName: 'lab.detector-7', producerId: -1, producerEpoch: -1 },
+    { producerId: 1_099_511_627_777, producerEpoch: 3 },
+  ),
+  ...exchange(
+    apis.describeProducers,
+    16,
+    {
+      producerId: 1_099_511_627_777,
+      partitions: [
+        { topicId, partition: 3 },
+        { topicId, partition: 4 },
+      ],
+    },
+    {
+      partitions: [
+        {
+          topicId,
+          partition: 3,
+          ...ok,
+          producerEpoch: 2,
+          lastSequence: 1,
+          nextSequence: 2_147_483_650,
+          lastOffset: 1_099_511_627_777,
+          lastTimestampMs: startedAtMs,
+        },
+        {
+          topicId,
+          partition: 4,
+          error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+          message: 'topic seismic.events has partitions 0 to 3, not 4',
+          producerEpoch: -1,
+          lastSequence: -1,
+          nextSequence: -1,
+          lastOffset: -1,
+          lastTimestampMs: -1,
+        },
+      ],
+    },
+  ),
+  ...exchange(
     apis.listTopics,
     13,
     { includeInternal: true },

@@ -1,0 +1,50 @@
+/**
+ * Init producer id: an id and an epoch for an idempotent producer. With a name the registry keeps them; an id
+ * without a name and its epochs are the producer's own to keep, nothing is stored for it.
+ */
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import type { InitProducerIdRequest } from '../../client/protocol/messages/init-producer-id.ts'
+import { hasName, type ProducerIds } from '../producers/producer-ids.ts'
+import { PRODUCER_EPOCH_MAX } from '../producers/producer-record.ts'
+import type { GivenProducer, ProducerRegistry } from '../producers/producer-registry.ts'
+import type { Handler } from './handlers.ts'
+
+export interface InitProducerIdDependencies {
+  readonly registry: Pick<ProducerRegistry, 'claim'>
+  readonly ids: ProducerIds
+}
+
+export function initProducerIdHandler(dependencies: InitProducerIdDependencies): Handler<'initProducerId'> {
+  const { registry, ids } = dependencies
+  return async (request) => {
+    const { producerName } = request
+    if (producerName === null) return nameless(request, ids)
+    if (request.producerId !== -1 || request.producerEpoch !== -1)
+      refuse(
+        `producerId is ${request.producerId} and producerEpoch ${request.producerEpoch}; with a name both must be -1`,
+      )
+    return registry.claim(producerName)
+  }
+}
+
+async function nameless(
+  { producerId, producerEpoch }: InitProducerIdRequest,
+  ids: ProducerIds,
+): Promise<GivenProducer> {
+  if (producerId < -1)
+    refuse(`producerId is ${producerId}; it must be an id given before, or -1 for a new one`)
+  const isNew = producerId === -1
+  if (isNew ? producerEpoch !== -1 : producerEpoch < 0)
+    refuse(
+      `producerEpoch is ${producerEpoch}; it must be ${isNew ? '-1, since a new id is asked for' : '0 or more, the epoch the producer has'}`,
+    )
+  if (hasName(producerId)) refuse(`producer ${producerId} has a name; its next epoch is had by that name`)
+  // After the last epoch there is no next one that the partitions could tell from an old one.
+  if (isNew || producerEpoch === PRODUCER_EPOCH_MAX)
+    return { producerId: await ids.give({ isNamed: false }), producerEpoch: 0 }
+  return { producerId, producerEpoch: producerEpoch + 1 }
+}
+
+function refuse(sentence: string): never {
+  throw new ProtocolError(ErrorCode.INVALID_REQUEST, sentence)
+}

@@ -1,0 +1,26 @@
+/**
+ * JSON as the value of a metadata key. It is checked against its description on the way in, strictly: what
+ * is not described was written by a newer program, and guessing at it would lose it.
+ */
+import { z } from 'zod'
+import type { MetadataEntry } from '../storage/metadata-store.ts'
+
+export function encodeMetadataJson(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value))
+}
+
+/**
+ * Throws an Error that names the key and what is wrong with its value.
+ * @param what the value should be: `topic`
+ */
+export function decodeMetadataJson<T>({ key, value }: MetadataEntry, type: z.ZodType<T>, what: string): T {
+  let json: unknown
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(value))
+  } catch (cause) {
+    throw new Error(`metadata ${key} is no JSON text`, { cause })
+  }
+  const parsed = type.safeParse(json)
+  if (!parsed.success) throw new Error(`metadata ${key} is no ${what}: ${z.prettifyError(parsed.error)}`)
+  return parsed.data
+}

@@ -1,0 +1,61 @@
+/**
+ * What metadata knows of producers, each value JSON:
+ *
+ * ```json
+ * /producers/NAME  {"producerId":41003,"producerEpoch":7,"lastUsedMs":0}
+ * /producer-ids    {"nextProducerId":42000}
+ * ```
+ *
+ * A name has its id for as long as its key is there, and the epoch it was given last. The other key says from
+ * where on ids are free: everything below has been handed to a node, to be given out or lost.
+ */
+import { z } from 'zod'
+import type { MetadataEntry } from '../../storage/metadata-store.ts'
+import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
+
+export const PRODUCER_KEY_PREFIX = '/producers/'
+export const PRODUCER_IDS_KEY = '/producer-ids'
+
+/** Epochs are an int16 in every batch; after the last comes 0 again, for producers with a name. */
+export const PRODUCER_EPOCH_MAX = 32_767
+
+const storedProducer = z.strictObject({
+  producerId: z.int().min(0),
+  producerEpoch: z.int().min(0).max(PRODUCER_EPOCH_MAX),
+  lastUsedMs: z.int(),
+})
+
+const storedIds = z.strictObject({ nextProducerId: z.int().min(0) })
+
+export interface ProducerRecord {
+  readonly producerId: number
+  readonly producerEpoch: number
+  /** When somebody last asked for the name, ms since 1970. */
+  readonly lastUsedMs: number
+}
+
+export function producerKey(name: string): string {
+  return PRODUCER_KEY_PREFIX + name
+}
+
+export function producerNameOfKey(key: string): string {
+  return key.slice(PRODUCER_KEY_PREFIX.length)
+}
+
+export function encodeProducerRecord({ producerId, producerEpoch, lastUsedMs }: ProducerRecord): Uint8Array {
+  return encodeMetadataJson({ producerId, producerEpoch, lastUsedMs })
+}
+
+/** Throws an Error that names the key and what is wrong with its value. */
+export function decodeProducerRecord(entry: MetadataEntry): ProducerRecord {
+  return decodeMetadataJson(entry, storedProducer, 'producer')
+}
+
+export function encodeProducerIds(nextProducerId: number): Uint8Array {
+  return encodeMetadataJson({ nextProducerId })
+}
+
+/** Throws an Error that names the key and what is wrong with its value. */
+export function decodeProducerIds(entry: MetadataEntry): number {
+  return decodeMetadataJson(entry, storedIds, 'range of producer ids').nextProducerId
+}

@@ -1,0 +1,41 @@
+/**
+ * Names of what lives in a namespace, topics and producers alike: `namespace.name` in Kafka's characters, 1
+ * to 249 of them. A name without a dot is in the namespace `default`, and that is its only spelling, so
+ * that one thing never has two names.
+ */
+
+const DEFAULT_NAMESPACE = 'default'
+const NAME_CHARACTERS_MAX = 249
+
+export interface QualifiedName {
+  /** Up to the first dot. */
+  readonly namespace: string
+  /** What follows the first dot; may hold further dots. */
+  readonly local: string
+}
+
+/** Takes a name apart, or says what is wrong with it, to be read behind the name. */
+export function parseQualifiedName(name: string): QualifiedName | { readonly problem: string } {
+  if (name === '') return { problem: 'is empty' }
+  if (name.length > NAME_CHARACTERS_MAX)
+    return { problem: `has ${name.length} characters, at most ${NAME_CHARACTERS_MAX} are allowed` }
+  const foreign = /[^a-zA-Z0-9._-]/u.exec(name)
+  if (foreign)
+    return {
+      problem: `has ${JSON.stringify(foreign[0])} at ${foreign.index}, allowed are a-z A-Z 0-9 . _ -`,
+    }
+  const dot = name.indexOf('.')
+  const namespace = dot < 0 ? DEFAULT_NAMESPACE : name.slice(0, dot)
+  const local = dot < 0 ? name : name.slice(dot + 1)
+  if (namespace === '') return { problem: 'has nothing before its first dot, where the namespace belongs' }
+  if (local === '')
+    return { problem: 'has nothing after its first dot, where the name in the namespace belongs' }
+  if (dot > 0 && namespace === DEFAULT_NAMESPACE)
+    return { problem: `spells out the namespace ${DEFAULT_NAMESPACE}; write ${JSON.stringify(local)}` }
+  return { namespace, local }
+}
+
+/** A name as an error message shows it: quoted, and cut where it is long. */
+export function quoteName(name: string): string {
+  return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name)
+}
