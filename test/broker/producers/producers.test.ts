@@ -1,0 +1,283 @@
+/** Producer ids and names: nothing given twice, one epoch that counts, names that go when nobody wants them. */
+import t, { type Test } from 'tap'
+import { initProducerIdHandler } from '../../../broker/handlers/init-producer-id.ts'
+import { hasName, ProducerIds } from '../../../broker/producers/producer-ids.ts'
+import {
+  decodeProducerIds,
+  decodeProducerRecord,
+  encodeProducerIds,
+  encodeProducerRecord,
+  PRODUCER_IDS_KEY,
+  producerKey,
+} from '../../../broker/producers/producer-record.ts'
+import { NAME_EXPIRED, NAMELESS, ProducerRegistry } from '../../../broker/producers/producer-registry.ts'
+import { ErrorCode } from '../../../client/protocol/errors.ts'
+import {
+  createMemoryMetadataStore,
+  MemoryMetadataDisk,
+} from '../../../storage/metadata/memory-metadata-store.ts'
+import type { MetadataStore } from '../../../storage/metadata-store.ts'
+import { StorageError } from '../../../storage/segment-store.ts'
+import { randomOf } from '../../support/seeded-random.ts'
+import { ManualTime } from '../manual-time.ts'
+
+const EXPIRATION_MS = 7 * 24 * 3_600_000
+
+async function openStore(disk = new MemoryMetadataDisk()): Promise<MetadataStore> {
+  const store = createMemoryMetadataStore({
+    disk,
+    onListenerError: (error) => {
+      throw error
+    },
+  })
+  await store.open()
+  return store
+}
+
+/** A node's view of one metadata store. */
+async function nodeOn(store: MetadataStore, options: { namesMax?: number; clock?: ManualTime } = {}) {
+  const ids = new ProducerIds(store, randomOf(1))
+  const clock = options.clock ?? new ManualTime()
+  const registry = await ProducerRegistry.open({
+    store,
+    ids,
+    clock,
+    namesMax: options.namesMax ?? 100,
+    expirationMs: EXPIRATION_MS,
+  })
+  const known = new Set<number>()
+  registry.watchesOver({ knownProducers: async () => known })
+  const handler = initProducerIdHandler({ registry, ids })
+  const init = (producerName: string | null, producerId = -1, producerEpoch = -1) =>
+    handler({ producerName, producerId, producerEpoch }, undefined as never)
+  return { ids, registry, clock, known, init }
+}
+
+async function refused(t: Test, attempt: Promise<unknown>, code: number, sentence: RegExp | string) {
+  await t.rejects(attempt, { code, message: sentence })
+}
+
+t.test('an id is never given twice, whoever asks and whenever the node dies', async (t) => {
+  const disk = new MemoryMetadataDisk()
+  const given = new Set<number>()
+  const take = (id: number, isNamed: boolean) => {
+    t.notOk(given.has(id), `${id} is new`)
+    t.equal(hasName(id), isNamed)
+    given.add(id)
+  }
+  for (let life = 0; life < 4; life++) {
+    // Never closed: a crash. Two nodes share the metadata.
+    const store = await openStore(disk)
+    const nodes = [await nodeOn(store), await nodeOn(store)]
+    for (let i = 0; i < 1_100; i++) take(await nodes[i % 2].ids.give({ isNamed: i % 3 === 0 }), i % 3 === 0)
+    const atOnce = await Promise.all(Array.from({ length: 20 }, () => nodes[0].ids.give({ isNamed: false })))
+    for (const id of atOnce) take(id, false)
+  }
+  t.equal(given.size, 4 * 1_120)
+})
+
+t.test('an id is given out only when its block is durable', async (t) => {
+  let release = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const store = await openStore(new MemoryMetadataDisk({ sync: () => released }))
+  const { ids } = await nodeOn(store)
+  let isGiven = false
+  const giving = ids.give({ isNamed: false }).then((id) => {
+    isGiven = true
+    return id
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  t.notOk(isGiven)
+  release()
+  const id = await giving
+  t.ok(Number.isSafeInteger(id))
+})
+
+t.test('when metadata cannot be written, the asker is told and the next may succeed', async (t) => {
+  let broken: StorageError | undefined
+  const disk = new MemoryMetadataDisk({
+    sync: async () => {
+      if (broken) throw broken
+    },
+  })
+  const { init } = await nodeOn(await openStore(disk))
+  const before = await init('lab.a')
+  broken = new StorageError('NO_SPACE', 'the disk is full')
+  await t.rejects(init('lab.a'), { code: 'NO_SPACE' })
+  await t.rejects(init('lab.b'), { code: 'NO_SPACE' })
+  broken = undefined
+  t.same(await init('lab.a'), { ...before, producerEpoch: 1 })
+  t.equal((await init('lab.b')).producerEpoch, 0)
+})
+
+t.test('without a name: a new id, then the next epoch of it, then a new id again', async (t) => {
+  const { init, registry } = await nodeOn(await openStore())
+  const first = await init(null)
+  t.equal(first.producerEpoch, 0)
+  t.equal(registry.standingOf(first.producerId), NAMELESS)
+  t.same(await init(null, first.producerId, 0), { ...first, producerEpoch: 1 })
+  t.same(await init(null, first.producerId, 32_766), { ...first, producerEpoch: 32_767 })
+  const fresh = await init(null, first.producerId, 32_767)
+  t.equal(fresh.producerEpoch, 0)
+  t.not(fresh.producerId, first.producerId, 'no epoch is left that partitions could tell from an old one')
+})
+
+t.test('what makes no sense is refused by name', async (t) => {
+  const { init } = await nodeOn(await openStore())
+  const { INVALID_REQUEST } = ErrorCode
+  await refused(t, init(null, -2), INVALID_REQUEST, /producerId is -2/)
+  await refused(t, init(null, -1, 3), INVALID_REQUEST, /producerEpoch is 3; it must be -1/)
+  await refused(t, init(null, 4, -1), INVALID_REQUEST, /producerEpoch is -1; it must be 0 or more/)
+  await refused(t, init('a', 4, 0), INVALID_REQUEST, /with a name both must be -1/)
+  const { producerId } = await init('a')
+  await refused(t, init(null, producerId, 0), INVALID_REQUEST, /has a name/)
+  for (const [name, why] of [
+    ['', /is empty/],
+    ['a b', /has " " at 1/],
+    ['.a', /nothing before its first dot/],
+    ['a.', /nothing after its first dot/],
+    ['default.a', /spells out the namespace/],
+    ['n'.repeat(250), /has 250 characters/],
+  ] as const)
+    await refused(t, init(name), INVALID_REQUEST, why)
+})
+
+t.test('a name has one id for good, and its newest epoch alone is good', async (t) => {
+  const disk = new MemoryMetadataDisk()
+  const node = await nodeOn(await openStore(disk))
+  const first = await node.init('lab.detector-7')
+  t.ok(hasName(first.producerId))
+  t.equal(first.producerEpoch, 0)
+  t.equal(node.registry.standingOf(first.producerId), 0)
+  t.same(await node.init('lab.detector-7'), { ...first, producerEpoch: 1 })
+  t.equal(node.registry.standingOf(first.producerId), 1)
+  t.not((await node.init('lab.detector-8')).producerId, first.producerId)
+  t.equal(node.registry.nameCount, 2)
+
+  const reborn = await nodeOn(await openStore(disk))
+  t.equal(reborn.registry.standingOf(first.producerId), 1, 'known before anybody asks')
+  t.same(await reborn.init('lab.detector-7'), { ...first, producerEpoch: 2 })
+})
+
+t.test('of many who ask at once everyone has an epoch of its own and the newest counts', async (t) => {
+  const store = await openStore()
+  const node = await nodeOn(store)
+  const given = await Promise.all(Array.from({ length: 50 }, () => node.init('lab.a')))
+  t.equal(new Set(given.map(({ producerId }) => producerId)).size, 1)
+  const epochs = given.map(({ producerEpoch }) => producerEpoch)
+  t.same(
+    [...epochs].sort((a, b) => a - b),
+    Array.from({ length: 50 }, (_, i) => i),
+  )
+  t.equal(node.registry.standingOf(given[0].producerId), 49)
+
+  // Another node of the same cluster: the transaction decides.
+  const other = await nodeOn(store)
+  const both = await Promise.all([node.init('lab.a'), other.init('lab.a'), node.init('lab.a')])
+  t.same(both.map(({ producerEpoch }) => producerEpoch).sort(), [50, 51, 52])
+})
+
+t.test('after the last epoch of a name comes the first again, with the same id', async (t) => {
+  const store = await openStore()
+  const key = producerKey('lab.a')
+  const value = encodeProducerRecord({ producerId: 41, producerEpoch: 32_767, lastUsedMs: 0 })
+  await store.transact([], [{ kind: 'put', key, value }])
+  const { init, registry } = await nodeOn(store)
+  t.equal(registry.standingOf(41), 32_767)
+  t.same(await init('lab.a'), { producerId: 41, producerEpoch: 0 })
+  t.equal(registry.standingOf(41), 0, 'the last epoch is fenced like any other')
+})
+
+t.test('names are bounded', async (t) => {
+  const { init } = await nodeOn(await openStore(), { namesMax: 3 })
+  const attempts = await Promise.allSettled(['a', 'b', 'c', 'd', 'e'].map((name) => init(name)))
+  t.equal(attempts.filter(({ status }) => status === 'fulfilled').length, 3)
+  for (const attempt of attempts)
+    if (attempt.status === 'rejected')
+      t.match(attempt.reason, { code: ErrorCode.POLICY_VIOLATION, message: /producers.namesMax/ })
+  const lucky = ['a', 'b', 'c', 'd', 'e'].filter((_, i) => attempts[i].status === 'fulfilled')
+  t.equal((await init(lucky[0])).producerEpoch, 1, 'who has a name is not kept out')
+})
+
+t.test('an unused name of which no partition knows anything makes room', async (t) => {
+  const disk = new MemoryMetadataDisk()
+  const clock = new ManualTime()
+  const { init, registry, known } = await nodeOn(await openStore(disk), { namesMax: 2, clock })
+  const idle = await init('idle')
+  const busy = await init('busy')
+  known.add(busy.producerId)
+  await clock.advance(EXPIRATION_MS)
+  await refused(t, init('new'), ErrorCode.POLICY_VIOLATION, /no room/)
+  await clock.advance(1)
+  const fresh = await init('new')
+  t.not(fresh.producerId, idle.producerId)
+  t.equal(registry.standingOf(idle.producerId), NAME_EXPIRED)
+  t.equal(registry.standingOf(busy.producerId), 0)
+  await refused(t, init('newer'), ErrorCode.POLICY_VIOLATION, /no room/)
+  t.equal((await init('busy')).producerEpoch, 1)
+
+  const reborn = await nodeOn(await openStore(disk))
+  t.equal(reborn.registry.nameCount, 2)
+  t.equal(reborn.registry.standingOf(idle.producerId), NAME_EXPIRED)
+})
+
+t.test('a name whose producer wakes up while it is being forgotten stays', async (t) => {
+  const clock = new ManualTime()
+  const store = await openStore()
+  const { init, registry } = await nodeOn(store, { namesMax: 1, clock })
+  const { producerId } = await init('sleeper')
+  const heard: number[] = []
+  registry.watchesOver({
+    // The first look finds nothing; by the second a batch that was under way has become durable.
+    knownProducers: async () => {
+      heard.push(registry.standingOf(producerId))
+      return new Set(heard.length > 1 ? [producerId] : [])
+    },
+  })
+  await clock.advance(EXPIRATION_MS + 1)
+  await refused(t, init('new'), ErrorCode.POLICY_VIOLATION, /no room/)
+  t.same(heard, [0, NAME_EXPIRED], 'its batches were refused before the look that decides')
+  t.equal(registry.standingOf(producerId), 0)
+  t.ok(await store.get(producerKey('sleeper')))
+})
+
+t.test('a name that is claimed while it is being forgotten is the claimer’s', async (t) => {
+  const clock = new ManualTime()
+  const { init, registry } = await nodeOn(await openStore(), { clock })
+  const old = await init('a')
+  await clock.advance(EXPIRATION_MS + 1)
+  const [again, other] = await Promise.all([init('a'), init('b')])
+  t.equal(registry.standingOf(again.producerId), again.producerEpoch)
+  t.equal(registry.standingOf(other.producerId), 0)
+  if (again.producerId !== old.producerId) t.equal(registry.standingOf(old.producerId), NAME_EXPIRED)
+})
+
+t.test('what metadata holds, and what is not believed of it', async (t) => {
+  const entry = (key: string, text: string) => ({
+    key,
+    value: Buffer.from(text),
+    createRevision: 1,
+    modRevision: 1,
+  })
+  const record = { producerId: 41, producerEpoch: 7, lastUsedMs: 3 }
+  const text = '{"producerId":41,"producerEpoch":7,"lastUsedMs":3}'
+  t.equal(Buffer.from(encodeProducerRecord(record)).toString(), text)
+  t.same(decodeProducerRecord(entry('/producers/a', text)), record)
+  t.equal(Buffer.from(encodeProducerIds(42_000)).toString(), '{"nextProducerId":42000}')
+  t.equal(decodeProducerIds(entry(PRODUCER_IDS_KEY, '{"nextProducerId":42000}')), 42_000)
+  for (const bad of [
+    'x',
+    '{}',
+    text.replace('7', '32768'),
+    text.replace('41', '-1'),
+    text.replace('}', ',"more":1}'),
+  ])
+    t.throws(() => decodeProducerRecord(entry('/producers/a', bad)), /^metadata \/producers\/a is no/)
+  t.throws(() => decodeProducerIds(entry(PRODUCER_IDS_KEY, '{"nextProducerId":1.5}')), /is no range/)
+
+  const store = await openStore()
+  await store.transact([], [{ kind: 'put', key: '/producers/a', value: Buffer.from('{}') }])
+  await t.rejects(nodeOn(store), /metadata \/producers\/a is no producer/)
+})
