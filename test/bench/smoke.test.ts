@@ -1,5 +1,5 @@
 /**
- * Both benches, small: that they run against the real broker, count right and print the keys they promise.
+ * The benches, small: that they run against the real broker, count right and print the keys they promise.
  * Never how fast the machine is.
  */
 import { spawn } from 'node:child_process'
@@ -67,6 +67,12 @@ t.test('latency --smoke', async (t) => {
     t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
   t.equal(at(result, 'endToEnd.events'), 1_000, 'every event of the measured second')
   t.ok((at(result, 'endToEnd.p50Ms') as number) <= (at(result, 'endToEnd.p99Ms') as number))
+})
+
+t.test('without a name it lists what there is', async (t) => {
+  const run = await bench()
+  t.equal(run.code, 0)
+  for (const name of ['throughput', 'latency']) t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
 })
 
 t.test('a wrong command line says what would be right', async (t) => {

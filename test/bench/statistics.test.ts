@@ -5,10 +5,11 @@
 
 import hdr from 'hdr-histogram-js'
 import t from 'tap'
-import type { Machine } from '../../bench/machine.ts'
-import { latencyResult, latencyTargets, throughputResult, throughputTargets } from '../../bench/results.ts'
-import { best, median, serialRate, stray } from '../../bench/statistics.ts'
-import { randomBytes, resultHash, sumBytes, ValuePool } from '../../bench/values.ts'
+import { best, median, serialRate, stray } from '../../bench/figures/statistics.ts'
+import { randomBytes, resultHash, sumBytes, ValuePool } from '../../bench/figures/values.ts'
+import { latencyResult, latencyTargets } from '../../bench/latency/result.ts'
+import type { Machine } from '../../bench/machine/machine.ts'
+import { throughputResult, throughputTargets } from '../../bench/throughput/result.ts'
 
 t.test('median, best, stray, serial rate', async (t) => {
   t.equal(median([3, 1, 2]), 2)
@@ -99,8 +100,24 @@ t.test('a throughput result takes the best rounds and compares each with its nei
       ['produce.eventsPerSecond', false],
       ['consume.eventsPerSecondLazy', true],
       ['consume.eventsPerSecondValues', true],
+      ['broker.anonymousRssBytesMax', true],
     ],
   )
+  const large = throughputResult(run, { ...options, valueBytes: 1024 }, machine)
+  t.same(
+    throughputTargets(large).map(({ name, met }) => [name, met]),
+    [
+      ['produce.diskRatio', true],
+      ['broker.anonymousRssBytesMax', true],
+    ],
+    'rates are promised for 32 bytes, the share of the disk for 1 KB',
+  )
+  const untold = throughputResult(
+    { ...run, rounds: run.rounds.map((r) => ({ ...r, anonymousRssBytesMax: null })) },
+    options,
+    machine,
+  )
+  t.equal(throughputTargets(untold).at(-1)?.met, false, 'what nobody can tell is no promise kept')
 })
 
 t.test('a latency result reads milliseconds out of all rounds', async (t) => {

@@ -9,13 +9,13 @@ import { fileURLToPath } from 'node:url'
 
 /** The node as it is, and the same node with a store that keeps nothing. */
 const scripts = {
-  durable: new URL('../broker/main.js', import.meta.url),
+  durable: new URL('../../broker/main.js', import.meta.url),
   discarding: new URL('./discarding-broker.js', import.meta.url),
 } as const
 
 export type BrokerKind = keyof typeof scripts
 
-export const leash = new URL('./demo/leash.js', import.meta.url).href
+export const leash = new URL('../demo/leash.js', import.meta.url).href
 
 const LINES_KEPT = 20
 
@@ -101,12 +101,4 @@ export class BrokerProcess {
     if (this.#child === undefined) throw new Error('the broker has not been started')
     return this.#child
   }
-}
-
-/** The present value of a sample without labels on a broker's `/metrics`. */
-export async function metric(brokerUrl: string, name: string): Promise<number> {
-  const response = await fetch(new URL('/metrics', brokerUrl.replace(/^ws/, 'http')))
-  const match = new RegExp(`^${name} (\\S+)$`, 'm').exec(await response.text())
-  if (!match) throw new Error(`the broker's /metrics has no ${name}`)
-  return Number(match[1])
 }

@@ -2,7 +2,7 @@
  * A store that forgets: it takes values and says at once that they are durable. With it the bench measures
  * everything but the disk. It must never hold anybody's data; the `octopus` program does not know it.
  */
-import type { SegmentDescriptor, SegmentStore } from '../storage/segment-store.ts'
+import type { SegmentDescriptor, SegmentStore } from '../../storage/segment-store.ts'
 
 export class DiscardingStore implements SegmentStore {
   readonly kind = 'discarding'

@@ -3,10 +3,10 @@
  * its channel, one task at a time, and answers with what was acknowledged or received, never with
  * what was only handed over.
  */
-import { connect } from '../client/index.ts'
-import { consumeLive, producePaced } from './load-latency.ts'
-import type { Answers, ConsumeTask, Moved, ProduceTask, Report, Request, Task } from './load-tasks.ts'
-import { sumBytes, ValuePool } from './values.ts'
+import { connect } from '../../client/index.ts'
+import { sumBytes, ValuePool } from '../figures/values.ts'
+import { consumeLive, producePaced } from './paced.ts'
+import type { Answers, ConsumeTask, Moved, ProduceTask, Report, Request, Task } from './tasks.ts'
 
 /** How often the person who waits hears of it, in events. */
 const PROGRESS_EVENTS = 1_000_000

@@ -22,13 +22,13 @@ const libraries = ['lmdb', 'uWebSockets.js', 'ws', '@node-rs/crc32', 'msgpackr']
 
 /** The manifest is read, not imported: some packages do not export it. */
 function version(name: string): string {
-  const path = new URL(`../../node_modules/${name}/package.json`, import.meta.url)
+  const path = new URL(`../../../node_modules/${name}/package.json`, import.meta.url)
   return (JSON.parse(readFileSync(path, 'utf8')) as Package).version
 }
 
 export function describeMachine(): Machine {
   const all = cpus()
-  const own = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Package
+  const own = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as Package
   return {
     cpu: all[0]?.model.trim() ?? 'unknown',
     cores: all.length,

@@ -3,10 +3,10 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { leash } from './broker-process.ts'
-import type { Answers, Report, Request, Task } from './load-tasks.ts'
+import { leash } from '../brokers/broker-process.ts'
+import type { Answers, Report, Request, Task } from './tasks.ts'
 
-const script = fileURLToPath(new URL('./load-generator.js', import.meta.url))
+const script = fileURLToPath(new URL('./generator.js', import.meta.url))
 
 export class LoadProcess {
   readonly #child: ChildProcess = fork(script, [], {

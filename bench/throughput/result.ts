@@ -1,20 +1,12 @@
 /**
- * From what a run measured to the figures a bench reports: the keys of `--json`, the targets and the noise
- * verdict. Pure.
+ * From what a run measured to the figures `throughput` reports: the keys of `--json` and the targets. Pure.
  */
-import type { LatencyOptions, LatencyRun } from './latency.ts'
-import type { Machine } from './machine.ts'
-import { best, median, STRAY_MAX, serialRate, stray } from './statistics.ts'
-import type { Round, ThroughputOptions, ThroughputRun } from './throughput.ts'
-import { resultHash } from './values.ts'
-
-/** A figure the project promises, and whether this run kept it. */
-export interface Target {
-  readonly name: string
-  readonly limit: number
-  readonly measured: number
-  readonly met: boolean
-}
+import { noiseOf } from '../figures/noise.ts'
+import { best, median, serialRate } from '../figures/statistics.ts'
+import { atLeast, atMost, BROKER_ANONYMOUS_BYTES_MAX, type Target } from '../figures/targets.ts'
+import { resultHash } from '../figures/values.ts'
+import type { Machine } from '../machine/machine.ts'
+import type { Round, ThroughputOptions, ThroughputRun } from './run.ts'
 
 const MEGA = 1e6
 
@@ -54,8 +46,7 @@ export function throughputResult(run: ThroughputRun, options: ThroughputOptions,
         eventsPerSecond: Math.max(...rounds.map((round) => rate(round.nothingStored))),
         samples: rounds.map((round) => rate(round.nothingStored)),
       },
-      strayMax: Math.max(stray(disk), stray(fdatasync)),
-      noisy: Math.max(stray(disk), stray(fdatasync)) > STRAY_MAX,
+      ...noiseOf(disk, fdatasync),
     },
     rounds: rounds.map((round, i) => ({
       produceEventsPerSecond: rate(round.produced),
@@ -88,56 +79,21 @@ function perMillion(seconds: number | null, events: number): number | null {
   return seconds === null ? null : (seconds / events) * MEGA
 }
 
-export function throughputTargets({ produce, consume }: ThroughputResult): Target[] {
-  const atLeast = (name: string, limit: number, measured: number) => ({
-    name,
-    limit,
-    measured,
-    met: measured >= limit,
-  })
+/** The size of value the promised rates are for. */
+const SMALL_VALUE_BYTES = 32
+/** From here on the disk is the limit and not the client: then the promise is how much of the disk is used. */
+const LARGE_VALUE_BYTES = 1024
+
+export function throughputTargets({ produce, consume, broker, config }: ThroughputResult): Target[] {
   return [
-    atLeast('produce.eventsPerSecond', 6 * MEGA, produce.eventsPerSecond),
-    atLeast('consume.eventsPerSecondLazy', 10 * MEGA, consume.eventsPerSecondLazy),
-    atLeast('consume.eventsPerSecondValues', 5 * MEGA, consume.eventsPerSecondValues),
-  ]
-}
-
-export function latencyResult(run: LatencyRun, options: LatencyOptions, machine: Machine) {
-  const percentileMs = (percentile: number) => run.histogram.getValueAtPercentile(percentile) / 1000
-  const acknowledged = run.rounds.reduce((sum, round) => sum + round.acknowledged, 0)
-  const seconds = run.rounds.reduce((sum, round) => sum + round.seconds, 0)
-  return {
-    endToEnd: {
-      p50Ms: percentileMs(50),
-      p90Ms: percentileMs(90),
-      p99Ms: percentileMs(99),
-      p999Ms: percentileMs(99.9),
-      maxMs: run.histogram.maxValue / 1000,
-      events: run.histogram.totalCount,
-    },
-    achievedPerSecond: acknowledged / seconds,
-    /** The most an event was handed to the SDK after it was due: the generator's own share. */
-    lateMsMax: Math.max(...run.rounds.map((round) => round.lateMsMax)),
-    probes: {
-      fdatasync: { p50Ms: median(run.fdatasyncP50Ms), samples: run.fdatasyncP50Ms },
-      strayMax: stray(run.fdatasyncP50Ms),
-      noisy: stray(run.fdatasyncP50Ms) > STRAY_MAX,
-    },
-    config: { bench: 'latency', ...options, machine },
-  }
-}
-
-export type LatencyResult = ReturnType<typeof latencyResult>
-
-export function latencyTargets({ endToEnd, probes }: LatencyResult): Target[] {
-  const atMost = (name: string, limit: number, measured: number) => ({
-    name,
-    limit,
-    measured,
-    met: measured <= limit,
-  })
-  return [
-    atMost('endToEnd.p50Ms', 4 * probes.fdatasync.p50Ms + 1, endToEnd.p50Ms),
-    atMost('endToEnd.p99Ms', 20, endToEnd.p99Ms),
+    ...(config.valueBytes === SMALL_VALUE_BYTES
+      ? [
+          atLeast('produce.eventsPerSecond', 9 * MEGA, produce.eventsPerSecond),
+          atLeast('consume.eventsPerSecondLazy', 18 * MEGA, consume.eventsPerSecondLazy),
+          atLeast('consume.eventsPerSecondValues', 8 * MEGA, consume.eventsPerSecondValues),
+        ]
+      : []),
+    ...(config.valueBytes >= LARGE_VALUE_BYTES ? [atLeast('produce.diskRatio', 0.9, produce.diskRatio)] : []),
+    atMost('broker.anonymousRssBytesMax', BROKER_ANONYMOUS_BYTES_MAX, broker.anonymousRssBytesMax),
   ]
 }

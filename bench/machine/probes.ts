@@ -6,8 +6,8 @@
  */
 import { closeSync, fdatasyncSync, openSync, statfsSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { median } from './statistics.ts'
-import { randomBytes } from './values.ts'
+import { median } from '../figures/statistics.ts'
+import { randomBytes } from '../figures/values.ts'
 
 export interface DiskProbe {
   readonly megabytesPerSecond: number

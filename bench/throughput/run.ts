@@ -8,13 +8,14 @@
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BrokerKind, BrokerProcess, metric } from './broker-process.ts'
-import { LoadProcess } from './load-process.ts'
-import type { Moved } from './load-tasks.ts'
-import { type DiskProbe, probeDisk, probeSmallSync } from './probes.ts'
-import { cpuSeconds, MemoryWatch } from './process-statistics.ts'
-import type { Progress } from './progress.ts'
-import { ValuePool } from './values.ts'
+import { type BrokerKind, BrokerProcess } from '../brokers/broker-process.ts'
+import { metric } from '../brokers/metrics.ts'
+import type { Progress } from '../display/progress.ts'
+import { ValuePool } from '../figures/values.ts'
+import { LoadProcess } from '../load/load-process.ts'
+import type { Moved } from '../load/tasks.ts'
+import { type DiskProbe, probeDisk, probeSmallSync } from '../machine/probes.ts'
+import { cpuSeconds, MemoryWatch } from '../machine/process-statistics.ts'
 
 export interface ThroughputOptions {
   readonly rounds: number

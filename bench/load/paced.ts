@@ -8,9 +8,9 @@
  * for the whole machine; `performance.now()` counts from each process's own start and would not do.
  */
 import hdr from 'hdr-histogram-js'
-import type { connect } from '../client/index.ts'
-import type { LiveConsumeTask, Paced, PacedProduceTask, Received } from './load-tasks.ts'
-import { ValuePool } from './values.ts'
+import type { connect } from '../../client/index.ts'
+import { ValuePool } from '../figures/values.ts'
+import type { LiveConsumeTask, Paced, PacedProduceTask, Received } from './tasks.ts'
 
 type Client = Awaited<ReturnType<typeof connect>>
 

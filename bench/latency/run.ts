@@ -8,11 +8,11 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import hdr from 'hdr-histogram-js'
-import { BrokerProcess } from './broker-process.ts'
-import { LoadProcess } from './load-process.ts'
-import type { Paced, Received } from './load-tasks.ts'
-import { probeSmallSync } from './probes.ts'
-import type { Progress } from './progress.ts'
+import { BrokerProcess } from '../brokers/broker-process.ts'
+import type { Progress } from '../display/progress.ts'
+import { LoadProcess } from '../load/load-process.ts'
+import type { Paced, Received } from '../load/tasks.ts'
+import { probeSmallSync } from '../machine/probes.ts'
 
 export interface LatencyOptions {
   readonly rounds: number

@@ -1,0 +1,51 @@
+/** `bench latency`: its flags, its sizes, and its outcome. */
+import type { Command } from 'commander'
+import {
+  benchCommand,
+  type Flags,
+  inWorkDirectory,
+  type Outcome,
+  present,
+  wholeNumberFrom,
+} from '../command-line.ts'
+import { describeMachine } from '../machine/machine.ts'
+import { latencyReport } from './report.ts'
+import { latencyResult, latencyTargets } from './result.ts'
+import { type LatencyOptions, runLatency } from './run.ts'
+
+interface LatencyFlags extends Flags {
+  readonly partitions: number
+  readonly rate: number
+  readonly seconds: number
+}
+
+export function latencyCommand(): Command {
+  return benchCommand('latency', 'time from the instant an event is due to its consumer, at a steady rate', {
+    rounds: 3,
+    valueBytes: 32,
+  })
+    .option('--partitions <n>', 'partitions of the topic', wholeNumberFrom(1), 16)
+    .option('--rate <n>', 'events a second', wholeNumberFrom(1), 10_000)
+    .option('--seconds <n>', 'measured seconds of each round', wholeNumberFrom(1), 10)
+    .action((flags: LatencyFlags) => present(flags, () => latency(flags)))
+}
+
+async function latency(flags: LatencyFlags): Promise<Outcome> {
+  const { valueBytes, partitions, seed, smoke } = flags
+  const options: LatencyOptions = {
+    rounds: smoke ? 1 : flags.rounds,
+    ratePerSecond: smoke ? 1_000 : flags.rate,
+    seconds: smoke ? 1 : flags.seconds,
+    warmupSeconds: smoke ? 0.5 : 3,
+    smallSyncs: smoke ? 20 : 500,
+    valueBytes,
+    partitions,
+    seed,
+  }
+  const roundBytes = options.ratePerSecond * (options.seconds + options.warmupSeconds) * 4096
+  const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>
+    runLatency(directory, options, progress),
+  )
+  const result = latencyResult(run, options, describeMachine())
+  return { result, text: latencyReport(result), targets: latencyTargets(result) }
+}

@@ -1,0 +1,54 @@
+/** `bench throughput`: its flags, its sizes, and its outcome. */
+import type { Command } from 'commander'
+import {
+  benchCommand,
+  type Flags,
+  inWorkDirectory,
+  type Outcome,
+  present,
+  wholeNumberFrom,
+} from '../command-line.ts'
+import { describeMachine } from '../machine/machine.ts'
+import { throughputReport } from './report.ts'
+import { throughputResult, throughputTargets } from './result.ts'
+import { runThroughput, type ThroughputOptions } from './run.ts'
+
+interface ThroughputFlags extends Flags {
+  readonly partitions: number
+  readonly megabytes: number
+}
+
+export function throughputCommand(): Command {
+  return benchCommand('throughput', 'events a second, produced with fsync and consumed', {
+    rounds: 5,
+    valueBytes: 32,
+  })
+    .option('--partitions <n>', 'partitions of the topic', wholeNumberFrom(1), 16)
+    .option('--megabytes <n>', 'megabytes of values produced in each round', wholeNumberFrom(1), 1024)
+    .addHelpText(
+      'after',
+      '\nWith --value-bytes 1024 the disk is the limit instead of the client, and produce.diskRatio is the figure to look at.',
+    )
+    .action((flags: ThroughputFlags) => present(flags, () => throughput(flags)))
+}
+
+async function throughput(flags: ThroughputFlags): Promise<Outcome> {
+  const { valueBytes, partitions, seed, smoke } = flags
+  const options: ThroughputOptions = {
+    rounds: smoke ? 1 : flags.rounds,
+    events: smoke ? 100_000 : Math.ceil((flags.megabytes * 1e6) / valueBytes),
+    warmupEvents: smoke ? 20_000 : Math.ceil(128e6 / valueBytes),
+    diskProbeBytes: smoke ? 2e6 : 512e6,
+    smallSyncs: smoke ? 20 : 500,
+    valueBytes,
+    partitions,
+    seed,
+  }
+  // A record is at most a quarter larger on the disk than a small value, and there is the warm-up.
+  const roundBytes = (options.events + options.warmupEvents) * (valueBytes + 10)
+  const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>
+    runThroughput(directory, options, progress),
+  )
+  const result = throughputResult(run, options, describeMachine())
+  return { result, text: throughputReport(result), targets: throughputTargets(result) }
+}
