@@ -11,7 +11,7 @@
  * One append may be in flight at a time; the caller queues. Two stores never share a directory.
  */
 
-/** Number of a segment: 1, 2, 3, … never used twice in one data directory, even after removal. */
+/** Number of a segment, from 1 on; never used twice in one data directory, even after removal. A number may be left out. */
 export type SegmentId = number
 
 export interface SegmentDescriptor {
@@ -33,7 +33,10 @@ export interface SegmentStore {
    */
   open(): Promise<void>
 
-  /** Live segments in ascending order of id; the last one is active. */
+  /**
+   * Live segments in journal order; the last one is active. Ids need not ascend: a segment made aside has a
+   * higher id than those that stand behind it.
+   */
   segments(): readonly SegmentDescriptor[]
 
   /** Bytes of values the active segment still takes, counting what each costs on disk. */
@@ -67,10 +70,10 @@ export interface SegmentStore {
   valueCount(segment: SegmentId): number
 
   /**
-   * Brings the value into memory without blocking the event loop, so that the `read` that follows
-   * does not wait for the disk. A hint: resolves even if there is no such value.
+   * Brings `count` (default 1) values from `sequence` on into memory without blocking the event loop, so that the
+   * `read`s that follow do not wait for the disk. A hint: resolves even if there are no such values.
    */
-  prefetch(segment: SegmentId, sequence: number): Promise<void>
+  prefetch(segment: SegmentId, sequence: number, count?: number): Promise<void>
 
   /**
    * Seals the active segment, storing `index` (opaque, may be larger than a value; 8 % of the segment's
@@ -79,11 +82,30 @@ export interface SegmentStore {
    */
   roll(index: Uint8Array): Promise<SegmentId>
 
-  /** The index stored at seal time. A fresh copy, owned by the caller. Undefined for the active one. */
-  readIndex(segment: SegmentId): Promise<Uint8Array | undefined>
+  /** Length of the stored index in bytes; undefined for the active segment. Cheap after the first call for a segment. */
+  indexBytes(segment: SegmentId): number | undefined
+
+  /**
+   * Bytes [start, end) of the index stored at seal time, by default all of it: a fresh copy, owned by the caller.
+   * Undefined for the active segment. Waits for the disk off the event loop. The index has a checksum of its own only as
+   * a whole, so bytes of a part are not checked.
+   * Rejects with StorageError MISUSE if the range does not lie within the index, DAMAGED if the index is.
+   */
+  readIndex(segment: SegmentId, start?: number, end?: number): Promise<Uint8Array | undefined>
+
+  /** As {@link readIndex}, at once; the event loop stands still while the disk is waited for. */
+  readIndexNow(segment: SegmentId, start: number, end: number): Uint8Array | undefined
 
   /** Removes a sealed segment for good. Resolves when a crash cannot bring it back. */
   remove(segment: SegmentId): Promise<void>
+
+  /**
+   * Makes a segment beside the live ones, with room for values that cost about `bytes` (see {@link costBytes};
+   * a little more than that, so that it may be filled by several appends) and for their index. It is no live segment until it is
+   * published, and it does not outlive the process before. What is written to it may be written while appends
+   * to the active segment are in flight.
+   */
+  beginAside(bytes: number): Promise<AsideSegment>
 
   /** Free bytes of the disk the store is on; Infinity where there is no such limit. */
   freeBytes(): number
@@ -93,6 +115,29 @@ export interface SegmentStore {
 
   /** Finishes what is in flight, releases every resource. Idempotent. */
   close(): Promise<void>
+}
+
+/** A segment that is being written beside the live ones, to take the place of some of them. */
+export interface AsideSegment {
+  /** Its number also when it is live. */
+  readonly id: SegmentId
+
+  /** Bytes of values it still takes, counting what each costs on disk. */
+  roomBytes(): number
+
+  /** As {@link SegmentStore.append}, to this segment: one append at a time, sequences from 0 without gaps. */
+  append(firstSequence: number, values: readonly Uint8Array[]): Promise<void>
+
+  /**
+   * Stores the index, and by one change of the set of live segments puts this segment, sealed, in the place of
+   * `replaced`: one or more sealed segments that stand next to each other, in journal order. They are then removed,
+   * as by {@link SegmentStore.remove}. A crash shows the set before or the set after. Resolves when the set
+   * after is durable. Rejects with MISUSE, which leaves this segment to be discarded, or as `roll` does.
+   */
+  publish(index: Uint8Array, replaced: readonly SegmentId[]): Promise<void>
+
+  /** Leaves nothing of a segment that was not published. Idempotent; does nothing to a published one. */
+  discard(): Promise<void>
 }
 
 /** An accident below the log: a disk, a file, a directory. `path` names the file where there is one. */

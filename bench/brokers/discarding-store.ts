@@ -41,7 +41,15 @@ export class DiscardingStore implements SegmentStore {
     return Promise.reject(new Error('a store without an end has nothing to roll'))
   }
 
+  indexBytes(): undefined {}
+
   async readIndex(): Promise<undefined> {}
+
+  readIndexNow(): undefined {}
+
+  beginAside(): Promise<never> {
+    return Promise.reject(new Error('a store that keeps nothing has nothing to rewrite'))
+  }
 
   async remove(): Promise<void> {}
 

@@ -43,17 +43,26 @@ export class TimedStore implements SegmentStore {
   valueCount(segment: SegmentId) {
     return this.#store.valueCount(segment)
   }
-  prefetch(segment: SegmentId, sequence: number) {
-    return this.#store.prefetch(segment, sequence)
+  prefetch(...call: Parameters<SegmentStore['prefetch']>) {
+    return this.#store.prefetch(...call)
   }
   roll(index: Uint8Array) {
     return this.#store.roll(index)
   }
-  readIndex(segment: SegmentId) {
-    return this.#store.readIndex(segment)
+  indexBytes(segment: SegmentId) {
+    return this.#store.indexBytes(segment)
+  }
+  readIndex(...call: Parameters<SegmentStore['readIndex']>) {
+    return this.#store.readIndex(...call)
+  }
+  readIndexNow(...call: Parameters<SegmentStore['readIndexNow']>) {
+    return this.#store.readIndexNow(...call)
   }
   remove(segment: SegmentId) {
     return this.#store.remove(segment)
+  }
+  beginAside(bytes: number) {
+    return this.#store.beginAside(bytes)
   }
   freeBytes() {
     return this.#store.freeBytes()

@@ -17,12 +17,14 @@ export class LiveSegments {
   readonly #directory: string
   #manifest: Manifest
   #byId: ReadonlyMap<number, ManifestSegment>
+  #nextUntakenId: number
   #changes: Promise<unknown> = Promise.resolve()
 
   private constructor(directory: string, manifest: Manifest) {
     this.#directory = directory
     this.#manifest = manifest
     this.#byId = byId(manifest)
+    this.#nextUntakenId = manifest.nextId
   }
 
   /**
@@ -44,28 +46,43 @@ export class LiveSegments {
     }
   }
 
-  /** In ascending order of id; the last one is active. */
+  /** In journal order; the last one is active. */
   get descriptors(): readonly SegmentDescriptor[] {
     return this.#manifest.segments
-  }
-
-  get nextId(): number {
-    return this.#manifest.nextId
   }
 
   find(id: number): ManifestSegment | undefined {
     return this.#byId.get(id)
   }
 
-  /** Seals the active segment, if there is one, and makes segment `nextId` active. */
-  activate(bytes: number): Promise<void> {
+  /** A number for a segment to come. It may be given again after a restart if the segment never was live. */
+  takeId(): number {
+    return this.#nextUntakenId++
+  }
+
+  /** Seals the active segment, if there is one, and makes this one active. */
+  activate(id: number, bytes: number): Promise<void> {
     return this.#change(({ nextId, segments }) => ({
-      nextId: nextId + 1,
-      segments: [
-        ...segments.map((segment) => ({ ...segment, sealed: true })),
-        { id: nextId, bytes, sealed: false },
-      ],
+      nextId: Math.max(nextId, id + 1),
+      segments: [...segments.map((segment) => ({ ...segment, sealed: true })), { id, bytes, sealed: false }],
     }))
+  }
+
+  /** Puts a sealed segment in the place of others, neighbours in journal order. */
+  replace(replaced: readonly number[], id: number, bytes: number): Promise<void> {
+    return this.#change(({ nextId, segments }) => {
+      const place = placeOf(segments, replaced)
+      const after = segments.slice(place + replaced.length)
+      return {
+        nextId: Math.max(nextId, id + 1),
+        segments: [...segments.slice(0, place), { id, bytes, sealed: true }, ...after],
+      }
+    })
+  }
+
+  /** @throws StorageError MISUSE unless these are sealed and stand next to each other, in journal order */
+  checkReplaceable(replaced: readonly number[]): void {
+    placeOf(this.#manifest.segments, replaced)
   }
 
   remove(id: number): Promise<void> {
@@ -94,6 +111,20 @@ export class LiveSegments {
     this.#changes = change.catch(() => {})
     return change
   }
+}
+
+/** Where in the list the segments to replace begin. */
+function placeOf(segments: readonly ManifestSegment[], replaced: readonly number[]): number {
+  if (replaced.length === 0) throw new StorageError('MISUSE', 'there is no segment to replace')
+  const place = segments.findIndex(({ id }) => id === replaced[0])
+  replaced.forEach((id, at) => {
+    const segment = segments.find((candidate) => candidate.id === id)
+    if (segment === undefined) throw new StorageError('MISUSE', `segment ${id} is not live`)
+    if (!segment.sealed) throw new StorageError('MISUSE', `segment ${id} is active: it cannot be replaced`)
+    if (segments[place + at] !== segment)
+      throw new StorageError('MISUSE', `segment ${id} does not stand behind the one before it`)
+  })
+  return place
 }
 
 function byId({ segments }: Manifest): ReadonlyMap<number, ManifestSegment> {

@@ -9,24 +9,27 @@
  * one that somebody has mapped. The caller keeps other processes and other stores out of the directory.
  */
 
-import { type SegmentDescriptor, type SegmentId, type SegmentStore, StorageError } from '../segment-store.ts'
+import {
+  type AsideSegment,
+  type SegmentDescriptor,
+  type SegmentId,
+  type SegmentStore,
+  StorageError,
+} from '../segment-store.ts'
+import { checkAsideBytes, checkIndexRange } from '../segment-store-checks.ts'
 import { storageError } from './accidents.ts'
+import { type AsideHost, LmdbAsideSegment } from './aside-segment.ts'
 import { LmdbEnvironment } from './environment.ts'
 import { EnvironmentCache } from './environment-cache.ts'
 import { LiveSegments } from './live-segments.ts'
-import { indexRoomBytes, PAGE_BYTES, valueCostBytes, valueRoomBytes } from './page-budget.ts'
+import { PAGE_BYTES, segmentBytesFor, valueCostBytes } from './page-budget.ts'
 import type { Preallocation } from './prepare-segment.ts'
 import { SegmentAhead } from './segment-ahead.ts'
+import { SegmentAppender } from './segment-appender.ts'
 import { diskFreeBytes, eraseSegment, segmentPath } from './segment-files.ts'
-import { SEQUENCE_MAX, valueKey } from './segment-layout.ts'
-import {
-  checkHeader,
-  countValues,
-  putIndex,
-  readStoredIndex,
-  readTrailer,
-  sealedTrailer,
-} from './segment-records.ts'
+import { SEQUENCE_MAX, type SegmentTrailer, TRAILER_KEY, valueKey } from './segment-layout.ts'
+import { SegmentMaker } from './segment-maker.ts'
+import { checkHeader, prefetchIndex, readStoredIndex, sealedTrailer } from './segment-records.ts'
 
 export interface LmdbSegmentStoreOptions {
   /** Created, for this user only, if it is missing. */
@@ -42,22 +45,13 @@ export interface LmdbSegmentStoreOptions {
   readonly onBackgroundError?: (error: StorageError) => void
 }
 
-/** Above 16 MB lmdb-js would hand out mapped memory instead of a copy. */
-const VALUE_BYTES_MAX = 12 * 1024 * 1024
 const SEGMENT_BYTES_MIN = 1024 * 1024
-
-interface ActiveSegment {
-  readonly id: SegmentId
-  readonly environment: LmdbEnvironment
-  valueCount: number
-  lastPage: number
-  /** A crash came between index and manifest: the segment takes nothing more, and the next roll keeps this index. */
-  readonly isIndexStored: boolean
-}
+/** Of more, a prefetch brings only the first so many: 256 MB of values of the usual size. */
+const PREFETCH_VALUES_MAX = 4096
 
 interface Opened {
   readonly live: LiveSegments
-  readonly active: ActiveSegment
+  readonly active: SegmentAppender
 }
 
 export class LmdbSegmentStore implements SegmentStore {
@@ -65,9 +59,13 @@ export class LmdbSegmentStore implements SegmentStore {
   readonly #directory: string
   readonly #freeBytesMin: number
   readonly #onBackgroundError: (error: StorageError) => void
+  readonly #maker: SegmentMaker
   readonly #ahead: SegmentAhead
+  /** Every one that was begun, until it is no more or live. */
+  readonly #asides = new Set<Promise<LmdbAsideSegment>>()
   readonly #sealed: EnvironmentCache
-  readonly #valueCounts = new Map<SegmentId, number>()
+  /** What sealed segments say of themselves, as far as they were asked. */
+  readonly #trailers = new Map<SegmentId, SegmentTrailer>()
   #opened: Opened | undefined
   #opening: Promise<void> | undefined
   #writing: Promise<void> | undefined
@@ -87,11 +85,15 @@ export class LmdbSegmentStore implements SegmentStore {
     this.#freeBytesMin = options.freeBytesMin ?? 64 * 1024 * 1024
     this.#onBackgroundError = options.onBackgroundError ?? (() => {})
     this.#sealed = new EnvironmentCache(options.sealedOpenMax ?? 64, (id) => this.#openSealed(id))
+    this.#maker = new SegmentMaker({
+      directory: options.directory,
+      preallocation: options.preallocation ?? 'auto',
+      checkDisk: (bytes, what) => this.#checkDisk(bytes, what),
+    })
     this.#ahead = new SegmentAhead({
       directory: options.directory,
       segmentBytes,
-      preallocation: options.preallocation ?? 'auto',
-      checkDisk: (bytes, what) => this.#checkDisk(bytes, what),
+      maker: this.#maker,
       report: this.#onBackgroundError,
     })
   }
@@ -117,13 +119,12 @@ export class LmdbSegmentStore implements SegmentStore {
   }
 
   roomBytes(): number {
-    return room(this.#usable().active)
+    return this.#usable().active.roomBytes
   }
 
   /** The largest index {@link roll} takes now: at least 8 % of the segment, more while there is room for values. */
   indexRoomBytes(): number {
-    const { environment, lastPage } = this.#usable().active
-    return indexRoomBytes(environment.bytes, lastPage)
+    return this.#usable().active.indexRoomBytes
   }
 
   append(
@@ -132,17 +133,10 @@ export class LmdbSegmentStore implements SegmentStore {
     { isUrgent } = { isUrgent: false },
   ): Promise<void> {
     return this.#write(async ({ active }) => {
-      checkAppend(active, firstSequence, values)
+      active.checkAppend(firstSequence, values)
       // The blocks of the segment are reserved already; the guard is for what else the disk is needed for.
       if (!isUrgent) this.#checkDisk(0, 'an append')
-      await this.#committing(() => {
-        for (let index = 0; index < values.length; index++) {
-          active.environment.put(valueKey(firstSequence + index), values[index])
-        }
-        return active.environment.commit()
-      })
-      active.valueCount += values.length
-      active.lastPage = active.environment.lastPage
+      await this.#committing(() => active.append(firstSequence, values))
     })
   }
 
@@ -154,64 +148,73 @@ export class LmdbSegmentStore implements SegmentStore {
 
   valueCount(segment: SegmentId): number {
     const { active } = this.#usable()
-    if (segment === active.id) return active.valueCount
-    let count = this.#valueCounts.get(segment)
-    if (count === undefined) {
-      count = sealedTrailer(this.#sealed.get(segment), segment).valueCount
-      this.#valueCounts.set(segment, count)
-    }
-    return count
+    return segment === active.id ? active.valueCount : this.#trailer(segment).valueCount
   }
 
-  async prefetch(segment: SegmentId, sequence: number): Promise<void> {
+  async prefetch(segment: SegmentId, sequence: number, count = 1): Promise<void> {
     const { active, live } = this.#usable()
-    if (!isSequence(sequence) || live.find(segment) === undefined) return
-    const keys = [valueKey(sequence)]
+    if (live.find(segment) === undefined) return
+    const end = Math.min(sequence + Math.min(count, PREFETCH_VALUES_MAX), SEQUENCE_MAX + 1)
+    const keys: number[] = []
+    for (let at = Math.max(sequence, 0); at < end; at++) keys.push(valueKey(at))
     if (segment === active.id) await active.environment.prefetch(keys)
     else await this.#sealed.withOpen(segment, (environment) => environment.prefetch(keys))
   }
 
   roll(index: Uint8Array): Promise<SegmentId> {
     return this.#write(async ({ active, live }) => {
-      const indexRoom = indexRoomBytes(active.environment.bytes, active.lastPage)
-      if (!active.isIndexStored && index.length > indexRoom) {
-        throw misuse(
-          `an index of ${index.length} bytes does not fit: segment ${active.id} has room for ${indexRoom}`,
-        )
-      }
+      active.checkIndex(index)
       // It has its blocks already, so that a roll takes no space: the entries that free some may need it.
-      const next = await this.#ahead.prepared(live.nextId)
-      await this.#committing(async () => {
-        if (!active.isIndexStored) {
-          putIndex(active.environment, active.id, active.valueCount, index)
-          await active.environment.commit()
-        }
-        await this.#activate(live, next)
-      })
-      const id = live.nextId - 1
-      this.#ahead.start(live.nextId)
-      return id
+      const next = await this.#ahead.prepared(() => live.takeId())
+      await this.#committing(() => active.seal(index))
+      await this.#changing(this.#activate(live, next))
+      this.#ahead.start(live.takeId())
+      return next.id
     })
   }
 
-  async readIndex(segment: SegmentId): Promise<Uint8Array | undefined> {
+  indexBytes(segment: SegmentId): number | undefined {
+    return segment === this.#usable().active.id ? undefined : this.#trailer(segment).indexBytes
+  }
+
+  async readIndex(segment: SegmentId, start = 0, end?: number): Promise<Uint8Array | undefined> {
     if (segment === this.#usable().active.id) return undefined
-    return this.#sealed.withOpen(segment, (environment) => readStoredIndex(environment, segment))
+    return this.#sealed.withOpen(segment, async (environment) => {
+      if (!this.#trailers.has(segment)) await environment.prefetch([TRAILER_KEY])
+      const trailer = this.#trailer(segment)
+      const until = end ?? trailer.indexBytes
+      checkIndexRange(segment, trailer.indexBytes, start, until)
+      await prefetchIndex(environment, trailer, start, until)
+      return readStoredIndex(environment, trailer, start, until)
+    })
+  }
+
+  readIndexNow(segment: SegmentId, start: number, end: number): Uint8Array | undefined {
+    if (segment === this.#usable().active.id) return undefined
+    const trailer = this.#trailer(segment)
+    checkIndexRange(segment, trailer.indexBytes, start, end)
+    return readStoredIndex(this.#sealed.get(segment), trailer, start, end)
   }
 
   async remove(segment: SegmentId): Promise<void> {
     const { live } = this.#usable()
     if (this.#failure !== undefined) throw this.#failure
-    const released = live.remove(segment).then(() => {
-      this.#valueCounts.delete(segment)
-      return this.#sealed.release(segment)
-    })
-    const before = this.#erasing
-    this.#erasing = released.then(
-      () => before.then(() => this.#erase(segment)),
-      () => before, // It was not removed, which the caller hears from below.
-    )
-    await released
+    await this.#retire([segment], this.#changing(live.remove(segment)))
+  }
+
+  async beginAside(bytes: number): Promise<AsideSegment> {
+    const { live } = this.#usable()
+    if (this.#failure !== undefined) throw this.#failure
+    checkAsideBytes(bytes)
+    const id = live.takeId()
+    const host = this.#asideHost(live, () => this.#asides.delete(making))
+    const making = this.#maker
+      .make(id, segmentBytesFor(bytes), 'a segment aside')
+      .then((environment) => new LmdbAsideSegment(SegmentAppender.empty(id, environment), host))
+    this.#asides.add(making)
+    // Without one there is nothing to discard at the end; the caller is told below.
+    making.catch(() => this.#asides.delete(making))
+    return making
   }
 
   freeBytes(): number {
@@ -232,7 +235,17 @@ export class LmdbSegmentStore implements SegmentStore {
     // Whoever opened the store was told if that failed; what it had open by then is closed like the rest.
     await this.#opening?.catch(() => {})
     await this.#writing
+    this.#maker.abort()
     await this.#ahead.close()
+    await Promise.all(
+      [...this.#asides].map((making) =>
+        making
+          .then((aside) => aside.discard())
+          .catch(() => {
+            // It was never made, and its caller knows.
+          }),
+      ),
+    )
     await this.#opened?.live.settled()
     await this.#erasing
     await this.#sealed.close()
@@ -243,9 +256,9 @@ export class LmdbSegmentStore implements SegmentStore {
   async #openDirectory(): Promise<void> {
     const live = await LiveSegments.load(this.#directory)
     const last = live.descriptors.at(-1)
-    if (last === undefined) await this.#activate(live, await this.#ahead.prepared(live.nextId))
+    if (last === undefined) await this.#activate(live, await this.#ahead.prepared(() => live.takeId()))
     else this.#opened = { live, active: this.#openActive(last.id) }
-    this.#ahead.start(live.nextId)
+    this.#ahead.start(live.takeId())
   }
 
   #usable(): Opened {
@@ -272,17 +285,31 @@ export class LmdbSegmentStore implements SegmentStore {
   }
 
   /** An error in here leaves in doubt what the disk has: the store refuses to write from then on. */
-  async #committing(commit: () => Promise<void>): Promise<void> {
+  async #committing<T>(commit: () => Promise<T>): Promise<T> {
     try {
-      await commit()
+      return await commit()
     } catch (error) {
-      const cause = storageError(error, this.#directory, 'WRITE_FAILED')
-      this.#failure = new StorageError('WRITE_FAILED', cause.message, {
-        path: cause.path ?? this.#directory,
-        cause,
-      })
-      throw this.#failure
+      throw this.#fail(error)
     }
+  }
+
+  /** A change of the live segments, which a full disk or a misuse leaves as they were. */
+  async #changing(change: Promise<void>): Promise<void> {
+    try {
+      await change
+    } catch (error) {
+      const isUnchanged = error instanceof StorageError && ['MISUSE', 'NO_SPACE'].includes(error.code)
+      throw isUnchanged ? error : this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): StorageError {
+    const cause = storageError(error, this.#directory, 'WRITE_FAILED')
+    this.#failure ??= new StorageError('WRITE_FAILED', cause.message, {
+      path: cause.path ?? this.#directory,
+      cause,
+    })
+    return this.#failure
   }
 
   #checkDisk(bytes: number, what: string): void {
@@ -293,19 +320,20 @@ export class LmdbSegmentStore implements SegmentStore {
     throw new StorageError('NO_SPACE', sentence, { path: this.#directory })
   }
 
-  #openActive(id: SegmentId): ActiveSegment {
+  /** What a sealed segment says of itself; read from the disk at once the first time. */
+  #trailer(segment: SegmentId): SegmentTrailer {
+    const { live } = this.#usable()
+    const known = this.#trailers.get(segment)
+    if (known !== undefined && live.find(segment) !== undefined) return known
+    const trailer = sealedTrailer(this.#sealed.get(segment), segment)
+    this.#trailers.set(segment, trailer)
+    return trailer
+  }
+
+  #openActive(id: SegmentId): SegmentAppender {
     const environment = LmdbEnvironment.open(segmentPath(this.#directory, id), { readOnly: false })
     try {
-      checkHeader(environment, id)
-      const trailer = readTrailer(environment, id)
-      const valueCount = countValues(environment, trailer)
-      return {
-        id,
-        environment,
-        valueCount,
-        lastPage: environment.lastPage,
-        isIndexStored: trailer !== undefined,
-      }
+      return SegmentAppender.resume(id, environment)
     } catch (error) {
       this.#sealed.discard(environment)
       throw error
@@ -325,18 +353,65 @@ export class LmdbSegmentStore implements SegmentStore {
   }
 
   /** Makes a prepared segment the active one, by the manifest. */
-  async #activate(live: LiveSegments, environment: LmdbEnvironment): Promise<void> {
-    const id = live.nextId
-    await live.activate(environment.bytes)
+  async #activate(live: LiveSegments, next: SegmentAppender): Promise<void> {
+    await live.activate(next.id, next.environment.bytes)
     this.#ahead.handOver()
     const sealed = this.#opened?.active
     // In one go with the change below: no read in between may open the sealed file a second time.
-    if (sealed) {
-      this.#sealed.adopt(sealed.id, sealed.environment)
-      this.#valueCounts.set(sealed.id, sealed.valueCount)
+    if (sealed) this.#adopt(sealed)
+    this.#opened = { live, active: next }
+  }
+
+  /** From now on it is read as a sealed one. */
+  #adopt(sealed: SegmentAppender): void {
+    if (sealed.trailer !== undefined) this.#trailers.set(sealed.id, sealed.trailer)
+    this.#sealed.adopt(sealed.id, sealed.environment)
+  }
+
+  /** @param ended called when there is nothing left of it to care for */
+  #asideHost(live: LiveSegments, ended: () => void): AsideHost {
+    return {
+      checkWritable: () => {
+        this.#usable()
+        if (this.#failure !== undefined) throw this.#failure
+        this.#checkDisk(0, 'a segment aside')
+      },
+      checkReplaceable: (replaced) => live.checkReplaceable(replaced),
+      committing: (write) => this.#committing(write),
+      publish: async (segment, replaced) => {
+        const change = live.replace(replaced, segment.id, segment.environment.bytes).then(() => {
+          this.#adopt(segment)
+          ended()
+        })
+        await this.#retire(replaced, this.#changing(change))
+      },
+      discard: async (segment) => {
+        await segment.environment.close()
+        await this.#erase(segment.id)
+        ended()
+      },
+      leave: async (segment) => {
+        await segment.environment.close()
+        ended()
+      },
     }
-    const active = { id, environment, valueCount: 0, lastPage: environment.lastPage, isIndexStored: false }
-    this.#opened = { live, active }
+  }
+
+  /** After the change that takes them out of the set: closes the segments, and erases their files in the background. */
+  async #retire(segments: readonly SegmentId[], change: Promise<void>): Promise<void> {
+    const released = change.then(() => {
+      for (const segment of segments) this.#trailers.delete(segment)
+      return Promise.all(segments.map((segment) => this.#sealed.release(segment)))
+    })
+    const before = this.#erasing
+    this.#erasing = released.then(
+      async () => {
+        await before
+        for (const segment of segments) await this.#erase(segment)
+      },
+      () => before, // They were not removed, which the caller hears from below.
+    )
+    await released
   }
 
   async #erase(id: SegmentId): Promise<void> {
@@ -349,28 +424,6 @@ export class LmdbSegmentStore implements SegmentStore {
       this.#onBackgroundError(accident)
     }
   }
-}
-
-function checkAppend(active: ActiveSegment, firstSequence: number, values: readonly Uint8Array[]): void {
-  if (firstSequence !== active.valueCount || firstSequence + values.length - 1 > SEQUENCE_MAX) {
-    throw misuse(`the next sequence of segment ${active.id} is ${active.valueCount}, not ${firstSequence}`)
-  }
-  let cost = 0
-  for (let index = 0; index < values.length; index++) {
-    const { length } = values[index]
-    if (length > VALUE_BYTES_MAX)
-      throw misuse(`a value of ${length} bytes is too large: at most ${VALUE_BYTES_MAX}`)
-    cost += valueCostBytes(length)
-  }
-  if (cost > room(active)) {
-    throw misuse(
-      `values that cost ${cost} bytes do not fit: segment ${active.id} has room for ${room(active)}; roll first`,
-    )
-  }
-}
-
-function room({ environment, lastPage, isIndexStored }: ActiveSegment): number {
-  return isIndexStored ? 0 : valueRoomBytes(environment.bytes, lastPage)
 }
 
 function isSequence(sequence: number): boolean {

@@ -4,8 +4,10 @@
  *
  * JSON, one line:
  * `{"format":"octopus-segments","version":1,"nextId":3,"segments":[{"id":1,"bytes":268435456,"sealed":true},
- * {"id":2,"bytes":268435456,"sealed":false}]}`. Ids ascend and are below `nextId`; the last segment and no other
- * is not sealed. Without segments only before the first one is made.
+ * {"id":2,"bytes":268435456,"sealed":false}]}`. The list is in journal order; ids are unique and below `nextId`, and
+ * ascend only until a segment was made aside, which has a higher id than those behind it. The last segment and no
+ * other is not sealed. Without segments only before the first one is made. A reader that knows ascending ids only refuses a
+ * list with others, so the version is the same.
  */
 
 import { readFile } from 'node:fs/promises'
@@ -28,6 +30,7 @@ export interface ManifestSegment {
 export interface Manifest {
   /** Above every id that was ever live. */
   readonly nextId: number
+  /** In journal order; the last one is active. */
   readonly segments: readonly ManifestSegment[]
 }
 
@@ -53,15 +56,16 @@ export function decodeManifest(text: string, path: string): Manifest {
   const { nextId, segments } = parsed
   if (!isId(nextId)) throw damaged(path, '"nextId" is not a positive integer')
   if (!Array.isArray(segments)) throw damaged(path, '"segments" is not a list')
-  let previous = 0
+  const ids = new Set<number>()
   segments.forEach((segment: unknown, index) => {
     const where = `"segments" entry ${index}`
     if (!isSegment(segment)) throw damaged(path, `${where} is not {id, bytes, sealed}`)
-    if (segment.id <= previous || segment.id >= nextId)
-      throw damaged(path, `${where} has id ${segment.id} out of order`)
+    if (segment.id >= nextId)
+      throw damaged(path, `${where} has id ${segment.id}, not below "nextId" ${nextId}`)
+    if (ids.has(segment.id)) throw damaged(path, `${where} has id ${segment.id} a second time`)
     if (segment.sealed !== index < segments.length - 1)
       throw damaged(path, `${where}: only the last is not sealed`)
-    previous = segment.id
+    ids.add(segment.id)
   })
   return { nextId, segments }
 }

@@ -66,6 +66,22 @@ export function valueRoomBytes(segmentBytes: number, lastPage: number): number {
   return Math.max(0, freeBytes(segmentBytes, lastPage) - reserveBytes)
 }
 
+/** Appends a segment of {@link segmentBytesFor} may be filled by without losing the room that was asked for. */
+const APPENDS_EXPECTED = 64
+/** Pages one append takes for good besides those of its nodes: copied paths are free again one commit later. */
+const APPEND_PAGES = 4
+/** Below it the reserve for an index is mostly rounding. */
+const SEGMENT_BYTES_MIN = 1024 * 1024
+
+/** Size of a segment that takes values of this cost (see {@link valueCostBytes}), a few more, and their index. */
+export function segmentBytesFor(costBytes: number): number {
+  const wanted = costBytes + APPENDS_EXPECTED * APPEND_PAGES * PAGE_BYTES
+  // A new segment has used its two meta pages and one for the header.
+  let pages = Math.ceil(Math.max(SEGMENT_BYTES_MIN, wanted * (1 + INDEX_SHARE)) / PAGE_BYTES)
+  while (valueRoomBytes(pages * PAGE_BYTES, 3) < wanted) pages += Math.ceil(pages / 128)
+  return pages * PAGE_BYTES
+}
+
 /** The largest index, in bytes, that one more commit can store in the segment together with its trailer. */
 export function indexRoomBytes(segmentBytes: number, lastPage: number): number {
   const free = Math.max(0, freeBytes(segmentBytes, lastPage))

@@ -7,23 +7,25 @@
 
 import type { StorageError } from '../segment-store.ts'
 import { storageError } from './accidents.ts'
-import type { LmdbEnvironment } from './environment.ts'
-import { emptyEnvironmentPages, type Preallocation, prepareSegment } from './prepare-segment.ts'
+import { SegmentAppender } from './segment-appender.ts'
+import type { SegmentMaker } from './segment-maker.ts'
 
 export interface SegmentAheadOptions {
   readonly directory: string
   readonly segmentBytes: number
-  readonly preallocation: Preallocation
-  /** Throws NO_SPACE if the disk has no room for so many bytes more. */
-  readonly checkDisk: (bytes: number, what: string) => void
+  readonly maker: SegmentMaker
   readonly report: (error: StorageError) => void
+}
+
+interface Preparation {
+  readonly id: number
+  readonly segment: Promise<SegmentAppender>
 }
 
 export class SegmentAhead {
   readonly #options: SegmentAheadOptions
-  readonly #closing = new AbortController()
-  #prepared: Promise<LmdbEnvironment> | undefined
-  #emptyPages: Uint8Array | undefined
+  #preparation: Preparation | undefined
+  #isClosed = false
 
   constructor(options: SegmentAheadOptions) {
     this.#options = options
@@ -31,47 +33,43 @@ export class SegmentAhead {
 
   /** Begins to prepare segment `id` in the background. */
   start(id: number): void {
-    this.#prepared = this.#prepare(id)
-    this.#prepared.catch((error) => {
+    const { segment } = this.#prepare(id)
+    segment.catch((error) => {
       const { directory, report } = this.#options
-      if (!this.#closing.signal.aborted) report(storageError(error, directory, 'WRITE_FAILED'))
+      if (!this.#isClosed) report(storageError(error, directory, 'WRITE_FAILED'))
     })
   }
 
-  /** Segment `id`, as soon as it is prepared. It stays in here, and is closed with this, until {@link handOver}. */
-  async prepared(id: number): Promise<LmdbEnvironment> {
+  /**
+   * The prepared segment, as soon as it is. It stays in here, and is closed with this, until {@link handOver}.
+   * @param takeId gives a number where none is being prepared
+   */
+  async prepared(takeId: () => number): Promise<SegmentAppender> {
+    const begun = this.#preparation
     try {
-      if (this.#prepared !== undefined) return await this.#prepared
+      if (begun !== undefined) return await begun.segment
     } catch {
       // Reported when it happened; what comes of a second attempt is the answer.
     }
-    this.#prepared = this.#prepare(id)
-    return this.#prepared
+    return this.#prepare(begun?.id ?? takeId()).segment
   }
 
   /** The prepared segment has become the active one. */
   handOver(): void {
-    this.#prepared = undefined
+    this.#preparation = undefined
   }
 
+  /** The maker was told to give up. */
   async close(): Promise<void> {
-    this.#closing.abort()
+    this.#isClosed = true
     // What became of the preparation does not matter any more: the next open deletes the file.
-    await this.#prepared?.then((environment) => environment.close()).catch(() => {})
+    await this.#preparation?.segment.then(({ environment }) => environment.close()).catch(() => {})
   }
 
-  async #prepare(id: number): Promise<LmdbEnvironment> {
-    const { directory, segmentBytes, preallocation, checkDisk } = this.#options
-    checkDisk(segmentBytes, 'a new segment')
-    this.#emptyPages ??= await emptyEnvironmentPages(directory)
-    const { signal } = this.#closing
-    return prepareSegment({
-      directory,
-      id,
-      bytes: segmentBytes,
-      preallocation,
-      emptyPages: this.#emptyPages,
-      signal,
-    })
+  #prepare(id: number): Preparation {
+    const { maker, segmentBytes } = this.#options
+    const made = maker.make(id, segmentBytes, 'a new segment')
+    this.#preparation = { id, segment: made.then((environment) => SegmentAppender.empty(id, environment)) }
+    return this.#preparation
   }
 }

@@ -65,38 +65,55 @@ export function sealedTrailer(environment: LmdbEnvironment, segment: number): Se
   return trailer
 }
 
-/** Puts index and trailer, to be committed as one: after a crash there are both or neither. */
+/** Puts index and trailer, to be committed as one: after a crash there are both or neither. The trailer. */
 export function putIndex(
   environment: LmdbEnvironment,
   segment: number,
   valueCount: number,
   index: Uint8Array,
-): void {
+): SegmentTrailer {
   const indexChunkBytes = INDEX_CHUNK_BYTES
   indexKeys(index.length, indexChunkBytes).forEach((key, chunk) => {
     environment.put(key, index.subarray(chunk * indexChunkBytes, (chunk + 1) * indexChunkBytes))
   })
   const trailer = { segment, valueCount, indexBytes: index.length, indexChunkBytes, indexCrc: crc32c(index) }
   environment.put(TRAILER_KEY, encodeTrailer(trailer))
+  return trailer
 }
 
-/** A copy of the stored index; the disk is waited for outside the event loop. */
-export async function readStoredIndex(environment: LmdbEnvironment, segment: number): Promise<Uint8Array> {
-  const { indexBytes, indexChunkBytes, indexCrc } = sealedTrailer(environment, segment)
+/** Brings bytes [start, end) of the stored index into memory; the disk is waited for outside the event loop. */
+export async function prefetchIndex(
+  environment: LmdbEnvironment,
+  { indexBytes, indexChunkBytes }: SegmentTrailer,
+  start: number,
+  end: number,
+): Promise<void> {
   const keys = indexKeys(indexBytes, indexChunkBytes)
-  if (keys.length > 0) await environment.prefetch(keys)
-  const index = new Uint8Array(indexBytes)
-  keys.forEach((key, chunk) => {
-    const bytes = environment.get(key)
+  await environment.prefetch(
+    keys.slice(Math.floor(start / indexChunkBytes), Math.ceil(end / indexChunkBytes)),
+  )
+}
+
+/** A copy of bytes [start, end) of the stored index, which must lie within it. As a whole its checksum is looked at. */
+export function readStoredIndex(
+  environment: LmdbEnvironment,
+  { indexBytes, indexChunkBytes, indexCrc }: SegmentTrailer,
+  start: number,
+  end: number,
+): Uint8Array {
+  const copy = new Uint8Array(end - start)
+  for (let chunk = Math.floor(start / indexChunkBytes); chunk * indexChunkBytes < end; chunk++) {
     const from = chunk * indexChunkBytes
+    const bytes = environment.get(INDEX_KEY_FIRST + chunk)
     if (bytes?.length !== Math.min(indexChunkBytes, indexBytes - from)) {
       throw damaged(environment, `chunk ${chunk} of its index is missing or has a wrong length`)
     }
-    index.set(bytes, from)
-  })
-  if (crc32c(index) !== indexCrc)
+    const part = bytes.subarray(Math.max(0, start - from), end - from)
+    copy.set(part, Math.max(0, from - start))
+  }
+  if (copy.length === indexBytes && crc32c(copy) !== indexCrc)
     throw damaged(environment, 'its index does not have the checksum it was stored with')
-  return index
+  return copy
 }
 
 function damaged(environment: LmdbEnvironment, problem: string): StorageError {

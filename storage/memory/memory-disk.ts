@@ -11,12 +11,14 @@ import type { SegmentId } from '../segment-store.ts'
 export interface MemorySegment {
   readonly id: SegmentId
   readonly values: Uint8Array[]
+  /** What its values may cost together, where it differs from other segments of the store. */
+  readonly bytes?: number
   costBytes: number
   /** Undefined while the segment is active. */
   index: Uint8Array | undefined
 }
 
-/** One append, roll or removal; `apply` is called once or never. */
+/** One append, roll, removal or publication; `apply` is called once or never. */
 export interface Change {
   apply(): void
 }
@@ -24,20 +26,25 @@ export interface Change {
 export class MemoryDisk {
   /** What all values and indexes may cost together; more is refused with NO_SPACE. May be changed at any time. */
   capacityBytes: number
-  /** In ascending order of id; the last one is active. */
+  /** In journal order; the last one is active. */
   readonly segments: MemorySegment[] = []
+  /** Written beside the live ones and not published; gone when another store opens the disk. */
+  readonly aside = new Set<MemorySegment>()
+  /** Above every id that was ever live: what a crash leaves of the numbers given out. */
   #nextId: SegmentId = 1
+  #nextUntakenId: SegmentId = 1
   #unsynced: Change[] = []
   #crashes = 0
   #failures = 0
 
   constructor(options: { readonly capacityBytes?: number } = {}) {
     this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY
-    this.addSegment()
+    this.addSegment(this.takeId())
   }
 
-  get nextId(): SegmentId {
-    return this.#nextId
+  /** A number for a segment to come. */
+  takeId(): SegmentId {
+    return this.#nextUntakenId++
   }
 
   /** How often it crashed. A store opened before the last crash is dead. */
@@ -46,15 +53,32 @@ export class MemoryDisk {
   }
 
   get freeBytes(): number {
-    const used = this.segments.reduce(
+    const used = [...this.segments, ...this.aside].reduce(
       (sum, { costBytes, index }) => sum + costBytes + (index?.length ?? 0),
       0,
     )
     return Math.max(0, this.capacityBytes - used)
   }
 
-  addSegment(): void {
-    this.segments.push({ id: this.#nextId++, values: [], costBytes: 0, index: undefined })
+  /** Makes the next active segment. */
+  addSegment(id: SegmentId): void {
+    this.#nextId = Math.max(this.#nextId, id + 1)
+    this.segments.push({ id, values: [], costBytes: 0, index: undefined })
+  }
+
+  /** Makes a segment beside the live ones. */
+  addAside(bytes: number): MemorySegment {
+    const segment = { id: this.takeId(), values: [], bytes, costBytes: 0, index: undefined }
+    this.aside.add(segment)
+    return segment
+  }
+
+  /** Puts a segment made aside in the place of live ones that stand next to each other. */
+  publishAside(segment: MemorySegment, replaced: readonly SegmentId[]): void {
+    this.#nextId = Math.max(this.#nextId, segment.id + 1)
+    const place = this.segments.findIndex(({ id }) => id === replaced[0])
+    this.segments.splice(place, replaced.length, segment)
+    this.aside.delete(segment)
   }
 
   removeSegment(id: SegmentId): void {
@@ -82,6 +106,8 @@ export class MemoryDisk {
   crash(random: () => number = () => 0): void {
     this.#apply(Math.floor(random() * (this.#unsynced.length + 1)))
     this.#unsynced = []
+    this.aside.clear()
+    this.#nextUntakenId = this.#nextId
     this.#crashes++
   }
 

@@ -6,7 +6,15 @@
  * After its disk has crashed every call is refused.
  */
 
-import { type SegmentDescriptor, type SegmentId, type SegmentStore, StorageError } from '../segment-store.ts'
+import {
+  type AsideSegment,
+  type SegmentDescriptor,
+  type SegmentId,
+  type SegmentStore,
+  StorageError,
+} from '../segment-store.ts'
+import { checkAsideBytes, checkIndexRange } from '../segment-store-checks.ts'
+import { type AsideHost, MemoryAsideSegment } from './memory-aside-segment.ts'
 import type { Change, MemoryDisk, MemorySegment } from './memory-disk.ts'
 
 export { MemoryDisk } from './memory-disk.ts'
@@ -42,6 +50,8 @@ export class MemorySegmentStore implements SegmentStore {
   readonly #segmentBytes: number
   readonly #syncs: Syncs
   readonly #inFlight = new Set<Promise<void>>()
+  /** Being removed or replaced. */
+  readonly #leaving = new Set<SegmentId>()
   #crashes: number | undefined
   #isWriting = false
   /** Values handed over and not durable yet. */
@@ -67,11 +77,15 @@ export class MemorySegmentStore implements SegmentStore {
     if (this.#isClosed || this.#crashes !== undefined) throw misuse('a store can be opened only once')
     this.#crashes = this.#disk.crashes
     this.#disk.syncAll()
+    this.#disk.aside.clear()
   }
 
   segments(): readonly SegmentDescriptor[] {
-    const bytes = this.#segmentBytes
-    return this.#live().map(({ id, index }) => ({ id, sealed: index !== undefined, bytes }))
+    return this.#live().map(({ id, index, bytes = this.#segmentBytes }) => ({
+      id,
+      sealed: index !== undefined,
+      bytes,
+    }))
   }
 
   costBytes(valueBytes: number): number {
@@ -79,7 +93,7 @@ export class MemorySegmentStore implements SegmentStore {
   }
 
   roomBytes(): number {
-    return Math.max(0, this.#segmentBytes - this.#active().costBytes)
+    return this.#room(this.#active())
   }
 
   async append(
@@ -92,7 +106,7 @@ export class MemorySegmentStore implements SegmentStore {
     const copies = values.map((value) => new Uint8Array(value))
     this.#appending = { segment: segment.id, first: firstSequence, values: copies }
     // As on LMDB, where the blocks of the segment are reserved: only the guard before them is passed by.
-    await this.#write(isUrgent ? 0 : costBytes, () => {
+    await this.#writeActive(isUrgent ? 0 : costBytes, () => {
       for (const value of copies) segment.values.push(value)
       segment.costBytes += costBytes
     })
@@ -111,36 +125,57 @@ export class MemorySegmentStore implements SegmentStore {
     return this.#segment(segment).values.length
   }
 
-  async prefetch(_segment: SegmentId, _sequence: number): Promise<void> {
+  async prefetch(_segment: SegmentId, _sequence: number, _count?: number): Promise<void> {
     this.#live()
   }
 
   async roll(index: Uint8Array): Promise<SegmentId> {
     const segment = this.#writable()
-    const indexRoom = Math.floor(this.#segmentBytes * INDEX_SHARE) + this.roomBytes()
-    if (index.length > indexRoom) {
-      throw misuse(
-        `an index of ${index.length} bytes does not fit: segment ${segment.id} has room for ${indexRoom}`,
-      )
-    }
+    this.#checkIndex(segment, index.length)
     const stored = new Uint8Array(index)
-    const id = this.#disk.nextId
-    await this.#write(stored.length, () => {
+    const id = this.#disk.takeId()
+    await this.#writeActive(stored.length, () => {
       segment.index = stored
-      this.#disk.addSegment()
+      this.#disk.addSegment(id)
     })
     return id
   }
 
-  async readIndex(segment: SegmentId): Promise<Uint8Array | undefined> {
-    return this.#segment(segment).index?.slice()
+  indexBytes(segment: SegmentId): number | undefined {
+    return this.#segment(segment).index?.length
+  }
+
+  async readIndex(segment: SegmentId, start?: number, end?: number): Promise<Uint8Array | undefined> {
+    return this.#readIndex(segment, start, end)
+  }
+
+  readIndexNow(segment: SegmentId, start: number, end: number): Uint8Array | undefined {
+    return this.#readIndex(segment, start, end)
   }
 
   async remove(segment: SegmentId): Promise<void> {
     const { index } = this.#segment(segment)
     if (this.#failure !== undefined) throw this.#failure
     if (index === undefined) throw misuse(`segment ${segment} is active: it can be removed after a roll`)
-    await this.#durably({ apply: () => this.#disk.removeSegment(segment) })
+    await this.#replacing([segment], () => this.#durably({ apply: () => this.#disk.removeSegment(segment) }))
+  }
+
+  async beginAside(bytes: number): Promise<AsideSegment> {
+    this.#checkWritable()
+    checkAsideBytes(bytes)
+    const free = this.#disk.freeBytes
+    if (bytes > free) throw noSpace(free, bytes)
+    const host: AsideHost = {
+      checkWritable: () => this.#checkWritable(),
+      roomBytes: (segment) => this.#room(segment),
+      checkAppend: (...values) => this.#checkAppend(...values),
+      checkIndex: (...index) => this.#checkIndex(...index),
+      replacing: (...change) => this.#replacing(...change),
+      write: (...change) => this.#write(...change),
+      publish: (...segments) => this.#disk.publishAside(...segments),
+      discard: (segment) => this.#disk.aside.delete(segment),
+    }
+    return new MemoryAsideSegment(this.#disk.addAside(bytes), host)
   }
 
   freeBytes(): number {
@@ -153,19 +188,38 @@ export class MemorySegmentStore implements SegmentStore {
     if (this.#crashes === this.#disk.crashes) await Promise.allSettled(this.#inFlight)
   }
 
+  #readIndex(segment: SegmentId, start = 0, end?: number): Uint8Array | undefined {
+    const { index } = this.#segment(segment)
+    if (index === undefined) return undefined
+    checkIndexRange(segment, index.length, start, end ?? index.length)
+    return index.slice(start, end)
+  }
+
+  #checkWritable(): void {
+    this.#live()
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
   /** The active segment, for an append or a roll. */
   #writable(): MemorySegment {
-    const active = this.#active()
-    if (this.#failure !== undefined) throw this.#failure
+    this.#checkWritable()
     if (this.#isWriting) throw misuse('an append or roll is still in flight')
-    return active
+    return this.#active()
+  }
+
+  async #writeActive(bytes: number, apply: () => void): Promise<void> {
+    this.#isWriting = true
+    try {
+      await this.#write(bytes, apply)
+    } finally {
+      this.#isWriting = false
+      this.#appending = undefined
+    }
   }
 
   async #write(bytes: number, apply: () => void): Promise<void> {
     const free = this.#disk.freeBytes
-    if (bytes > free)
-      throw new StorageError('NO_SPACE', `the disk has ${free} bytes free, too few for ${bytes}`)
-    this.#isWriting = true
+    if (bytes > free) throw noSpace(free, bytes)
     try {
       await this.#durably({ apply }, this.#disk.takeFailure())
     } catch (error) {
@@ -175,9 +229,25 @@ export class MemorySegmentStore implements SegmentStore {
         { cause: error },
       )
       throw this.#failure
+    }
+  }
+
+  /** Runs a change that takes these segments, neighbours in journal order, out of the set. */
+  async #replacing(replaced: readonly SegmentId[], change: () => Promise<void>): Promise<void> {
+    const live = this.#live()
+    const place = live.findIndex(({ id }) => id === replaced[0])
+    replaced.forEach((id, at) => {
+      const { index } = this.#segment(id)
+      if (this.#leaving.has(id)) throw misuse(`segment ${id} is being removed`)
+      if (index === undefined) throw misuse(`segment ${id} is active: it cannot be replaced`)
+      if (live[place + at]?.id !== id) throw misuse(`segment ${id} does not stand behind the one before it`)
+    })
+    if (replaced.length === 0) throw misuse('there is no segment to replace')
+    for (const id of replaced) this.#leaving.add(id)
+    try {
+      await change()
     } finally {
-      this.#isWriting = false
-      this.#appending = undefined
+      for (const id of replaced) this.#leaving.delete(id)
     }
   }
 
@@ -196,10 +266,21 @@ export class MemorySegmentStore implements SegmentStore {
     }
   }
 
-  #checkAppend(active: MemorySegment, firstSequence: number, values: readonly Uint8Array[]): number {
-    const count = active.values.length
+  #room({ bytes = this.#segmentBytes, costBytes }: MemorySegment): number {
+    return Math.max(0, bytes - costBytes)
+  }
+
+  #checkIndex(segment: MemorySegment, indexBytes: number): void {
+    const { id, bytes = this.#segmentBytes } = segment
+    const room = Math.floor(bytes * INDEX_SHARE) + this.#room(segment)
+    if (indexBytes > room)
+      throw misuse(`an index of ${indexBytes} bytes does not fit: segment ${id} has room for ${room}`)
+  }
+
+  #checkAppend(segment: MemorySegment, firstSequence: number, values: readonly Uint8Array[]): number {
+    const count = segment.values.length
     if (firstSequence !== count || count + values.length - 1 > SEQUENCE_MAX) {
-      throw misuse(`the next sequence of segment ${active.id} is ${count}, not ${firstSequence}`)
+      throw misuse(`the next sequence of segment ${segment.id} is ${count}, not ${firstSequence}`)
     }
     let cost = 0
     for (const { length } of values) {
@@ -207,10 +288,10 @@ export class MemorySegmentStore implements SegmentStore {
         throw misuse(`a value of ${length} bytes is too large: at most ${VALUE_BYTES_MAX}`)
       cost += this.costBytes(length)
     }
-    const room = this.roomBytes()
+    const room = this.#room(segment)
     if (cost > room) {
       throw misuse(
-        `values that cost ${cost} bytes do not fit: segment ${active.id} has room for ${room}; roll first`,
+        `values that cost ${cost} bytes do not fit: segment ${segment.id} has room for ${room}; roll first`,
       )
     }
     return cost
@@ -238,6 +319,10 @@ export class MemorySegmentStore implements SegmentStore {
     if (found === undefined) throw misuse(`segment ${id} is not live`)
     return found
   }
+}
+
+function noSpace(free: number, bytes: number): StorageError {
+  return new StorageError('NO_SPACE', `the disk has ${free} bytes free, too few for ${bytes}`)
 }
 
 function misuse(sentence: string): StorageError {

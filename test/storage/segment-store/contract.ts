@@ -182,6 +182,66 @@ export function testContract(t: Test, makeDisk: MakeDisk): void {
     t.equal(await again.roll(new Uint8Array()), 6)
   })
 
+  t.test('an index is read in parts, now and later', async (t) => {
+    const random = seededRandom(t)
+    const make = await makeDisk(t, { segmentBytes: 8 * MIB })
+    const store = await openOn(t, make)
+    const index = bytesOf(7, 600_000)
+    await store.append(0, [bytesOf(1, 100)])
+    t.equal(store.indexBytes(1), undefined)
+    t.equal(await store.readIndex(1, 0, 10), undefined)
+    t.equal(store.readIndexNow(1, 0, 10), undefined)
+    await store.roll(index)
+    await store.roll(new Uint8Array())
+    const ranges = [
+      [0, 0],
+      [0, 1],
+      [0, 600_000],
+      [600_000, 600_000],
+      [599_999, 600_000],
+      [262_119, 262_121],
+      [262_120, 524_240],
+      [100, 524_241],
+      ...Array.from({ length: 30 }, () => {
+        const start = random.below(600_001)
+        return [start, start + random.below(600_001 - start)]
+      }),
+    ]
+    const check = async (store: SegmentStore) => {
+      t.equal(store.indexBytes(2), 0)
+      t.equal(store.indexBytes(3), undefined)
+      t.strictSame(await store.readIndex(2, 0, 0), new Uint8Array())
+      for (const [start, end] of ranges) {
+        const expected = index.subarray(start, end)
+        const now = store.readIndexNow(1, start, end)
+        if (!equalBytes(now, expected)) t.fail(`bytes ${start} to ${end}, now`)
+        now?.fill(0)
+        const later = await store.readIndex(1, start, end)
+        if (!equalBytes(later, expected)) t.fail(`bytes ${start} to ${end}`)
+        later?.fill(0)
+      }
+      t.ok(equalBytes(await store.readIndex(1, 5), index.subarray(5)))
+      t.equal(store.indexBytes(1), 600_000)
+      for (const [start, end] of [
+        [0, 600_001],
+        [-1, 5],
+        [6, 5],
+        [0.5, 2],
+        [600_001, 600_001],
+        [Number.NaN, 1],
+      ]) {
+        const refusal = storageError('MISUSE', /do not lie within the index of segment 1: it has 600000/)
+        await t.rejects(store.readIndex(1, start, end), refusal)
+        t.throws(() => store.readIndexNow(1, start, end), refusal)
+      }
+      for (const read of [() => store.indexBytes(9), () => store.readIndexNow(9, 0, 0)])
+        t.throws(read, storageError('MISUSE', /segment 9 is not live/))
+    }
+    await check(store)
+    await store.close()
+    await check(await openOn(t, make))
+  })
+
   t.test('an empty active segment is rolled, and stays empty', async (t) => {
     const make = await makeDisk(t, { segmentBytes: 4 * MIB })
     const store = await openOn(t, make)
@@ -282,6 +342,10 @@ export function testContract(t: Test, makeDisk: MakeDisk): void {
       store.prefetch(1, 7),
       store.prefetch(2, -1),
       store.prefetch(9, 0),
+      store.prefetch(1, 0, 2),
+      store.prefetch(1, -5, 1_000_000_000),
+      store.prefetch(2, 2 ** 31 - 1, 10),
+      store.prefetch(1, 0, 0),
     ])
     t.ok(equalBytes(store.read(1, 0), bytesOf(0, 100_000)))
     t.ok(equalBytes(store.read(2, 0), bytesOf(2, 100_000)))

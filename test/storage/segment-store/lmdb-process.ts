@@ -9,7 +9,7 @@ import { writeSync } from 'node:fs'
 import { isLmdbCommitNoise } from '../../../storage/lmdb/environment.ts'
 import { LmdbSegmentStore } from '../../../storage/lmdb/lmdb-segment-store.ts'
 import { StorageError } from '../../../storage/segment-store.ts'
-import { randomOf } from '../../support/seeded-random.ts'
+import { randomOf, type SeededRandom } from '../../support/seeded-random.ts'
 import { bytesOf, MIB } from './contract.ts'
 
 export const APPEND_SEGMENT_BYTES = MIB
@@ -43,8 +43,9 @@ async function append(directory: string, seed: number): Promise<never> {
       say('roll', id)
       await store.roll(indexOf(id))
       say('rolled', id)
-      const oldest = store.segments()[0].id
       if (store.segments().length < 4) continue
+      if (random.below(2) === 0) await rewriteOldest(store, random)
+      const oldest = store.segments()[0].id
       say('remove', oldest)
       await store.remove(oldest)
       say('removed', oldest)
@@ -54,6 +55,26 @@ async function append(directory: string, seed: number): Promise<never> {
       say('appended', id, first + count)
     }
   }
+}
+
+/** Puts one new segment in the place of the two oldest, or begins to and thinks better of it. */
+async function rewriteOldest(store: LmdbSegmentStore, random: SeededRandom): Promise<void> {
+  const replaced = store
+    .segments()
+    .slice(0, 2)
+    .map(({ id }) => id)
+  const aside = await store.beginAside(300_000)
+  say('aside', aside.id)
+  let count = 0
+  for (let appends = random.below(6); appends > 0; appends--) {
+    const values = [valueAt(aside.id, count), valueAt(aside.id, count + 1)]
+    await aside.append(count, values)
+    count += values.length
+  }
+  if (random.below(4) === 0) return aside.discard()
+  say('publish', aside.id, count, replaced)
+  await aside.publish(indexOf(aside.id), replaced)
+  say('published', aside.id, count, replaced)
 }
 
 async function limit(directory: string): Promise<void> {
