@@ -22,15 +22,22 @@ const LINES_KEPT = 20
 export class BrokerProcess {
   readonly #kind: BrokerKind
   readonly #dataDirectory: string
+  readonly #settings: readonly string[]
   readonly #lastLines: string[] = []
   /** The first start chooses the port. */
   #listen = '127.0.0.1:0'
   #url = ''
   #child: ChildProcess | undefined
 
-  constructor(dataDirectory: string, kind: BrokerKind = 'durable') {
+  /** `settings`: flags of `octopus serve` besides the usual ones, by their names without `--`. */
+  constructor(
+    dataDirectory: string,
+    kind: BrokerKind = 'durable',
+    settings: Readonly<Record<string, string | number>> = {},
+  ) {
     this.#dataDirectory = dataDirectory
     this.#kind = kind
+    this.#settings = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
   }
 
   /** Where it listens; the same after every start. */
@@ -44,7 +51,8 @@ export class BrokerProcess {
 
   /** Resolves when it says it is ready; rejects with its own words when it ends before. */
   async start(): Promise<void> {
-    const args = ['serve', '--data', this.#dataDirectory, '--listen', this.#listen, '--log-format', 'json']
+    const place = ['--data', this.#dataDirectory, '--listen', this.#listen]
+    const args = ['serve', ...place, '--log-format', 'json', ...this.#settings]
     const child = fork(fileURLToPath(scripts[this.#kind]), args, {
       execArgv: ['--import', leash],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -42,6 +42,12 @@ export function sumBytes(bytes: Uint8Array): number {
   return sum
 }
 
+/** What came back is what went in, or the run has failed. */
+export function requireSameSum(consumed: number, produced: number): void {
+  if (consumed !== produced)
+    throw new Error(`the values consumed add up to ${consumed}, those produced to ${produced}`)
+}
+
 /** One short word for what a run moved; equal for equal counts and bytes. */
 export function resultHash(events: number, sum: number): string {
   return createHash('sha256').update(`${events} events, sum ${sum}`).digest('hex').slice(0, 16)

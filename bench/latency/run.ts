@@ -5,12 +5,10 @@
  * Rounds alternate with the probe; the latencies of all rounds go into one histogram. Each round starts
  * with events that are received but not measured.
  */
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import hdr from 'hdr-histogram-js'
-import { BrokerProcess } from '../brokers/broker-process.ts'
+import { withBroker } from '../brokers/with-broker.ts'
 import type { Progress } from '../display/progress.ts'
-import { LoadProcess } from '../load/load-process.ts'
 import type { Paced, Received } from '../load/tasks.ts'
 import { probeSmallSync } from '../machine/probes.ts'
 
@@ -64,14 +62,11 @@ async function runRound(data: string, options: LatencyOptions): Promise<Paced & 
   const { ratePerSecond, valueBytes, partitions, seed } = options
   const warmupEvents = Math.round(ratePerSecond * options.warmupSeconds)
   const events = warmupEvents + Math.round(ratePerSecond * options.seconds)
-  const broker = new BrokerProcess(data)
-  const producer = new LoadProcess()
-  const consumer = new LoadProcess()
-  try {
-    await broker.start()
+  return withBroker({ data }, async (broker, newLoad) => {
+    const producer = newLoad()
     await producer.run(broker.url, { kind: 'create-topic', topic: TOPIC, partitions })
     const [received, paced] = await Promise.all([
-      consumer.run(broker.url, { kind: 'consume-live', topic: TOPIC, events, warmupEvents }),
+      newLoad().run(broker.url, { kind: 'consume-live', topic: TOPIC, events, warmupEvents }),
       producer.run(broker.url, {
         kind: 'produce-paced',
         topic: TOPIC,
@@ -81,14 +76,6 @@ async function runRound(data: string, options: LatencyOptions): Promise<Paced & 
         seed,
       }),
     ])
-    await broker.stop()
     return { ...paced, ...received }
-  } catch (error) {
-    throw broker.explain(error)
-  } finally {
-    producer.destroy()
-    consumer.destroy()
-    broker.destroy()
-    await rm(data, { recursive: true, force: true })
-  }
+  })
 }

@@ -4,12 +4,10 @@
  * what was only handed over.
  */
 import { connect } from '../../client/index.ts'
-import { sumBytes, ValuePool } from '../figures/values.ts'
+import { consume, produce } from './bulk.ts'
+import { oneInFlight } from './one-in-flight.ts'
 import { consumeLive, producePaced } from './paced.ts'
-import type { Answers, ConsumeTask, Moved, ProduceTask, Report, Request, Task } from './tasks.ts'
-
-/** How often the person who waits hears of it, in events. */
-const PROGRESS_EVENTS = 1_000_000
+import type { Answers, Report, Request, Task } from './tasks.ts'
 
 type Client = Awaited<ReturnType<typeof connect>>
 
@@ -17,83 +15,34 @@ function report(message: Report): void {
   process.send?.(message)
 }
 
-async function timed(events: number, run: () => Promise<void>): Promise<Moved> {
-  const cpu = process.cpuUsage()
-  const startMs = performance.now()
-  await run()
-  const seconds = (performance.now() - startMs) / 1000
-  const { user, system } = process.cpuUsage(cpu)
-  return { events, seconds, cpuSeconds: (user + system) / 1e6 }
-}
+const onProgress = (events: number) => report({ kind: 'progress', events })
 
-/** Without keys and partitions: the producer spreads them, as it does for anyone. */
-async function produce(client: Client, task: ProduceTask): Promise<Moved> {
-  const { topic, events } = task
-  const { views } = new ValuePool(task.seed, task.valueBytes)
-  const producer = client.producer()
-  const moved = await timed(events, async () => {
-    for (let i = 0, view = 0; i < events; i++, view++) {
-      if (view === views.length) view = 0
-      const room = producer.append(topic, { value: views[view] })
-      if (room) await room
-      if (i % PROGRESS_EVENTS === 0) report({ kind: 'progress', events: i })
-    }
-    const { acknowledged, failed, error } = await producer.flush()
-    if (acknowledged !== events || failed !== 0)
-      throw new Error(
-        `${acknowledged} of ${events} events were acknowledged: ${error?.message ?? 'no error'}`,
-      )
-  })
-  await producer.close()
-  return moved
-}
-
-async function consume(client: Client, task: ConsumeTask): Promise<Answers['consume']> {
-  const consumer = client.consumer({ topics: [task.topic], from: 'earliest', untilEnd: true })
-  let events = 0
-  let sum = 0
-  let said = 0
-  const moved = await timed(task.events, async () => {
-    for await (const batch of consumer.batches()) {
-      if (task.mode === 'lazy') for (const record of batch.records) events += record.offset >= 0 ? 1 : 0
-      else
-        for (const record of batch.records) {
-          events++
-          sum += sumBytes(record.value!)
-        }
-      if (events - said >= PROGRESS_EVENTS) {
-        said = events
-        report({ kind: 'progress', events })
-      }
-    }
-  })
-  if (events !== task.events)
-    throw new Error(`${events} events were consumed, ${task.events} were acknowledged`)
-  return { ...moved, sum }
-}
-
-async function perform(client: Client, task: Task): Promise<Answers[Task['kind']]> {
+async function perform(client: Client, { url, task }: Request): Promise<Answers[Task['kind']]> {
   switch (task.kind) {
-    case 'create-topic':
-      await client.admin().createTopic(task.topic, { partitions: task.partitions })
+    case 'create-topic': {
+      const { partitions, configs = {} } = task
+      await client.admin().createTopic(task.topic, { partitions, configs })
       return {}
+    }
     case 'produce':
-      return produce(client, task)
+      return produce(client, task, onProgress)
     case 'consume':
-      return consume(client, task)
+      return consume(client, task, onProgress)
     case 'produce-paced':
       return producePaced(client, task)
     case 'consume-live':
       return consumeLive(client, task)
+    case 'one-in-flight':
+      return oneInFlight(url, task)
   }
 }
 
 // The leash lets go of the channel; between tasks nothing else keeps this process alive.
 process.channel?.ref()
-process.on('message', async ({ url, task }: Request) => {
+process.on('message', async (request: Request) => {
   try {
-    const client = await connect({ url, clientName: 'octopus-bench' })
-    const answer = await perform(client, task)
+    const client = await connect({ url: request.url, clientName: 'octopus-bench' })
+    const answer = await perform(client, request)
     await client.close()
     report({ kind: 'done', answer })
   } catch (error) {

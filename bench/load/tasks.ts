@@ -6,6 +6,7 @@ export interface CreateTopicTask {
   readonly kind: 'create-topic'
   readonly topic: string
   readonly partitions: number
+  readonly configs?: Readonly<Record<string, string>>
 }
 
 /** As fast as the producer takes them. */
@@ -44,7 +45,24 @@ export interface LiveConsumeTask {
   readonly warmupEvents: number
 }
 
-export type Task = CreateTopicTask | ProduceTask | ConsumeTask | PacedProduceTask | LiveConsumeTask
+/** Many clients, each with one event under way: it sends the next when the last is acknowledged. */
+export interface OneInFlightTask {
+  readonly kind: 'one-in-flight'
+  readonly topic: string
+  readonly connections: number
+  readonly warmupSeconds: number
+  readonly seconds: number
+  readonly valueBytes: number
+  readonly seed: number
+}
+
+export type Task =
+  | CreateTopicTask
+  | ProduceTask
+  | ConsumeTask
+  | PacedProduceTask
+  | LiveConsumeTask
+  | OneInFlightTask
 
 export interface Answers {
   'create-topic': Record<string, never>
@@ -52,6 +70,7 @@ export interface Answers {
   consume: Moved & { readonly sum: number }
   'produce-paced': Paced
   'consume-live': Received
+  'one-in-flight': OneInFlight
 }
 
 export interface Moved {
@@ -73,6 +92,18 @@ export interface Received {
   /** Compressed HdrHistogram of the latencies in µs, from the due instant to the caller's loop. */
   readonly histogram: string
   readonly measured: number
+}
+
+export interface OneInFlight {
+  /** Acknowledged within the measured seconds. */
+  readonly acknowledged: number
+  readonly seconds: number
+  /** User and system time of the load generator in these seconds. */
+  readonly cpuSeconds: number
+  /** Compressed HdrHistogram of the times in µs from `send` to its acknowledgement, in these seconds. */
+  readonly histogram: string
+  /** Acknowledged in all, warm-up and what was under way at the end included, and the sum of every byte of it. */
+  readonly total: { readonly events: number; readonly sum: number }
 }
 
 export type Request = { readonly url: string; readonly task: Task }

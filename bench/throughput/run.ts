@@ -6,13 +6,13 @@
  * the same load on a broker that stores nothing. Client, network and disk share the cores, so the rate to
  * compare with is the serial one of those two.
  */
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BrokerKind, BrokerProcess } from '../brokers/broker-process.ts'
+import type { BrokerKind, BrokerProcess } from '../brokers/broker-process.ts'
 import { metric } from '../brokers/metrics.ts'
+import { withBroker } from '../brokers/with-broker.ts'
 import type { Progress } from '../display/progress.ts'
-import { ValuePool } from '../figures/values.ts'
-import { LoadProcess } from '../load/load-process.ts'
+import { requireSameSum, ValuePool } from '../figures/values.ts'
+import type { LoadProcess } from '../load/load-process.ts'
 import type { Moved } from '../load/tasks.ts'
 import { type DiskProbe, probeDisk, probeSmallSync } from '../machine/probes.ts'
 import { cpuSeconds, MemoryWatch } from '../machine/process-statistics.ts'
@@ -140,8 +140,7 @@ class Throughput {
     const cpuConsumed = cpuSeconds(broker.pid)
     this.#progress.step(`${name}: consuming, every byte of every value added up`)
     const values = await this.#consume(load, broker, TOPIC, events, 'values')
-    if (values.sum !== this.#expectedSum)
-      throw new Error(`the values consumed add up to ${values.sum}, those produced to ${this.#expectedSum}`)
+    requireSameSum(values.sum, this.#expectedSum)
     return {
       produced,
       lazy,
@@ -180,22 +179,12 @@ class Throughput {
   ): Promise<T> {
     this.#brokers++
     const data = join(this.#directory, `broker-${this.#brokers}`)
-    const broker = new BrokerProcess(data, kind)
-    const load = new LoadProcess()
-    try {
-      await broker.start()
+    return withBroker({ data, kind }, async (broker, newLoad) => {
+      const load = newLoad()
       for (const topic of [TOPIC, WARMUP_TOPIC])
         await load.run(broker.url, { kind: 'create-topic', topic, partitions: this.#options.partitions })
-      const result = await run(broker, load)
-      await broker.stop()
-      return result
-    } catch (error) {
-      throw broker.explain(error)
-    } finally {
-      load.destroy()
-      broker.destroy()
-      await rm(data, { recursive: true, force: true })
-    }
+      return run(broker, load)
+    })
   }
 }
 

@@ -69,10 +69,29 @@ t.test('latency --smoke', async (t) => {
   t.ok((at(result, 'endToEnd.p50Ms') as number) <= (at(result, 'endToEnd.p99Ms') as number))
 })
 
+t.test('connections --smoke', async (t) => {
+  const run = await bench('connections', '--smoke', '--json', '--generators', '2', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  const positive = [
+    'acknowledged.eventsPerSecond',
+    'acknowledged.nothingStoredRatio',
+    'latency.p50Ms',
+    'client.cpuSecondsPerMillionEvents',
+    ...(linux ? ['broker.cpuSecondsPerMillionEvents', 'broker.anonymousRssBytesMax'] : []),
+    'probes.nothingStored.eventsPerSecond',
+    'probes.fdatasync.p50Ms',
+  ]
+  for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  t.ok((at(result, 'latency.p50Ms') as number) <= (at(result, 'latency.p99Ms') as number))
+  t.equal(at(result, 'config.connections'), 20)
+})
+
 t.test('without a name it lists what there is', async (t) => {
   const run = await bench()
   t.equal(run.code, 0)
-  for (const name of ['throughput', 'latency']) t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
+  for (const name of ['throughput', 'latency', 'connections'])
+    t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
 })
 
 t.test('a wrong command line says what would be right', async (t) => {

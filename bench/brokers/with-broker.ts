@@ -1,0 +1,41 @@
+/**
+ * A broker on a fresh directory, with the load generators that are asked for, for the time of one measurement:
+ * whatever happens, no process and no byte of data is left behind.
+ */
+import { rm } from 'node:fs/promises'
+import { LoadProcess } from '../load/load-process.ts'
+import { type BrokerKind, BrokerProcess } from './broker-process.ts'
+
+export interface BrokerPlan {
+  /** Made by the broker, removed at the end. */
+  readonly data: string
+  readonly kind?: BrokerKind
+  /** Flags of `octopus serve`, by their names without `--`. */
+  readonly settings?: Readonly<Record<string, string | number>>
+}
+
+/** Rejects with the last words of the broker when anything fails, also its orderly stop. */
+export async function withBroker<T>(
+  { data, kind = 'durable', settings = {} }: BrokerPlan,
+  run: (broker: BrokerProcess, newLoad: () => LoadProcess) => Promise<T>,
+): Promise<T> {
+  const broker = new BrokerProcess(data, kind, settings)
+  const loads: LoadProcess[] = []
+  const newLoad = () => {
+    const load = new LoadProcess()
+    loads.push(load)
+    return load
+  }
+  try {
+    await broker.start()
+    const result = await run(broker, newLoad)
+    await broker.stop()
+    return result
+  } catch (error) {
+    throw broker.explain(error)
+  } finally {
+    for (const load of loads) load.destroy()
+    broker.destroy()
+    await rm(data, { recursive: true, force: true })
+  }
+}

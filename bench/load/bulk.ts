@@ -1,0 +1,72 @@
+/**
+ * Producing and consuming as fast as the SDK can: whole topics, counted, and only what was acknowledged or received
+ * counts.
+ */
+import type { connect } from '../../client/index.ts'
+import { sumBytes, ValuePool } from '../figures/values.ts'
+import type { Answers, ConsumeTask, Moved, ProduceTask } from './tasks.ts'
+
+/** How often the person who waits hears of it, in events. */
+const PROGRESS_EVENTS = 1_000_000
+
+type Client = Awaited<ReturnType<typeof connect>>
+type OnProgress = (events: number) => void
+
+async function timed(events: number, run: () => Promise<void>): Promise<Moved> {
+  const cpu = process.cpuUsage()
+  const startMs = performance.now()
+  await run()
+  const seconds = (performance.now() - startMs) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  return { events, seconds, cpuSeconds: (user + system) / 1e6 }
+}
+
+/** Without keys and partitions: the producer spreads them, as it does for anyone. */
+export async function produce(client: Client, task: ProduceTask, onProgress: OnProgress): Promise<Moved> {
+  const { topic, events } = task
+  const { views } = new ValuePool(task.seed, task.valueBytes)
+  const producer = client.producer()
+  const moved = await timed(events, async () => {
+    for (let i = 0, view = 0; i < events; i++, view++) {
+      if (view === views.length) view = 0
+      const room = producer.append(topic, { value: views[view] })
+      if (room) await room
+      if (i % PROGRESS_EVENTS === 0) onProgress(i)
+    }
+    const { acknowledged, failed, error } = await producer.flush()
+    if (acknowledged !== events || failed !== 0)
+      throw new Error(
+        `${acknowledged} of ${events} events were acknowledged: ${error?.message ?? 'no error'}`,
+      )
+  })
+  await producer.close()
+  return moved
+}
+
+export async function consume(
+  client: Client,
+  task: ConsumeTask,
+  onProgress: OnProgress,
+): Promise<Answers['consume']> {
+  const consumer = client.consumer({ topics: [task.topic], from: 'earliest', untilEnd: true })
+  let events = 0
+  let sum = 0
+  let said = 0
+  const moved = await timed(task.events, async () => {
+    for await (const batch of consumer.batches()) {
+      if (task.mode === 'lazy') for (const record of batch.records) events += record.offset >= 0 ? 1 : 0
+      else
+        for (const record of batch.records) {
+          events++
+          sum += sumBytes(record.value!)
+        }
+      if (events - said >= PROGRESS_EVENTS) {
+        said = events
+        onProgress(events)
+      }
+    }
+  })
+  if (events !== task.events)
+    throw new Error(`${events} events were consumed, ${task.events} were acknowledged`)
+  return { ...moved, sum }
+}
