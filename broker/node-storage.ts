@@ -59,6 +59,7 @@ export async function openNodeStorage({
       directory: directory.shardPath(SHARD),
       segmentBytes: config.storage.segmentBytes,
       freeBytesMin: config.storage.freeBytesMin,
+      recycle: config.storage.recycle === 'on',
       onBackgroundError: (error) =>
         logger.error({ err: error }, 'the segment store met a problem in the background'),
     })

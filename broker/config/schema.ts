@@ -107,6 +107,11 @@ export const configSchema = z.strictObject({
       64 * MIB,
       'Bytes to leave free on the disk; with less the broker takes no more events.',
     ),
+    recycle: oneOf(
+      ['on', 'off'],
+      'on',
+      'Overwrite the files of expired segments; off deletes them, so that no old bytes stay on the disk.',
+    ),
   }),
   producers: z.strictObject({
     idsMax: count(

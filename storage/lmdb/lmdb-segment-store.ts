@@ -24,9 +24,10 @@ import { EnvironmentCache } from './environment-cache.ts'
 import { LiveSegments } from './live-segments.ts'
 import { PAGE_BYTES, segmentBytesFor, valueCostBytes } from './page-budget.ts'
 import type { Preallocation } from './prepare-segment.ts'
+import { RetiredSegments } from './retired-segments.ts'
 import { SegmentAhead } from './segment-ahead.ts'
 import { SegmentAppender } from './segment-appender.ts'
-import { diskFreeBytes, eraseSegment, segmentPath } from './segment-files.ts'
+import { diskFreeBytes, segmentPath } from './segment-files.ts'
 import { SEQUENCE_MAX, type SegmentTrailer, TRAILER_KEY, valueKey } from './segment-layout.ts'
 import { SegmentMaker } from './segment-maker.ts'
 import { checkHeader, prefetchIndex, readStoredIndex, sealedTrailer } from './segment-records.ts'
@@ -41,11 +42,20 @@ export interface LmdbSegmentStoreOptions {
   /** Sealed segments kept open for reading. */
   readonly sealedOpenMax?: number
   readonly preallocation?: Preallocation
+  /**
+   * Whether the files of removed segments are overwritten as new ones, which is faster than deleting them; their old bytes stay on
+   * the disk until then. On by default.
+   */
+  readonly recycle?: boolean
+  /** Free bytes of the disk a directory is on. Replaced by tests only. */
+  readonly diskFreeBytes?: (directory: string) => number
   /** Told at once what goes wrong in the background: a segment ahead not made, a removed file not deleted. */
   readonly onBackgroundError?: (error: StorageError) => void
 }
 
 const SEGMENT_BYTES_MIN = 1024 * 1024
+/** Retention removes about as many segments as appends take; of more than that the disk gets the bytes back. */
+const SPARES_MAX = 2
 /** Of more, a prefetch brings only the first so many: 256 MB of values of the usual size. */
 const PREFETCH_VALUES_MAX = 4096
 
@@ -57,7 +67,9 @@ interface Opened {
 export class LmdbSegmentStore implements SegmentStore {
   readonly kind = 'lmdb'
   readonly #directory: string
+  readonly #segmentBytes: number
   readonly #freeBytesMin: number
+  readonly #diskFreeBytes: (directory: string) => number
   readonly #onBackgroundError: (error: StorageError) => void
   readonly #maker: SegmentMaker
   readonly #ahead: SegmentAhead
@@ -69,8 +81,7 @@ export class LmdbSegmentStore implements SegmentStore {
   #opened: Opened | undefined
   #opening: Promise<void> | undefined
   #writing: Promise<void> | undefined
-  #erasing: Promise<void> = Promise.resolve()
-  #eraseError: StorageError | undefined
+  readonly #retired: RetiredSegments
   #failure: StorageError | undefined
   #closed: Promise<void> | undefined
 
@@ -82,13 +93,23 @@ export class LmdbSegmentStore implements SegmentStore {
       )
     }
     this.#directory = options.directory
+    this.#segmentBytes = segmentBytes
     this.#freeBytesMin = options.freeBytesMin ?? 64 * 1024 * 1024
+    this.#diskFreeBytes = options.diskFreeBytes ?? diskFreeBytes
     this.#onBackgroundError = options.onBackgroundError ?? (() => {})
     this.#sealed = new EnvironmentCache(options.sealedOpenMax ?? 64, (id) => this.#openSealed(id))
+    this.#retired = new RetiredSegments({
+      directory: options.directory,
+      segmentBytes,
+      sparesMax: (options.recycle ?? true) ? SPARES_MAX : 0,
+      mayKeep: () => this.#maySpare(),
+      report: this.#onBackgroundError,
+    })
     this.#maker = new SegmentMaker({
       directory: options.directory,
       preallocation: options.preallocation ?? 'auto',
-      checkDisk: (bytes, what) => this.#checkDisk(bytes, what),
+      reserve: (bytes, what) => this.#reserve(bytes, what),
+      takeSpare: async (bytes) => (bytes === segmentBytes ? this.#retired.take() : undefined),
     })
     this.#ahead = new SegmentAhead({
       directory: options.directory,
@@ -134,8 +155,7 @@ export class LmdbSegmentStore implements SegmentStore {
   ): Promise<void> {
     return this.#write(async ({ active }) => {
       active.checkAppend(firstSequence, values)
-      // The blocks of the segment are reserved already; the guard is for what else the disk is needed for.
-      if (!isUrgent) this.#checkDisk(0, 'an append')
+      if (!isUrgent) this.#checkDisk('an append')
       await this.#committing(() => active.append(firstSequence, values))
     })
   }
@@ -217,12 +237,9 @@ export class LmdbSegmentStore implements SegmentStore {
     return making
   }
 
+  /** Spares count as free: they are given back when the disk runs short. */
   freeBytes(): number {
-    try {
-      return diskFreeBytes(this.#directory)
-    } catch (error) {
-      throw storageError(error, this.#directory, 'INACCESSIBLE')
-    }
+    return this.#diskFree() + this.#retired.bytes
   }
 
   /** Rejects, after everything was released, if the file of a removed segment could not be deleted. */
@@ -247,10 +264,9 @@ export class LmdbSegmentStore implements SegmentStore {
       ),
     )
     await this.#opened?.live.settled()
-    await this.#erasing
     await this.#sealed.close()
     await this.#opened?.active.environment.close()
-    if (this.#eraseError !== undefined) throw this.#eraseError
+    await this.#retired.close()
   }
 
   async #openDirectory(): Promise<void> {
@@ -312,12 +328,41 @@ export class LmdbSegmentStore implements SegmentStore {
     return this.#failure
   }
 
-  #checkDisk(bytes: number, what: string): void {
-    const free = this.freeBytes()
-    if (free - bytes >= this.#freeBytesMin) return
+  #diskFree(): number {
+    try {
+      return this.#diskFreeBytes(this.#directory)
+    } catch (error) {
+      throw storageError(error, this.#directory, 'INACCESSIBLE')
+    }
+  }
+
+  /** Whether dead bytes may stay on the disk: while the next segment would find room without them. */
+  #maySpare(): boolean {
+    return this.#diskFree() >= this.#freeBytesMin + this.#segmentBytes
+  }
+
+  /**
+   * Before each write. It goes into blocks that are reserved already; the guard is for what else the disk is needed for.
+   * A disk that runs short gets the spares back while there is still room without them.
+   */
+  #checkDisk(what: string): void {
+    const free = this.#diskFree()
+    const spareBytes = this.#retired.bytes
+    if (spareBytes > 0 && free < this.#freeBytesMin + this.#segmentBytes) void this.#retired.giveBack()
+    if (free + spareBytes < this.#freeBytesMin) throw this.#noSpace(free + spareBytes, what)
+  }
+
+  /** Resolves when the disk has room for so many bytes more, if need be without the spares. */
+  async #reserve(bytes: number, what: string): Promise<void> {
+    const isShort = () => this.#diskFree() - bytes < this.#freeBytesMin
+    if (isShort()) await this.#retired.giveBack()
+    if (isShort()) throw this.#noSpace(this.#diskFree(), what, bytes)
+  }
+
+  #noSpace(free: number, what: string, bytes = 0): StorageError {
     const need = bytes === 0 ? '' : `it takes ${bytes} and `
     const sentence = `${this.#directory} has ${free} bytes free, too few for ${what}: ${need}${this.#freeBytesMin} must stay free`
-    throw new StorageError('NO_SPACE', sentence, { path: this.#directory })
+    return new StorageError('NO_SPACE', sentence, { path: this.#directory })
   }
 
   /** What a sealed segment says of itself; read from the disk at once the first time. */
@@ -374,7 +419,7 @@ export class LmdbSegmentStore implements SegmentStore {
       checkWritable: () => {
         this.#usable()
         if (this.#failure !== undefined) throw this.#failure
-        this.#checkDisk(0, 'a segment aside')
+        this.#checkDisk('a segment aside')
       },
       checkReplaceable: (replaced) => live.checkReplaceable(replaced),
       committing: (write) => this.#committing(write),
@@ -387,7 +432,7 @@ export class LmdbSegmentStore implements SegmentStore {
       },
       discard: async (segment) => {
         await segment.environment.close()
-        await this.#erase(segment.id)
+        await this.#retired.erase(segment.environment.path)
         ended()
       },
       leave: async (segment) => {
@@ -397,32 +442,14 @@ export class LmdbSegmentStore implements SegmentStore {
     }
   }
 
-  /** After the change that takes them out of the set: closes the segments, and erases their files in the background. */
+  /** After the change that takes them out of the set: closes the segments, then their files may go. */
   async #retire(segments: readonly SegmentId[], change: Promise<void>): Promise<void> {
     const released = change.then(() => {
       for (const segment of segments) this.#trailers.delete(segment)
       return Promise.all(segments.map((segment) => this.#sealed.release(segment)))
     })
-    const before = this.#erasing
-    this.#erasing = released.then(
-      async () => {
-        await before
-        for (const segment of segments) await this.#erase(segment)
-      },
-      () => before, // They were not removed, which the caller hears from below.
-    )
+    this.#retired.retire(segments, released)
     await released
-  }
-
-  async #erase(id: SegmentId): Promise<void> {
-    const path = segmentPath(this.#directory, id)
-    try {
-      await eraseSegment(path)
-    } catch (error) {
-      const accident = storageError(error, path, 'WRITE_FAILED')
-      this.#eraseError ??= accident
-      this.#onBackgroundError(accident)
-    }
   }
 }
 

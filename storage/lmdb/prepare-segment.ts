@@ -1,5 +1,7 @@
 /**
  * Makes the file of a segment before it is needed: all blocks reserved, an empty environment in it, its header written.
+ * Either a new file, or that of a removed segment: then its first pages are overwritten, and what lies behind them can no
+ * longer be reached.
  *
  * Reserved, because a write that finds no block can abort the process inside lmdb-js; a segment that has all its
  * blocks cannot fail that way. With its header committed, because lmdb-js acknowledges the first pipelined commit
@@ -25,6 +27,8 @@ export interface NewSegment {
   readonly id: number
   readonly bytes: number
   readonly preallocation: Preallocation
+  /** A file of this size, closed everywhere and with all its blocks, to be overwritten. Gone whatever becomes of it. */
+  readonly spare: string | undefined
   /** From {@link emptyEnvironmentPages}. */
   readonly emptyPages: Uint8Array
   /** Gives up between two steps. */
@@ -46,12 +50,13 @@ export async function emptyEnvironmentPages(directory: string): Promise<Uint8Arr
 
 /** Resolves with the open, durable, empty segment. The caller has checked that the disk has room for it. */
 export async function prepareSegment(segment: NewSegment): Promise<LmdbEnvironment> {
-  const { directory, id } = segment
-  const draft = preparingPath(directory, id)
+  const { directory, id, spare } = segment
+  const draft = spare ?? preparingPath(directory, id)
   const path = segmentPath(directory, id)
   let environment: LmdbEnvironment | undefined
   try {
-    await writeDraft(draft, segment)
+    if (spare === undefined) await writeDraft(draft, segment)
+    else await blank(spare, segment)
     await rename(draft, path)
     await syncDirectory(directory)
     environment = LmdbEnvironment.open(path, { readOnly: false })
@@ -83,6 +88,18 @@ async function writeDraft(
       throw new StorageError('WRITE_FAILED', `${draft} got ${size} bytes instead of ${bytes}`, {
         path: draft,
       })
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Makes the file of a removed segment an empty environment. Durable before it is named: no start may find the old one. */
+async function blank(spare: string, { emptyPages, signal }: NewSegment): Promise<void> {
+  signal.throwIfAborted()
+  const handle = await open(spare, 'r+')
+  try {
+    await handle.write(emptyPages, 0, emptyPages.length, 0)
+    await handle.datasync()
   } finally {
     await handle.close()
   }

@@ -2,8 +2,8 @@
  * The files of a segment directory: their names, and the few operations on them that need care.
  *
  * `MANIFEST` names the live segments; `segment-0000000001.lmdb` is a segment, with `-lock` beside it LMDB's table
- * of readers; everything else that bears one of our names is left over from a crash and may go. Files with
- * other names are never touched.
+ * of readers; `free-*` was a segment and is to become one again, in this process or never; everything else that bears one of our
+ * names is left over from a crash and may go. Files with other names are never touched.
  */
 
 import { statfsSync } from 'node:fs'
@@ -17,7 +17,7 @@ export const MANIFEST_NAME = 'MANIFEST'
 export const EMPTY_NAME = 'empty.lmdb'
 
 const SEGMENT_FILE = /^segment-(\d{10})\.lmdb(?:-lock)?$/
-const DRAFT_FILE = /^(?:preparing-\d{10}\.lmdb|empty\.lmdb|empty\.lmdb-lock|MANIFEST\.new)$/
+const DRAFT_FILE = /^(?:(?:preparing|free)-\d{10}\.lmdb|empty\.lmdb|empty\.lmdb-lock|MANIFEST\.new)$/
 const TRUNCATE_STEP_BYTES = 16 * 1024 * 1024
 
 export function segmentPath(directory: string, id: number): string {
@@ -27,6 +27,11 @@ export function segmentPath(directory: string, id: number): string {
 /** The file a segment is prepared in before it gets its name. */
 export function preparingPath(directory: string, id: number): string {
   return join(directory, `preparing-${String(id).padStart(10, '0')}.lmdb`)
+}
+
+/** The file of a removed segment that is kept to be overwritten. */
+export function freePath(directory: string, id: number): string {
+  return join(directory, `free-${String(id).padStart(10, '0')}.lmdb`)
 }
 
 export function lockPath(path: string): string {
@@ -55,7 +60,9 @@ export async function eraseSegment(path: string): Promise<void> {
   try {
     const handle = await open(path, 'r+')
     try {
-      let bytes = (await handle.stat()).size
+      const { size, nlink } = await handle.stat()
+      // Of a file with a second link, a backup, only the name goes.
+      let bytes = nlink > 1 ? 0 : size
       while (bytes > 0) {
         bytes = Math.max(0, bytes - TRUNCATE_STEP_BYTES)
         await handle.truncate(bytes)

@@ -1,6 +1,6 @@
 /**
- * Makes the files of new segments, one of a given size and number at a time: for the next active segment and for those
- * written aside. Looks at the free space first.
+ * Makes the files of new segments, for the next active one and for those written aside: of the file of a removed segment
+ * where one is to be had, else of free space, which is looked at first.
  */
 
 import type { LmdbEnvironment } from './environment.ts'
@@ -9,8 +9,10 @@ import { emptyEnvironmentPages, type Preallocation, prepareSegment } from './pre
 export interface SegmentMakerOptions {
   readonly directory: string
   readonly preallocation: Preallocation
-  /** Throws NO_SPACE if the disk has no room for so many bytes more. */
-  readonly checkDisk: (bytes: number, what: string) => void
+  /** Makes room for so many bytes on the disk, as far as it is ours to make; rejects with NO_SPACE if there is none. */
+  readonly reserve: (bytes: number, what: string) => Promise<void>
+  /** A spare file of so many bytes to overwrite; undefined where there is none. */
+  readonly takeSpare: (bytes: number) => Promise<string | undefined>
 }
 
 export class SegmentMaker {
@@ -24,10 +26,12 @@ export class SegmentMaker {
 
   /** The open, durable, empty segment. Rejects with StorageError, after which there is nothing of it. */
   async make(id: number, bytes: number, what: string): Promise<LmdbEnvironment> {
-    const { directory, preallocation, checkDisk } = this.#options
-    checkDisk(bytes, what)
+    const { directory, preallocation, reserve, takeSpare } = this.#options
+    const { signal } = this.#closing
     const emptyPages = await this.#empty()
-    return prepareSegment({ directory, id, bytes, preallocation, emptyPages, signal: this.#closing.signal })
+    const spare = await takeSpare(bytes)
+    if (spare === undefined) await reserve(bytes, what)
+    return prepareSegment({ directory, id, bytes, preallocation, spare, emptyPages, signal })
   }
 
   /** What is being made is given up between two steps. */

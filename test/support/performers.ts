@@ -80,6 +80,10 @@ export const performers: Readonly<Record<string, Performer>> = {
     may: ['disk', 'processes'],
     reason: 'reserves blocks; fallocate is a program, since Node has no call for it',
   },
+  'storage/lmdb/retired-segments.ts': {
+    may: ['disk'],
+    reason: 'renames the files of removed segments and has them deleted',
+  },
   'storage/lmdb/segment-files.ts': { may: ['disk'], reason: 'names, sizes and removal of segment files' },
   'storage/metadata/metadata-environment.ts': { may: ['disk'], reason: 'all calls of lmdb-js for metadata' },
   'storage/metadata/metadata-file.ts': {

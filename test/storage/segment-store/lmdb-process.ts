@@ -5,9 +5,10 @@
  *     node lmdb-process.js append DIRECTORY SEED   until it is killed
  *     node lmdb-process.js limit DIRECTORY         under `ulimit -f`: until a commit fails, and a little longer
  */
-import { writeSync } from 'node:fs'
+import { statSync, writeSync } from 'node:fs'
 import { isLmdbCommitNoise } from '../../../storage/lmdb/environment.ts'
 import { LmdbSegmentStore } from '../../../storage/lmdb/lmdb-segment-store.ts'
+import { segmentPath } from '../../../storage/lmdb/segment-files.ts'
 import { StorageError } from '../../../storage/segment-store.ts'
 import { randomOf, type SeededRandom } from '../../support/seeded-random.ts'
 import { bytesOf, MIB } from './contract.ts'
@@ -33,6 +34,8 @@ async function append(directory: string, seed: number): Promise<never> {
   const random = randomOf(seed)
   const store = new LmdbSegmentStore({ directory, segmentBytes: APPEND_SEGMENT_BYTES, freeBytesMin: 0 })
   await store.open()
+  /** Files that were segments of this process. */
+  const seen = new Set<number>()
   for (;;) {
     const { id } = store.segments()[store.segments().length - 1]
     const first = store.valueCount(id)
@@ -41,8 +44,11 @@ async function append(directory: string, seed: number): Promise<never> {
     const cost = values.reduce((sum, value) => sum + store.costBytes(value.length), 0)
     if (cost > store.roomBytes()) {
       say('roll', id)
-      await store.roll(indexOf(id))
+      const next = await store.roll(indexOf(id))
       say('rolled', id)
+      const { ino } = statSync(segmentPath(directory, next))
+      if (seen.has(ino)) say('recycled', next)
+      seen.add(ino)
       if (store.segments().length < 4) continue
       if (random.below(2) === 0) await rewriteOldest(store, random)
       const oldest = store.segments()[0].id

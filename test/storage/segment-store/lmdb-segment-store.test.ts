@@ -1,11 +1,10 @@
 /** What only the segment store on LMDB promises: files, crashes, full disks, damage. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import {
   copyFile,
   mkdir,
-  mkdtemp,
   open,
   readdir,
   readFile,
@@ -16,61 +15,24 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
-import { LmdbSegmentStore, type LmdbSegmentStoreOptions } from '../../../storage/lmdb/lmdb-segment-store.ts'
+import t from 'tap'
+import type { LmdbSegmentStore } from '../../../storage/lmdb/lmdb-segment-store.ts'
 import type { StorageError } from '../../../storage/segment-store.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { requireTool } from '../../support/tools.ts'
 import { bytesOf, equalBytes, fill, MIB, storageError } from './contract.ts'
-import { APPEND_SEGMENT_BYTES, indexOf, LIMIT_SEGMENT_BYTES, valueAt } from './lmdb-process.ts'
-
-const CRASHES = process.env.OCTOPUS_SOAK === '1' ? 200 : 6
-const writer = fileURLToPath(new URL('lmdb-process.js', import.meta.url))
-
-async function emptyDirectory(t: Test): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'octopus-segments-'))
-  t.teardown(() => rm(directory, { recursive: true, force: true }))
-  return directory
-}
-
-function storeIn(
-  t: Test,
-  directory: string,
-  options: Partial<LmdbSegmentStoreOptions> = {},
-): LmdbSegmentStore {
-  const store = new LmdbSegmentStore({ directory, segmentBytes: MIB, freeBytesMin: 0, ...options })
-  // What goes wrong in here has its own assertion where it is expected.
-  t.teardown(() => store.close().catch(() => {}))
-  return store
-}
-
-async function openIn(
-  t: Test,
-  directory: string,
-  options: Partial<LmdbSegmentStoreOptions> = {},
-): Promise<LmdbSegmentStore> {
-  const store = storeIn(t, directory, options)
-  await store.open()
-  return store
-}
-
-/** Segments 1 … `count`, each with one value and an index, and an empty active one. */
-async function writeSegments(t: Test, directory: string, count: number): Promise<void> {
-  const store = await openIn(t, directory)
-  for (let id = 1; id <= count; id++) {
-    await store.append(0, [bytesOf(id, 50_000)])
-    await store.roll(bytesOf(id + 100, 20_000))
-  }
-  await store.close()
-}
-
-const segmentFile = (directory: string, id: number) =>
-  join(directory, `segment-${String(id).padStart(10, '0')}.lmdb`)
-const manifestFile = (directory: string) => join(directory, 'MANIFEST')
+import { LIMIT_SEGMENT_BYTES } from './lmdb-process.ts'
+import {
+  emptyDirectory,
+  lmdbProcess,
+  manifestFile,
+  openIn,
+  segmentFile,
+  storeIn,
+  wordsOf,
+  writeSegments,
+} from './lmdb-stores.ts'
 
 t.test('files: for this user only, of the promised size, deleted with the segment', async (t) => {
   const directory = join(await emptyDirectory(t), 'a', 'b')
@@ -468,12 +430,6 @@ t.test('a file that cannot be deleted is told at once and at close', async (t) =
   t.match(errors, [told])
 })
 
-/** Lines of JSON arrays a process says. */
-async function* wordsOf(child: ChildProcess): AsyncGenerator<unknown[]> {
-  if (child.stdout === null) throw new Error('the process has no standard output')
-  for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line)
-}
-
 t.test(
   'a failed commit: nothing is written any more, and nothing escapes',
   { skip: process.platform === 'win32' },
@@ -482,7 +438,7 @@ t.test(
     await (await openIn(t, directory, { segmentBytes: LIMIT_SEGMENT_BYTES })).close()
     // 4,096 is 2 or 4 MiB, depending on the shell; the second append lies across either.
     const shell = 'ulimit -f 4096 && exec "$0" "$@"'
-    const child = spawn('sh', ['-c', shell, process.execPath, writer, 'limit', directory], {
+    const child = spawn('sh', ['-c', shell, process.execPath, lmdbProcess, 'limit', directory], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     const exit = once(child, 'exit')
@@ -508,96 +464,6 @@ t.test(
     await store.append(20, [bytesOf(20, 10)])
   },
 )
-
-t.test('SIGKILL: what was acknowledged is there, nothing is there by half', async (t) => {
-  const random = seededRandom(t)
-  const directory = await emptyDirectory(t)
-  /** Values per segment: durable for certain, and durable if the last append was finished. */
-  const certain = new Map<number, number>()
-  const possible = new Map<number, number>()
-  const removing = new Set<number>()
-  const removed = new Set<number>()
-  /** Numbers of segments begun aside and, of those that were to be published, what they were to replace. */
-  const asides = new Set<number>()
-  const replacedBy = new Map<number, readonly number[]>()
-  let rolls = 0
-  let publications = 0
-  for (let cycle = 0; cycle < CRASHES; cycle++) {
-    const arguments_ = [writer, 'append', directory, String(random.below(2 ** 31))]
-    const child = spawn(process.execPath, arguments_, { stdio: ['ignore', 'pipe', 'inherit'] })
-    const exit = once(child, 'exit')
-    let lines = 10 + random.below(100)
-    const words = wordsOf(child) as AsyncGenerator<[string, number, number, readonly number[]]>
-    for await (const [what, segment, count, replaced] of words) {
-      if (what === 'append') possible.set(segment, count)
-      if (what === 'appended') certain.set(segment, count)
-      if (what === 'rolled') rolls++
-      if (what === 'remove') removing.add(segment)
-      if (what === 'removed') removed.add(segment)
-      if (what === 'aside') {
-        asides.add(segment)
-        certain.delete(segment)
-      }
-      if (what === 'publish') {
-        possible.set(segment, count)
-        replacedBy.set(segment, replaced)
-        for (const id of replaced) removing.add(id)
-      }
-      if (what === 'published') {
-        publications++
-        certain.set(segment, count)
-        for (const id of replaced) removed.add(id)
-      }
-      if (--lines === 0) child.kill('SIGKILL')
-    }
-    t.strictSame(await exit, [null, 'SIGKILL'])
-
-    const store = await openIn(t, directory, { segmentBytes: APPEND_SEGMENT_BYTES })
-    const live = store.segments().map(({ id }) => id)
-    t.strictSame(
-      live.filter((id) => removed.has(id)),
-      [],
-      'nothing removed came back',
-    )
-    for (const [id, count] of certain) {
-      if (live.includes(id))
-        t.ok(store.valueCount(id) >= count, `segment ${id} has the ${count} values it acknowledged`)
-      else t.ok(removing.has(id), `segment ${id} was removed`)
-    }
-    const files = (await readdir(directory)).filter((name) => /^segment-\d+\.lmdb$/.test(name))
-    const others = files.filter((name) => !live.includes(Number(name.slice(8, 18))))
-    t.ok(others.length <= 1, `of segments that are not live only the next is there: ${others}`)
-    const isGone = (id: number) => !live.includes(id)
-    for (const id of asides) {
-      const replaced = replacedBy.get(id) ?? []
-      if (live.includes(id)) {
-        t.equal(live[0], id, 'it stands where those stood that it replaced')
-        t.ok(replaced.length === 2 && replaced.every(isGone), 'all of them are gone')
-      } else if (!certain.has(id)) {
-        t.ok(
-          replaced.every((id) => live.includes(id)),
-          'they are there where the new one is not',
-        )
-        // Never live: after a restart another segment may get the number.
-        asides.delete(id)
-        replacedBy.delete(id)
-        for (const id of replaced) removing.delete(id)
-      }
-    }
-    for (const { id, sealed } of store.segments()) {
-      const count = store.valueCount(id)
-      t.ok([certain.get(id) ?? 0, possible.get(id) ?? 0].includes(count), `segment ${id}: whole appends only`)
-      for (let sequence = 0; sequence < count; sequence++) {
-        if (!equalBytes(store.read(id, sequence), valueAt(id, sequence)))
-          t.fail(`value ${sequence} of segment ${id} differs`)
-      }
-      if (sealed) t.ok(equalBytes(await store.readIndex(id), indexOf(id)))
-      certain.set(id, count)
-    }
-    await store.close()
-  }
-  t.comment(`${rolls} rolls, ${publications} publications, ${removed.size} removals`)
-})
 
 t.test('a segment aside: a file of its own size, gone when it is discarded or replaced', async (t) => {
   const directory = await emptyDirectory(t)
