@@ -82,14 +82,20 @@ export class LogReader {
     return end === start ? undefined : { value, start, end, nextOffset: next }
   }
 
-  /** Counts whole runs by the index alone, reading nothing. */
+  /**
+   * About how many bytes there are to read; stops counting at `bytesMax`. Reads nothing: of a sealed segment
+   * it counts the share of the bytes that goes with the share of the offsets.
+   */
   readableBytes(log: PartitionLog, offset: number, upTo: number, bytesMax: number): number {
     let bytes = 0
-    for (let at = offset; at < upTo && bytes < bytesMax; ) {
-      const run = this.#locate(log, at)
-      if (!run || run.runs.baseOffset(run.index) >= upTo) break
-      bytes += run.runs.length(run.index)
-      at = run.endOffset
+    for (const ranges of [log.extents.view(), log.active.runs.view()]) {
+      for (let at = ranges.find(offset); at < ranges.count && bytes < bytesMax; at++) {
+        const baseOffset = ranges.baseOffset(at)
+        if (baseOffset >= upTo) return bytes
+        const endOffset = ranges.endOffset(at)
+        const offsets = Math.min(upTo, endOffset) - Math.max(offset, baseOffset)
+        bytes += Math.max(1, Math.floor((ranges.length(at) * offsets) / (endOffset - baseOffset)))
+      }
     }
     return bytes
   }
@@ -159,8 +165,7 @@ export class LogReader {
     const at = extents.find(offset)
     if (at < extents.count) {
       if (extents.baseOffset(at) >= offset) return 0
-      const { runs } = this.#row(extents, at)
-      return this.#bytesBelow(log, extents.container(at), runs, offset)
+      return this.#bytesBelow(log, extents.container(at), this.#runs(extents, at), offset)
     }
     const active = log.active.runs.view()
     const run = active.find(offset)
@@ -231,7 +236,7 @@ export class LogReader {
   #locate(log: PartitionLog, offset: number): LiveRun | undefined {
     const extents = log.extents.view()
     for (let at = extents.find(offset); at < extents.count; at++) {
-      const { runs } = this.#row(extents, at)
+      const runs = this.#runs(extents, at)
       const index = runs.find(offset)
       const endOffset = extents.endOffset(at)
       if (index < runs.count && runs.baseOffset(index) < endOffset)
@@ -248,8 +253,8 @@ export class LogReader {
     return { segment: this.#catalog.activeSegment, runs, index, endOffset: runs.endOffset(index) }
   }
 
-  #row(extents: RangeView, at: number): { runs: RangeView } {
-    return this.#catalog.index(extents.container(at)).partitions[extents.position(at)]
+  #runs(extents: RangeView, at: number): RangeView {
+    return this.#catalog.indexes.runs(extents.container(at), extents.position(at))
   }
 
   #value(log: PartitionLog, run: LiveRun): { value: Uint8Array; where: () => string } {

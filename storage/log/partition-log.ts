@@ -15,7 +15,8 @@
  */
 import { type EpochStart, LeaderEpochs } from './leader-epochs.ts'
 import { RangeList } from './ranges.ts'
-import type { LogStart, PartitionSummary } from './segment-index.ts'
+import type { IndexSummary } from './index-summary.ts'
+import type { LogStart } from './segment-index.ts'
 import type { Entry } from './value.ts'
 
 /** What the active segment says of a partition; becomes its row in the index when the segment is sealed. */
@@ -26,9 +27,8 @@ export class ActivePart {
   epochs: EpochStart[] = []
 }
 
-/** Told when a partition begins or ceases to have live bytes in a sealed segment. */
+/** Told when a partition ceases to have live bytes in a sealed segment. */
 export interface ExtentCensus {
-  gained(segment: number): void
   lost(segment: number): void
 }
 
@@ -91,12 +91,17 @@ export class PartitionLog {
   }
 
   applyLeaderEpoch(epoch: number, startOffset: number): void {
-    if (epoch < this.epochs.latest) return
-    this.epochs.assign(epoch, startOffset)
-    if (epoch > this.leaderEpoch) this.leaderEpoch = epoch
+    if (!this.#learnEpoch(epoch, startOffset)) return
     // Each segment tells every epoch it met, so that removing an older segment loses none.
     const { epochs } = this.active
     if (epochs.length === 0 || epochs[epochs.length - 1].epoch !== epoch) epochs.push({ epoch, startOffset })
+  }
+
+  #learnEpoch(epoch: number, startOffset: number): boolean {
+    if (epoch < this.epochs.latest) return false
+    this.epochs.assign(epoch, startOffset)
+    if (epoch > this.leaderEpoch) this.leaderEpoch = epoch
+    return true
   }
 
   /**
@@ -181,47 +186,54 @@ export class PartitionLog {
     return true
   }
 
-  /** The active segment was sealed: its runs become one extent, found at `row` of its index. */
-  seal(segment: number, row: number): void {
-    this.#gain(this.active.runs, segment, row)
+  /** The active segment was sealed: its runs become one extent, found at `row` of its index; false: it has none. */
+  seal(segment: number, row: number): boolean {
+    const view = this.active.runs.view()
+    const { count } = view
+    if (count > 0)
+      this.extents.push(
+        view.baseOffset(0),
+        view.endOffset(count - 1),
+        view.maxTimestampOfAllMs(),
+        segment,
+        row,
+        view.bytesOfAll(),
+      )
     this.active = new ActivePart()
+    return count > 0
   }
 
-  #gain(runs: RangeList, segment: number, row: number): void {
-    const view = runs.view()
-    if (view.count === 0) return
-    this.extents.push(
-      view.baseOffset(0),
-      view.endOffset(view.count - 1),
-      view.maxTimestampOfAllMs(),
-      segment,
-      row,
-      view.bytesOfAll(),
-    )
-    this.#census.gained(segment)
-  }
-
-  /** At start: what a sealed segment says, the segments taken in ascending order. */
+  /**
+   * At start: what row `row` of a sealed segment's summary says, the segments taken in journal order.
+   * Allocates nothing in the common case: a start applies a million of them.
+   * @param epochAt the first epoch of the summary that may be the row's; returns the first that is not
+   */
   applySummary(
-    summary: PartitionSummary,
-    segment: number,
+    summary: IndexSummary,
     row: number,
+    segment: number,
+    epochAt: number,
     keptBytes: (endOffset: number) => number,
-  ): void {
-    if (summary.truncatedTo !== undefined)
-      this.applyTruncate(summary.truncatedTo, keptBytes(summary.truncatedTo))
-    const { runs } = summary
-    for (const { epoch, startOffset } of summary.epochs) this.applyLeaderEpoch(epoch, startOffset)
-    if (runs.count > 0) {
-      const bytes = runs.bytesOfAll()
-      const endOffset = runs.endOffset(runs.count - 1)
-      this.extents.push(runs.baseOffset(0), endOffset, runs.maxTimestampOfAllMs(), segment, row, bytes)
-      this.#census.gained(segment)
+  ): number {
+    const truncatedTo = summary.truncatedTo(row)
+    if (truncatedTo >= 0) {
+      this.applyTruncate(truncatedTo, keptBytes(truncatedTo))
+      this.active = new ActivePart()
+    }
+    let epoch = epochAt
+    for (; epoch < summary.epochs && summary.epochRow(epoch) === row; epoch++)
+      this.#learnEpoch(summary.epoch(epoch), summary.epochStartOffset(epoch))
+    if (summary.runCount(row) > 0) {
+      const bytes = summary.bytes(row)
+      const endOffset = summary.endOffset(row)
+      const maxTimestampMs = summary.maxTimestampMs(row)
+      this.extents.push(summary.baseOffset(row), endOffset, maxTimestampMs, segment, row, bytes)
       this.#rangeBytes += bytes
       this.#ends(endOffset)
     }
-    if (summary.logStart) this.#startAt(summary.logStart, segment)
-    this.active = new ActivePart()
+    const logStart = summary.logStart(row)
+    if (logStart) this.#startAt(logStart, segment)
+    return epoch
   }
 
   /** The topic is gone: its bytes are nobody's. */

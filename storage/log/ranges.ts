@@ -80,9 +80,12 @@ export class RangeView {
   }
 }
 
+/** Where every list begins: most partitions have nothing in the active segment. */
+const EMPTY = new Float64Array(0)
+
 /** A list that grows and is cut at its end, and is eaten from its front. */
 export class RangeList {
-  #columns = new Float64Array(2 * RANGE_STRIDE)
+  #columns: Float64Array = EMPTY
   #first = 0
   #count = 0
 
@@ -124,7 +127,7 @@ export class RangeList {
     if (this.#first >= this.#count && this.#first > 0)
       this.#columns.copyWithin(0, used.byteOffset / 8, used.byteOffset / 8 + used.length)
     else {
-      const wider = new Float64Array(Math.max(4, this.#count * 2) * RANGE_STRIDE)
+      const wider = new Float64Array(Math.max(2, Math.ceil(this.#count * 1.5)) * RANGE_STRIDE)
       wider.set(used)
       this.#columns = wider
     }

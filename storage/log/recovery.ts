@@ -1,13 +1,24 @@
 /**
- * Start-up: sealed segments tell what they hold by their index, the active one by the directories of
- * its values. A sealed segment whose index is missing or damaged is read like an active one.
+ * Start-up: sealed segments tell what they hold by the summaries of their indexes, the active one by the
+ * directories of its values. A sealed segment whose index is missing or damaged is read like an active one.
  */
 import type { Crc32c } from '../record/crc32c.ts'
 import { type SegmentId, StorageError } from '../segment-store.ts'
+import { IndexSummary } from './index-summary.ts'
 import type { LogReader } from './log-reader.ts'
 import type { SegmentCatalog } from './segment-catalog.ts'
-import { SegmentIndex } from './segment-index.ts'
+import { decodeIndexHead, INDEX_HEAD_BYTES, producersAt } from './segment-index.ts'
 import { readDirectory } from './value.ts'
+
+/** Told of what a start meets, in journal order. */
+export interface RecoveryListener {
+  warning(sentence: string): void
+  /**
+   * The producer snapshot of the newest sealed segment that has a usable index, as it was given to
+   * `roll`; undefined: it has none. It replaces an older one; what is scanned after it is younger.
+   */
+  producers(snapshot: Uint8Array | undefined): void
+}
 
 /**
  * Rejects with StorageError DAMAGED, naming segment and value, when a directory is not what was
@@ -17,43 +28,71 @@ export async function recover(
   catalog: SegmentCatalog,
   reader: LogReader,
   crc32c: Crc32c,
-  warning: (sentence: string) => void,
+  listener: RecoveryListener,
 ): Promise<void> {
-  for (const { id, sealed } of catalog.store.segments()) {
+  const segments = [...catalog.store.segments()]
+  const summaryOf = (at: number) => {
+    const reading = segments[at]?.sealed
+      ? readSummary(catalog, segments[at].id, crc32c, listener)
+      : Promise.resolve(undefined)
+    // Awaited below, unless the segment before it ends the start.
+    reading.catch(() => {})
+    return reading
+  }
+  let newest: { readonly segment: SegmentId; readonly summary: IndexSummary } | undefined
+  let reading = summaryOf(0)
+  for (let at = 0; at < segments.length; at++) {
+    const { id, sealed } = segments[at]
+    const summary = await reading
+    // The disk brings the next summary while this one is applied.
+    reading = summaryOf(at + 1)
     catalog.enter(id)
-    if (!sealed) {
-      scan(catalog, reader, id, crc32c)
+    if (summary) {
+      catalog.applySealed(id, summary, (log, offset) => reader.keptBytes(log, offset))
+      newest = { segment: id, summary }
       continue
     }
-    const index = await sealedIndex(catalog, id, crc32c, warning)
-    if (index) {
-      catalog.applySealed(id, index, (log, offset) => reader.keptBytes(log, offset))
-      continue
-    }
+    if (newest) listener.producers(await readProducers(catalog, newest.segment, newest.summary))
+    newest = undefined
     scan(catalog, reader, id, crc32c)
-    const summary = catalog.summarizeActive()
-    catalog.adoptSealed(id, new SegmentIndex(summary.partitions, summary.droppedTopics, 0))
+    if (sealed) catalog.adoptScanned(id)
   }
 }
 
-async function sealedIndex(
+/** Undefined, after a warning, where the segment's values have to be read instead. */
+async function readSummary(
   catalog: SegmentCatalog,
   segment: SegmentId,
   crc32c: Crc32c,
-  warning: (sentence: string) => void,
-): Promise<SegmentIndex | undefined> {
-  const bytes = await catalog.store.readIndex(segment)
-  if (!bytes) {
-    warning(`segment ${segment} is sealed but has no index: reading its values instead`)
-    return undefined
-  }
+  listener: RecoveryListener,
+): Promise<IndexSummary | undefined> {
+  const { store } = catalog
   try {
-    return SegmentIndex.decode(bytes, segment, crc32c)
+    const indexBytes = store.indexBytes(segment)
+    const headBytes = Math.min(indexBytes ?? 0, INDEX_HEAD_BYTES)
+    const first = indexBytes === undefined ? undefined : await store.readIndex(segment, 0, headBytes)
+    if (indexBytes === undefined || !first) {
+      listener.warning(`segment ${segment} is sealed but has no index: reading its values instead`)
+      return undefined
+    }
+    const { summaryBytes } = decodeIndexHead(first, indexBytes, segment)
+    const bytes = await store.readIndex(segment, 0, summaryBytes)
+    return bytes && IndexSummary.decode(bytes, indexBytes, segment, crc32c)
   } catch (error) {
-    if (!(error instanceof StorageError)) throw error
-    warning(`${error.message}: reading its values instead`)
+    if (!(error instanceof StorageError) || error.code !== 'DAMAGED') throw error
+    listener.warning(`${error.message}: reading its values instead`)
     return undefined
   }
+}
+
+async function readProducers(
+  { store }: SegmentCatalog,
+  segment: SegmentId,
+  { head }: IndexSummary,
+): Promise<Uint8Array | undefined> {
+  if (head.producerBytes === 0) return undefined
+  const start = producersAt(head)
+  return store.readIndex(segment, start, start + head.producerBytes)
 }
 
 function scan(catalog: SegmentCatalog, reader: LogReader, segment: SegmentId, crc32c: Crc32c): void {

@@ -103,21 +103,23 @@ export function decideLogStart(
  */
 async function retire(shard: ShardLog, catalog: SegmentCatalog): Promise<SegmentId[]> {
   const removed: SegmentId[] = []
+  /** Segments that stand behind the one that is looked at. */
+  const later = new Set(catalog.store.segments().map(({ id }) => id))
   let isOldest = true
   for (const { id, sealed } of [...catalog.store.segments()]) {
     if (!sealed) break
-    const index = catalog.index(id)
-    const hides =
-      index.droppedTopics.length > 0 || index.partitions.some((row) => row.truncatedTo !== undefined)
-    if (catalog.liveCount(id) > 0 || (hides && !isOldest)) {
+    later.delete(id)
+    if (catalog.liveCount(id) > 0 || (catalog.hides(id) && !isOldest)) {
       isOldest = false
       continue
     }
+    const summary = await catalog.indexes.summary(id)
     const restated: Promise<void>[] = []
-    for (const { topicId, partition } of index.partitions) {
-      const log = catalog.partition(topicId, partition)
+    for (let row = 0; row < summary.partitions; row++) {
+      const log = catalog.partition(summary.topicId(row), summary.partition(row))
       if (!log || log.dropped) continue
-      if (log.logStartSegment <= id) restated.push(shard.moveLogStart(log, log.logStartOffset))
+      const isSaidLater = later.has(log.logStartSegment) || log.logStartSegment === catalog.activeSegment
+      if (!isSaidLater) restated.push(shard.moveLogStart(log, log.logStartOffset))
       if (log.epochs.latest > log.epochs.epochAt(log.logStartOffset))
         restated.push(shard.beginLeaderEpoch(log, log.leaderEpoch))
     }

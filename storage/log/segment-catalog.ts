@@ -1,20 +1,29 @@
 /**
- * What is where: the partitions, the sealed segments with their indexes, and what the active segment
- * holds so far. Every change of it follows an entry that is durable, in journal order; recovery feeds
+ * What is where: the partitions, the sealed segments with what is alive in them, and what the active
+ * segment holds so far. Every change of it follows an entry that is durable, in journal order; recovery feeds
  * it the same entries.
  */
 import type { Crc32c } from '../record/crc32c.ts'
-import { type SegmentId, type SegmentStore, StorageError } from '../segment-store.ts'
+import type { SegmentId, SegmentStore } from '../segment-store.ts'
+import type { IndexSummary } from './index-summary.ts'
 import { type ExtentCensus, PartitionLog } from './partition-log.ts'
 import { RangeView } from './ranges.ts'
-import { encodeSegmentIndex, type PartitionSummary, SegmentIndex } from './segment-index.ts'
+import { SealedIndexes } from './sealed-indexes.ts'
+import {
+  decodeIndexHead,
+  EPOCH_NUMBERS,
+  encodeSegmentIndex,
+  type PartitionSummary,
+  ROW_BYTES,
+  RUN_BYTES,
+  type SegmentSummary,
+} from './segment-index.ts'
 import { type Entry, EntryKind } from './value.ts'
 
 /** Share of a segment that its index may take; the store keeps a little more free for it. */
 const INDEX_SHARE_MAX = 0.07
-/** What a run adds to the index, and what a partition does: its row, topic id and an epoch. */
-const INDEX_BYTES_PER_RUN = 48
-const INDEX_BYTES_PER_PARTITION = 64 + 16 + 24
+/** What a partition adds to the index besides its runs: its row, topic id and an epoch. */
+const INDEX_BYTES_PER_PARTITION = ROW_BYTES + 16 + EPOCH_NUMBERS * 8
 
 /** Kept bytes of the range that a truncation at `offset` cuts in two; 0 where none is cut. */
 export type KeptBytes = (log: PartitionLog, offset: number) => number
@@ -29,9 +38,11 @@ export class SegmentCatalog implements ExtentCensus {
   readonly store: SegmentStore
   readonly crc32c: Crc32c
   readonly #topics = new Map<string, Map<number, PartitionLog>>()
-  readonly #indexes = new Map<SegmentId, SegmentIndex>()
+  readonly indexes: SealedIndexes
   /** Partitions with live bytes, by sealed segment. */
   readonly #live = new Map<SegmentId, number>()
+  /** Sealed segments that make data of older ones dead. */
+  readonly #hiding = new Set<SegmentId>()
   #partitionCount = 0
   #active: SegmentId
   #nextSequence = 0
@@ -39,9 +50,10 @@ export class SegmentCatalog implements ExtentCensus {
   readonly #touched = new Set<PartitionLog>()
   readonly #droppedInActive: Uint8Array[] = []
 
-  constructor(store: SegmentStore, crc32c: Crc32c) {
+  constructor(store: SegmentStore, crc32c: Crc32c, indexCacheBytesMax: number) {
     this.store = store
     this.crc32c = crc32c
+    this.indexes = new SealedIndexes(store, crc32c, indexCacheBytesMax)
     this.#active = this.#lastOfStore()
   }
 
@@ -69,12 +81,20 @@ export class SegmentCatalog implements ExtentCensus {
   }
 
   createPartition(topicId: Uint8Array, partition: number): PartitionLog {
+    return this.#partitionOf(this.#topicOf(topicId), topicId, partition)
+  }
+
+  #topicOf(topicId: Uint8Array): Map<number, PartitionLog> {
     const key = topicKey(topicId)
     let topic = this.#topics.get(key)
     if (!topic) {
       topic = new Map()
       this.#topics.set(key, topic)
     }
+    return topic
+  }
+
+  #partitionOf(topic: Map<number, PartitionLog>, topicId: Uint8Array, partition: number): PartitionLog {
     let log = topic.get(partition)
     if (!log) {
       log = new PartitionLog(new Uint8Array(topicId), partition, this)
@@ -84,12 +104,8 @@ export class SegmentCatalog implements ExtentCensus {
     return log
   }
 
-  gained(segment: SegmentId): void {
-    this.#live.set(segment, (this.#live.get(segment) ?? 0) + 1)
-  }
-
   lost(segment: SegmentId): void {
-    this.#live.set(segment, (this.#live.get(segment) ?? 0) - 1)
+    this.#live.set(segment, this.liveCount(segment) - 1)
   }
 
   /** Partitions with live bytes in a sealed segment. */
@@ -97,11 +113,9 @@ export class SegmentCatalog implements ExtentCensus {
     return this.#live.get(segment) ?? 0
   }
 
-  /** Index of a sealed segment. */
-  index(segment: SegmentId): SegmentIndex {
-    const index = this.#indexes.get(segment)
-    if (!index) throw new StorageError('MISUSE', `segment ${segment} has no index in memory`)
-    return index
+  /** Whether the segment truncated something or dropped a topic: it hides data of older segments. */
+  hides(segment: SegmentId): boolean {
+    return this.#hiding.has(segment)
   }
 
   /** A value was appended under `sequence`. */
@@ -158,59 +172,94 @@ export class SegmentCatalog implements ExtentCensus {
     this.#topics.delete(key)
   }
 
-  /** At start: a sealed segment, the oldest first. */
-  applySealed(segment: SegmentId, index: SegmentIndex, keptBytes: KeptBytes): void {
-    this.#indexes.set(segment, index)
-    for (const topicId of index.droppedTopics) this.#drop(topicId)
-    index.partitions.forEach((summary, row) => {
-      const log = this.createPartition(summary.topicId, summary.partition)
-      log.applySummary(summary, segment, row, (offset) => keptBytes(log, offset))
-    })
+  /** At start: a sealed segment, in journal order. */
+  applySealed(segment: SegmentId, summary: IndexSummary, keptBytes: KeptBytes): void {
+    this.indexes.add(segment, summary.head)
+    if (summary.hidesOlder()) this.#hiding.add(segment)
+    for (const topicId of summary.droppedTopics()) this.#drop(topicId)
+    let gained = 0
+    let epoch = 0
+    let topicId: Uint8Array = new Uint8Array(0)
+    let topic = new Map<number, PartitionLog>()
+    for (let row = 0; row < summary.partitions; row++) {
+      if (!summary.sameTopicAsBefore(row)) {
+        topicId = summary.topicId(row)
+        topic = this.#topicOf(topicId)
+      }
+      const log = this.#partitionOf(topic, topicId, summary.partition(row))
+      if (summary.runCount(row) > 0) gained++
+      epoch = log.applySummary(summary, row, segment, epoch, (offset) => keptBytes(log, offset))
+    }
+    this.#live.set(segment, this.liveCount(segment) + gained)
   }
 
-  /** True when the active segment has no room for values of this cost, or its index none for the entries. */
-  mustRoll(costBytes: number, entries: number): boolean {
+  /**
+   * True when the active segment has no room for values of this cost, or its index none for the entries.
+   * @param producerBytes what the producer snapshot will take in the index
+   */
+  mustRoll(costBytes: number, entries: number, producerBytes = 0): boolean {
     if (this.#nextSequence === 0) return false
     const segments = this.store.segments()
     const indexBytesMax = segments[segments.length - 1].bytes * INDEX_SHARE_MAX
     const indexBytes =
-      (this.#activeEntries + entries) * INDEX_BYTES_PER_RUN +
-      (this.#touched.size + this.#droppedInActive.length + entries) * INDEX_BYTES_PER_PARTITION
+      (this.#activeEntries + entries) * RUN_BYTES +
+      (this.#touched.size + this.#droppedInActive.length + entries) * INDEX_BYTES_PER_PARTITION +
+      producerBytes
     return costBytes > this.store.roomBytes() || indexBytes > indexBytesMax
   }
 
-  /** Seals the active segment with its index; the next one is active when this resolves. */
-  async roll(): Promise<void> {
+  /**
+   * Seals the active segment with its index; the next one is active when this resolves.
+   * @param producers the producer snapshot, complete
+   */
+  async roll(producers?: Uint8Array): Promise<void> {
     const sealed = this.#active
-    const summary = this.summarizeActive()
-    const bytes = encodeSegmentIndex(summary, this.crc32c)
+    const rows = this.#touchedByTopic()
+    const bytes = encodeSegmentIndex(this.#summarize(rows, producers), this.crc32c)
     const next = await this.store.roll(bytes)
-    this.adoptSealed(sealed, new SegmentIndex(summary.partitions, summary.droppedTopics, bytes.length))
+    this.#seal(sealed, rows)
+    this.indexes.add(sealed, decodeIndexHead(bytes, bytes.length, sealed))
     this.#active = next
   }
 
-  /** What the active segment says, as its index will. Rows are in the order of {@link adoptSealed}. */
-  summarizeActive(): { partitions: PartitionSummary[]; droppedTopics: Uint8Array[] } {
-    const partitions: PartitionSummary[] = []
+  /** At start: what was read of a sealed segment's values stands for its index, which cannot be used. */
+  adoptScanned(segment: SegmentId): void {
+    const rows = this.#touchedByTopic()
+    this.indexes.addRebuilt(segment, encodeSegmentIndex(this.#summarize(rows, undefined), this.crc32c))
+    this.#seal(segment, rows)
+  }
+
+  /** The partitions the active segment speaks of: the rows of its index, those of a topic together. */
+  #touchedByTopic(): readonly PartitionLog[] {
+    const topics = new Map<string, PartitionLog[]>()
     for (const log of this.#touched) {
-      const { runs, truncatedTo, logStart, epochs } = log.active
-      partitions.push({
-        topicId: log.topicId,
-        partition: log.partition,
-        runs: new RangeView(runs.toColumns(), 0, runs.count),
-        truncatedTo,
-        logStart,
-        epochs: [...epochs],
-      })
+      const key = topicKey(log.topicId)
+      const logs = topics.get(key)
+      if (logs) logs.push(log)
+      else topics.set(key, [log])
     }
-    return { partitions, droppedTopics: [...this.#droppedInActive] }
+    return [...topics.values()].flat()
+  }
+
+  #summarize(rows: readonly PartitionLog[], producers: Uint8Array | undefined): SegmentSummary {
+    const partitions = rows.map((log): PartitionSummary => {
+      const { runs, truncatedTo, logStart, epochs } = log.active
+      const { topicId, partition } = log
+      const view = new RangeView(runs.toColumns(), 0, runs.count)
+      return { topicId, partition, runs: view, truncatedTo, logStart, epochs }
+    })
+    return { partitions, droppedTopics: this.#droppedInActive, producers }
   }
 
   /** The runs of the active segment become extents of the sealed one. */
-  adoptSealed(sealed: SegmentId, index: SegmentIndex): void {
-    this.#indexes.set(sealed, index)
-    let row = 0
-    for (const log of this.#touched) log.seal(sealed, row++)
+  #seal(segment: SegmentId, rows: readonly PartitionLog[]): void {
+    const hides = this.#droppedInActive.length > 0 || rows.some(({ active }) => active.truncatedTo !== undefined)
+    if (hides) this.#hiding.add(segment)
+    let gained = 0
+    rows.forEach((log, row) => {
+      if (log.seal(segment, row)) gained++
+    })
+    this.#live.set(segment, this.liveCount(segment) + gained)
     this.#touched.clear()
     this.#droppedInActive.length = 0
     this.#activeEntries = 0
@@ -225,7 +274,8 @@ export class SegmentCatalog implements ExtentCensus {
   /** Removes a sealed segment in which nothing is alive. */
   async remove(segment: SegmentId): Promise<void> {
     await this.store.remove(segment)
-    this.#indexes.delete(segment)
+    this.indexes.remove(segment)
     this.#live.delete(segment)
+    this.#hiding.delete(segment)
   }
 }

@@ -3,30 +3,57 @@
  * (offsets, epochs, truncations) and where its runs are. Written once when the segment is sealed, from
  * then on never changed; what happens to the partition later stands in later segments.
  *
+ * It begins with a summary, all that start-up reads; the runs are read when a reader needs them, one
+ * partition's at a time (`index-summary.ts`, `sealed-indexes.ts`).
+ *
  *     bytes, little endian (the columns are used in place as Float64Array)
- *      0  u32   magic "OCI1"
- *      4  u32   length in bytes, trailer included
- *      8  u32   partition count P
- *     12  u32   run count R
- *     16  u32   epoch count E
- *     20  u32   dropped topic count D
- *     24  f64   runs, R * 6: base offset, end offset, max timestamp, sequence, position, length
- *         f64   partitions, P * 8: partition number, first run, run count, truncated to (-1: not),
- *               log start offset (-1: not said), log end offset with it, dead bytes with it,
- *               leader epoch with it
- *         f64   epochs, E * 3: row of the partition, epoch, start offset
+ *      0  u32   magic "OCI2"             16  u32  run count R
+ *      4  u32   length in bytes          20  u32  epoch count E
+ *      8  u32   summary bytes S          24  u32  dropped topic count D
+ *     12  u32   partition count P        28  u32  producer snapshot bytes N (0: none)
+ *     32  f64   partitions, P * 14: partition number, first run, run count, base offset, end offset,
+ *               max timestamp, bytes, truncated to (-1: not), log start offset (-1: not said),
+ *               log end offset with it, dead bytes with it, leader epoch with it, CRC-32C of its
+ *               runs' bytes, zero
+ *         f64   epochs, E * 3: row of the partition (ascending), epoch, start offset
  *         16 B  topic ids of the P partitions, then of the D dropped topics
- *         u32   CRC-32C over everything before
+ *         u32   CRC-32C over everything before, u32 zero; S is what all this takes, a multiple of 8
+ *      S  f64   runs, R * 6, in the order of the rows: base offset, end offset, max timestamp,
+ *               sequence, position, length
+ *         N B   the producer snapshot: opaque here, with a checksum of its own
  */
 import type { Crc32c } from '../record/crc32c.ts'
 import { StorageError } from '../segment-store.ts'
 import type { EpochStart } from './leader-epochs.ts'
-import { RANGE_STRIDE, RangeView } from './ranges.ts'
+import { RANGE_STRIDE, type RangeView } from './ranges.ts'
 
-const MAGIC = 0x3149434f
-const HEADER_BYTES = 24
-const PARTITION_NUMBERS = 8
-const EPOCH_NUMBERS = 3
+export const INDEX_HEAD_BYTES = 32
+export const RUN_BYTES = RANGE_STRIDE * 8
+/** Numbers of a partition's row, and of an epoch's. */
+export const ROW_NUMBERS = 14
+export const EPOCH_NUMBERS = 3
+export const ROW_BYTES = ROW_NUMBERS * 8
+
+/** Columns of a row. */
+export const RowColumn = {
+  partition: 0,
+  firstRun: 1,
+  runCount: 2,
+  baseOffset: 3,
+  endOffset: 4,
+  maxTimestampMs: 5,
+  bytes: 6,
+  truncatedTo: 7,
+  logStartOffset: 8,
+  logStartEndOffset: 9,
+  logStartDeadBytes: 10,
+  logStartLeaderEpoch: 11,
+  runsCrc: 12,
+} as const
+
+const MAGIC = 0x3249434f
+/** Checksum and padding at the end of the summary. */
+const SUMMARY_TAIL_BYTES = 8
 
 /** A log start entry: where the log starts, where it ended then, and what of the first run is dead. */
 export interface LogStart {
@@ -52,55 +79,126 @@ export interface SegmentSummary {
   readonly partitions: readonly PartitionSummary[]
   /** Topics dropped in this segment: their data here and in older segments is dead. */
   readonly droppedTopics: readonly Uint8Array[]
+  /** What is known of all producers at the end of this segment, as `producer-state` writes it. */
+  readonly producers?: Uint8Array | undefined
+}
+
+/** The first numbers of an index: what it consists of, and so where everything in it is. */
+export interface IndexHead {
+  readonly bytes: number
+  readonly summaryBytes: number
+  readonly partitions: number
+  readonly runs: number
+  readonly epochs: number
+  readonly droppedTopics: number
+  readonly producerBytes: number
+}
+
+function summaryBytesOf(partitions: number, epochs: number, droppedTopics: number): number {
+  return (
+    INDEX_HEAD_BYTES +
+    (partitions * ROW_NUMBERS + epochs * EPOCH_NUMBERS) * 8 +
+    (partitions + droppedTopics) * 16 +
+    SUMMARY_TAIL_BYTES
+  )
+}
+
+/** Where the runs from number `run` on begin. */
+export function runsAt(head: IndexHead, run: number): number {
+  return head.summaryBytes + run * RUN_BYTES
+}
+
+export function producersAt(head: IndexHead): number {
+  return runsAt(head, head.runs)
+}
+
+export function indexDamaged(segment: number, why: string): StorageError {
+  return new StorageError('DAMAGED', `the index of segment ${segment} is damaged: ${why}`)
+}
+
+/**
+ * Reads the first {@link INDEX_HEAD_BYTES} of an index.
+ * @param indexBytes how long the whole index is
+ * @throws StorageError DAMAGED, naming the segment, where they do not fit together
+ */
+export function decodeIndexHead(bytes: Uint8Array, indexBytes: number, segment: number): IndexHead {
+  if (bytes.length < INDEX_HEAD_BYTES || indexBytes < INDEX_HEAD_BYTES)
+    throw indexDamaged(
+      segment,
+      `${Math.min(bytes.length, indexBytes)} bytes are fewer than the ${INDEX_HEAD_BYTES} of its head`,
+    )
+  const data = new DataView(bytes.buffer, bytes.byteOffset, INDEX_HEAD_BYTES)
+  const at = (place: number) => data.getUint32(place, true)
+  if (at(0) !== MAGIC) throw indexDamaged(segment, 'it does not begin with "OCI2"')
+  const head: IndexHead = {
+    bytes: at(4),
+    summaryBytes: at(8),
+    partitions: at(12),
+    runs: at(16),
+    epochs: at(20),
+    droppedTopics: at(24),
+    producerBytes: at(28),
+  }
+  if (head.bytes !== indexBytes)
+    throw indexDamaged(segment, `it has ${indexBytes} bytes and says ${head.bytes}`)
+  const summaryBytes = summaryBytesOf(head.partitions, head.epochs, head.droppedTopics)
+  if (head.summaryBytes !== summaryBytes)
+    throw indexDamaged(segment, `its summary says ${head.summaryBytes} bytes and takes ${summaryBytes}`)
+  const bytesOfAll = producersAt(head) + head.producerBytes
+  if (head.bytes !== bytesOfAll)
+    throw indexDamaged(segment, `it says ${head.bytes} bytes and takes ${bytesOfAll}`)
+  return head
 }
 
 export function encodeSegmentIndex(summary: SegmentSummary, crc32c: Crc32c): Uint8Array {
-  const { partitions, droppedTopics } = summary
+  const { partitions, droppedTopics, producers } = summary
   let runCount = 0
   let epochCount = 0
   for (const { runs, epochs } of partitions) {
     runCount += runs.count
     epochCount += epochs.length
   }
-  const numbers = runCount * RANGE_STRIDE + partitions.length * PARTITION_NUMBERS + epochCount * EPOCH_NUMBERS
-  const idsAt = HEADER_BYTES + numbers * 8
-  const length = idsAt + (partitions.length + droppedTopics.length) * 16 + 4
-  const bytes = new Uint8Array(length)
-  const head = new DataView(bytes.buffer)
-  head.setUint32(0, MAGIC, true)
-  head.setUint32(4, length, true)
-  head.setUint32(8, partitions.length, true)
-  head.setUint32(12, runCount, true)
-  head.setUint32(16, epochCount, true)
-  head.setUint32(20, droppedTopics.length, true)
+  const producerBytes = producers?.length ?? 0
+  const summaryBytes = summaryBytesOf(partitions.length, epochCount, droppedTopics.length)
+  const bytes = new Uint8Array(summaryBytes + runCount * RUN_BYTES + producerBytes)
+  const data = new DataView(bytes.buffer)
+  const head = [
+    MAGIC,
+    bytes.length,
+    summaryBytes,
+    partitions.length,
+    runCount,
+    epochCount,
+    droppedTopics.length,
+    producerBytes,
+  ]
+  head.forEach((number, index) => {
+    data.setUint32(index * 4, number, true)
+  })
 
-  const cells = new Float64Array(bytes.buffer, HEADER_BYTES, numbers)
+  const runCells = new Float64Array(bytes.buffer, summaryBytes, runCount * RANGE_STRIDE)
+  const rows = new Float64Array(bytes.buffer, INDEX_HEAD_BYTES, partitions.length * ROW_NUMBERS)
+  const epochCells = new Float64Array(
+    bytes.buffer,
+    INDEX_HEAD_BYTES + rows.byteLength,
+    epochCount * EPOCH_NUMBERS,
+  )
+  let idAt = INDEX_HEAD_BYTES + rows.byteLength + epochCells.byteLength
   let firstRun = 0
-  let partitionAt = runCount * RANGE_STRIDE
-  let epochAt = partitionAt + partitions.length * PARTITION_NUMBERS
-  let idAt = idsAt
+  let epochAt = 0
   partitions.forEach((entry, row) => {
-    const { runs, truncatedTo, logStart } = entry
-    cells.set(
+    const { runs, epochs } = entry
+    runCells.set(
       runs.columns.subarray(runs.first * RANGE_STRIDE, (runs.first + runs.count) * RANGE_STRIDE),
       firstRun * RANGE_STRIDE,
     )
-    cells.set(
-      [
-        entry.partition,
-        firstRun,
-        runs.count,
-        truncatedTo ?? -1,
-        logStart?.offset ?? -1,
-        logStart?.endOffset ?? -1,
-        logStart?.deadBytes ?? 0,
-        logStart?.leaderEpoch ?? -1,
-      ],
-      partitionAt,
-    )
-    partitionAt += PARTITION_NUMBERS
-    for (const { epoch, startOffset } of entry.epochs) {
-      cells.set([row, epoch, startOffset], epochAt)
+    const start = summaryBytes + firstRun * RUN_BYTES
+    const runsCrc = crc32c(bytes.subarray(start, start + runs.count * RUN_BYTES))
+    writeRow(rows, row * ROW_NUMBERS, entry, firstRun, runsCrc)
+    for (const { epoch, startOffset } of epochs) {
+      epochCells[epochAt] = row
+      epochCells[epochAt + 1] = epoch
+      epochCells[epochAt + 2] = startOffset
       epochAt += EPOCH_NUMBERS
     }
     bytes.set(entry.topicId, idAt)
@@ -111,78 +209,30 @@ export function encodeSegmentIndex(summary: SegmentSummary, crc32c: Crc32c): Uin
     bytes.set(topicId, idAt)
     idAt += 16
   }
-  head.setUint32(length - 4, crc32c(bytes.subarray(0, length - 4)), true)
+  data.setUint32(idAt, crc32c(bytes.subarray(0, idAt)), true)
+  if (producers) bytes.set(producers, bytes.length - producerBytes)
   return bytes
 }
 
-/** A sealed segment's index in memory: its summary and, by row, the runs of each partition. */
-export class SegmentIndex implements SegmentSummary {
-  readonly partitions: readonly PartitionSummary[]
-  readonly droppedTopics: readonly Uint8Array[]
-  readonly byteLength: number
-
-  constructor(
-    partitions: readonly PartitionSummary[],
-    droppedTopics: readonly Uint8Array[],
-    byteLength: number,
-  ) {
-    this.partitions = partitions
-    this.droppedTopics = droppedTopics
-    this.byteLength = byteLength
-  }
-
-  /** Throws {@link StorageError} DAMAGED, naming the segment, when the bytes are not what was written. */
-  static decode(bytes: Uint8Array, segment: number, crc32c: Crc32c): SegmentIndex {
-    const damaged = (why: string): never => {
-      throw new StorageError('DAMAGED', `the index of segment ${segment} is damaged: ${why}`)
-    }
-    if (bytes.length < HEADER_BYTES + 4) damaged(`${bytes.length} bytes are shorter than its header`)
-    // The columns are read in place, and a Float64Array must begin at a multiple of 8.
-    const own = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes)
-    const head = new DataView(own.buffer, own.byteOffset, own.byteLength)
-    if (head.getUint32(0, true) !== MAGIC) damaged('it does not begin with "OCI1"')
-    if (head.getUint32(4, true) !== own.length)
-      damaged(`it has ${own.length} bytes and says ${head.getUint32(4, true)}`)
-    const crc = head.getUint32(own.length - 4, true)
-    if (crc !== crc32c(own.subarray(0, own.length - 4))) damaged('its checksum does not match')
-
-    const partitionCount = head.getUint32(8, true)
-    const runCount = head.getUint32(12, true)
-    const epochCount = head.getUint32(16, true)
-    const droppedCount = head.getUint32(20, true)
-    const numbers = runCount * RANGE_STRIDE + partitionCount * PARTITION_NUMBERS + epochCount * EPOCH_NUMBERS
-    const idsAt = HEADER_BYTES + numbers * 8
-    const cells = new Float64Array(own.buffer, own.byteOffset + HEADER_BYTES, numbers)
-    const topicIdAt = (row: number) => new Uint8Array(own.subarray(idsAt + row * 16, idsAt + row * 16 + 16))
-
-    const epochs: EpochStart[][] = Array.from({ length: partitionCount }, () => [])
-    let at = runCount * RANGE_STRIDE + partitionCount * PARTITION_NUMBERS
-    for (let i = 0; i < epochCount; i++, at += EPOCH_NUMBERS)
-      epochs[cells[at]].push({ epoch: cells[at + 1], startOffset: cells[at + 2] })
-
-    const partitions: PartitionSummary[] = []
-    at = runCount * RANGE_STRIDE
-    for (let row = 0; row < partitionCount; row++, at += PARTITION_NUMBERS) {
-      const truncatedTo = cells[at + 3]
-      const logStart = cells[at + 4]
-      partitions.push({
-        topicId: topicIdAt(row),
-        partition: cells[at],
-        runs: new RangeView(cells, cells[at + 1], cells[at + 2]),
-        truncatedTo: truncatedTo < 0 ? undefined : truncatedTo,
-        logStart:
-          logStart < 0
-            ? undefined
-            : {
-                offset: logStart,
-                endOffset: cells[at + 5],
-                deadBytes: cells[at + 6],
-                leaderEpoch: cells[at + 7],
-              },
-        epochs: epochs[row],
-      })
-    }
-    const dropped = Array.from({ length: droppedCount }, (_, i) => topicIdAt(partitionCount + i))
-    return new SegmentIndex(partitions, dropped, own.length)
-  }
+function writeRow(
+  rows: Float64Array,
+  at: number,
+  { partition, runs, truncatedTo, logStart }: PartitionSummary,
+  firstRun: number,
+  runsCrc: number,
+): void {
+  const { count } = runs
+  rows[at + RowColumn.partition] = partition
+  rows[at + RowColumn.firstRun] = firstRun
+  rows[at + RowColumn.runCount] = count
+  rows[at + RowColumn.baseOffset] = count > 0 ? runs.baseOffset(0) : -1
+  rows[at + RowColumn.endOffset] = count > 0 ? runs.endOffset(count - 1) : -1
+  rows[at + RowColumn.maxTimestampMs] = runs.maxTimestampOfAllMs()
+  rows[at + RowColumn.bytes] = runs.bytesOfAll()
+  rows[at + RowColumn.truncatedTo] = truncatedTo ?? -1
+  rows[at + RowColumn.logStartOffset] = logStart?.offset ?? -1
+  rows[at + RowColumn.logStartEndOffset] = logStart?.endOffset ?? -1
+  rows[at + RowColumn.logStartDeadBytes] = logStart?.deadBytes ?? 0
+  rows[at + RowColumn.logStartLeaderEpoch] = logStart?.leaderEpoch ?? -1
+  rows[at + RowColumn.runsCrc] = runsCrc
 }

@@ -21,6 +21,7 @@ import { LogReader, type ReadSlice } from './log-reader.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { recover } from './recovery.ts'
 import { type RetentionPolicy, type RetentionReport, retain } from './retention.ts'
+import type { IndexCacheStats } from './sealed-indexes.ts'
 import { SegmentCatalog } from './segment-catalog.ts'
 import { Slabs } from './slabs.ts'
 import { ENTRY_BYTES, type Entry, EntryKind, SINGLE_RUN_PREFIX_BYTES, writeDirectory } from './value.ts'
@@ -36,6 +37,8 @@ export interface ShardLogOptions {
   readonly allocate?: (bytes: number) => Uint8Array
   readonly commitBytesMax?: number
   readonly queuedBytesMax?: number
+  /** What runs of sealed segments may take in memory. */
+  readonly indexCacheBytesMax?: number
   readonly observer?: ShardLogObserver
 }
 
@@ -63,10 +66,12 @@ export interface ShardLogStats {
   readonly commits: number
   readonly committedBytes: number
   readonly queuedBytes: number
+  readonly indexCache: IndexCacheStats
 }
 
 const COMMIT_BYTES_MAX = 2 * 1024 * 1024
 const QUEUED_BYTES_MAX = 512 * 1024 * 1024
+const INDEX_CACHE_BYTES_MAX = 32 * 1024 * 1024
 /** What a waiting append takes besides its bytes, about. */
 const APPEND_OVERHEAD_BYTES = 512
 const CONTROLS_PER_COMMIT_MAX = 10_000
@@ -97,7 +102,11 @@ export class ShardLog {
     this.#options = options
     this.#store = options.store
     this.#observer = options.observer ?? {}
-    this.#catalog = new SegmentCatalog(options.store, options.crc32c)
+    this.#catalog = new SegmentCatalog(
+      options.store,
+      options.crc32c,
+      options.indexCacheBytesMax ?? INDEX_CACHE_BYTES_MAX,
+    )
     this.#reader = new LogReader(this.#catalog, options.codecs ?? {}, options.crc32c)
     this.#slabs = new Slabs(
       SLAB_BYTES,
@@ -109,7 +118,10 @@ export class ShardLog {
   /** Takes an open store and reads what its segments say. Rejects with StorageError where it cannot. */
   static async open(options: ShardLogOptions): Promise<ShardLog> {
     const log = new ShardLog(options)
-    await recover(log.#catalog, log.#reader, options.crc32c, (sentence) => log.#observer.warning?.(sentence))
+    await recover(log.#catalog, log.#reader, options.crc32c, {
+      warning: (sentence) => log.#observer.warning?.(sentence),
+      producers: () => {},
+    })
     return log
   }
 
@@ -283,6 +295,7 @@ export class ShardLog {
       commits: this.#commits,
       committedBytes: this.#committedBytes,
       queuedBytes: this.#queue.bytes,
+      indexCache: this.#catalog.indexes.stats(),
     }
   }
 

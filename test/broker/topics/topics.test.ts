@@ -25,7 +25,7 @@ class FakeLog {
   onDrop: () => Promise<void> = async () => {}
 
   createPartition(topicId: Uint8Array, partition: number): PartitionLog {
-    return new PartitionLog(topicId, partition, { gained: () => {}, lost: () => {} })
+    return new PartitionLog(topicId, partition, { lost: () => {} })
   }
 
   async dropTopic(topicId: Uint8Array): Promise<void> {

@@ -1,7 +1,5 @@
-/** The bytes the log writes: value directories and segment indexes, and their refusal of every damage. */
+/** The directory in front of a stored value: its bytes, and its refusal of every damage. */
 import t from 'tap'
-import { RangeList, RangeView } from '../../../storage/log/ranges.ts'
-import { encodeSegmentIndex, SegmentIndex } from '../../../storage/log/segment-index.ts'
 import {
   ENTRY_BYTES,
   type Entry,
@@ -12,7 +10,6 @@ import {
   writeDirectory,
 } from '../../../storage/log/value.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
-import { StorageError } from '../../../storage/segment-store.ts'
 
 const topicId = Uint8Array.from({ length: 16 }, (_, i) => i + 1)
 
@@ -105,69 +102,4 @@ t.test('every flipped bit and every truncation of a directory is refused', async
   t.match(identifyValue(value, 8, 4), /names itself segment 9, sequence 4: a stale page/)
   t.match(identifyValue(value, 9, 5), /stale page/)
   t.equal(identifyValue(value, 9, 4), undefined)
-})
-
-t.test('a segment index is read back as it was written, and its damage is named', async (t) => {
-  const runs = new RangeList()
-  runs.push(0, 10, 1000, 0, 96, 500)
-  runs.push(12, 20, 900, 3, 160, 700)
-  const summary = {
-    partitions: [
-      {
-        topicId,
-        partition: 0,
-        runs: runs.view(),
-        truncatedTo: 12,
-        logStart: { offset: 2, endOffset: 20, deadBytes: 100, leaderEpoch: 1 },
-        epochs: [
-          { epoch: 1, startOffset: 0 },
-          { epoch: 4, startOffset: 12 },
-        ],
-      },
-      {
-        topicId: topicId.slice().reverse(),
-        partition: 41,
-        runs: new RangeView(new Float64Array(0), 0, 0),
-        truncatedTo: undefined,
-        logStart: undefined,
-        epochs: [],
-      },
-    ],
-    droppedTopics: [Uint8Array.from({ length: 16 }, () => 0xee)],
-  }
-  const bytes = encodeSegmentIndex(summary, crc32cTable)
-  const index = SegmentIndex.decode(bytes, 6, crc32cTable)
-  const plain = (rows: typeof summary.partitions) =>
-    rows.map((row) => ({
-      ...row,
-      topicId: [...row.topicId],
-      runs: Array.from({ length: row.runs.count }, (_, i) => [
-        row.runs.baseOffset(i),
-        row.runs.endOffset(i),
-        row.runs.maxTimestampMs(i),
-        row.runs.container(i),
-        row.runs.position(i),
-        row.runs.length(i),
-      ]),
-    }))
-  t.strictSame(plain(index.partitions as typeof summary.partitions), plain(summary.partitions))
-  t.strictSame(index.droppedTopics, summary.droppedTopics)
-
-  const unaligned = new Uint8Array(bytes.length + 3).subarray(3)
-  unaligned.set(bytes)
-  t.equal(SegmentIndex.decode(unaligned, 6, crc32cTable).partitions.length, 2, 'from any address')
-
-  for (let bit = 0; bit < bytes.length * 8; bit += 3) {
-    const bad = bytes.slice()
-    bad[bit >> 3] ^= 1 << (bit & 7)
-    try {
-      SegmentIndex.decode(bad, 6, crc32cTable)
-      t.fail(`bit ${bit} was not noticed`)
-    } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== 'DAMAGED' || !/segment 6/.test(error.message))
-        throw error
-    }
-  }
-  for (let length = 0; length < bytes.length; length += 7)
-    t.throws(() => SegmentIndex.decode(bytes.slice(0, length), 6, crc32cTable), { code: 'DAMAGED' })
 })

@@ -1,0 +1,162 @@
+/**
+ * The indexes of sealed segments: their heads in memory, the runs of a partition brought in when a
+ * reader needs them and kept in a bounded cache.
+ *
+ * A sealed segment whose stored index could not be used has the one rebuilt from its values here, for as
+ * long as the process lives.
+ */
+import type { Crc32c } from '../record/crc32c.ts'
+import type { SegmentId, SegmentStore } from '../segment-store.ts'
+import { StorageError } from '../segment-store.ts'
+import { IndexCache } from './index-cache.ts'
+import { IndexSummary } from './index-summary.ts'
+import { RANGE_STRIDE, RangeView } from './ranges.ts'
+import {
+  decodeIndexHead,
+  INDEX_HEAD_BYTES,
+  type IndexHead,
+  indexDamaged,
+  ROW_BYTES,
+  RowColumn,
+  RUN_BYTES,
+  runsAt,
+} from './segment-index.ts'
+
+export interface IndexCacheStats {
+  readonly bytes: number
+  readonly bytesMax: number
+  /** Look-ups that found what they needed in memory, and those that read it. */
+  readonly hits: number
+  readonly loads: number
+  /** Indexes rebuilt from the values of segments whose stored index is missing or damaged; not bounded. */
+  readonly rebuiltBytes: number
+}
+
+interface Sealed {
+  readonly head: IndexHead
+  /** The whole index, where the stored one could not be used. */
+  readonly rebuilt: Uint8Array | undefined
+}
+
+/** Where the runs of a row are, and what they must add up to. */
+interface RunBlock {
+  readonly start: number
+  readonly end: number
+  readonly crc: number
+}
+
+export class SealedIndexes {
+  readonly #store: SegmentStore
+  readonly #crc32c: Crc32c
+  readonly #cache: IndexCache
+  readonly #sealed = new Map<SegmentId, Sealed>()
+  #loads = 0
+  #rebuiltBytes = 0
+
+  constructor(store: SegmentStore, crc32c: Crc32c, cacheBytesMax: number) {
+    this.#store = store
+    this.#crc32c = crc32c
+    this.#cache = new IndexCache(cacheBytesMax)
+  }
+
+  add(segment: SegmentId, head: IndexHead): void {
+    this.#sealed.set(segment, { head, rebuilt: undefined })
+  }
+
+  /** The stored index cannot be used: this one stands for it. */
+  addRebuilt(segment: SegmentId, bytes: Uint8Array): void {
+    this.#sealed.set(segment, { head: decodeIndexHead(bytes, bytes.length, segment), rebuilt: bytes })
+    this.#rebuiltBytes += bytes.length
+  }
+
+  remove(segment: SegmentId): void {
+    this.#rebuiltBytes -= this.#sealed.get(segment)?.rebuilt?.length ?? 0
+    this.#sealed.delete(segment)
+  }
+
+  stats(): IndexCacheStats {
+    const { bytes, bytesMax, hits } = this.#cache
+    return { bytes, bytesMax, hits, loads: this.#loads, rebuiltBytes: this.#rebuiltBytes }
+  }
+
+  isLoaded(segment: SegmentId, row: number): boolean {
+    return this.#cache.has(segment, row)
+  }
+
+  /**
+   * The runs of a partition in a sealed segment, valid for ever. Where they are not in the cache the
+   * event loop waits for the disk: see {@link load}.
+   * @throws StorageError DAMAGED, naming the segment, when they are not what was written
+   */
+  runs(segment: SegmentId, row: number): RangeView {
+    const cached = this.#cache.get(segment, row)
+    if (cached) return cached
+    const read = (start: number, end: number) => this.#store.readIndexNow(segment, start, end)
+    const sealed = this.#of(segment)
+    const { start, end } = rowPlace(sealed.head, row)
+    const block = this.#locate(segment, sealed.head, slice(sealed, start, end) ?? read(start, end))
+    return this.#keep(segment, row, block, slice(sealed, block.start, block.end) ?? read(block.start, block.end))
+  }
+
+  /** Brings the runs of a partition into the cache; the event loop does not wait. Rejects as {@link runs} throws. */
+  async load(segment: SegmentId, row: number): Promise<void> {
+    if (this.#cache.has(segment, row)) return
+    const sealed = this.#of(segment)
+    if (sealed.rebuilt) {
+      this.runs(segment, row)
+      return
+    }
+    const { start, end } = rowPlace(sealed.head, row)
+    const block = this.#locate(segment, sealed.head, await this.#store.readIndex(segment, start, end))
+    this.#keep(segment, row, block, await this.#store.readIndex(segment, block.start, block.end))
+  }
+
+  /** The whole summary of a sealed segment. Rejects with StorageError DAMAGED when it is not what was written. */
+  async summary(segment: SegmentId): Promise<IndexSummary> {
+    const { head, rebuilt } = this.#of(segment)
+    const bytes = rebuilt ?? (await this.#store.readIndex(segment, 0, head.summaryBytes))
+    if (!bytes) throw indexDamaged(segment, 'it is missing')
+    return IndexSummary.decode(bytes, head.bytes, segment, this.#crc32c)
+  }
+
+  #of(segment: SegmentId): Sealed {
+    const sealed = this.#sealed.get(segment)
+    if (!sealed) throw new StorageError('MISUSE', `segment ${segment} is not sealed, or removed`)
+    return sealed
+  }
+
+  #locate(segment: SegmentId, head: IndexHead, row: Uint8Array | undefined): RunBlock {
+    if (!row) throw indexDamaged(segment, 'it is missing')
+    const data = new DataView(row.buffer, row.byteOffset, row.byteLength)
+    const cell = (column: number) => data.getFloat64(column * 8, true)
+    const [first, count, crc] = [cell(RowColumn.firstRun), cell(RowColumn.runCount), cell(RowColumn.runsCrc)]
+    const isWithin =
+      Number.isInteger(first) && Number.isInteger(count) && first >= 0 && count >= 0 && first + count <= head.runs
+    if (!isWithin) throw indexDamaged(segment, `a partition has runs ${first} to ${first + count} of ${head.runs}`)
+    return { start: runsAt(head, first), end: runsAt(head, first + count), crc }
+  }
+
+  #keep(segment: SegmentId, row: number, block: RunBlock, bytes: Uint8Array | undefined): RangeView {
+    if (!bytes) throw indexDamaged(segment, 'it is missing')
+    if (this.#crc32c(bytes) !== block.crc) throw indexDamaged(segment, `the checksum of row ${row} does not match`)
+    // A copy of its own, at an address that Float64Array takes, and that keeps no larger buffer alive.
+    const count = bytes.length / RUN_BYTES
+    const columns = new Float64Array(count * RANGE_STRIDE)
+    new Uint8Array(columns.buffer).set(bytes)
+    const runs = new RangeView(columns, 0, count)
+    this.#cache.put(segment, row, runs)
+    this.#loads++
+    return runs
+  }
+}
+
+function rowPlace(head: IndexHead, row: number): { start: number; end: number } {
+  if (row < 0 || row >= head.partitions)
+    throw new StorageError('MISUSE', `row ${row} of an index with ${head.partitions}`)
+  const start = INDEX_HEAD_BYTES + row * ROW_BYTES
+  return { start, end: start + ROW_BYTES }
+}
+
+function slice({ rebuilt }: Sealed, start: number, end: number): Uint8Array | undefined {
+  return rebuilt?.subarray(start, end)
+}
