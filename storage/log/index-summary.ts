@@ -26,11 +26,7 @@ export class IndexSummary {
     this.#bytes = bytes
     const rowsAt = bytes.byteOffset + INDEX_HEAD_BYTES
     this.#rows = new Float64Array(bytes.buffer, rowsAt, head.partitions * ROW_NUMBERS)
-    this.#epochs = new Float64Array(
-      bytes.buffer,
-      rowsAt + this.#rows.byteLength,
-      head.epochs * EPOCH_NUMBERS,
-    )
+    this.#epochs = new Float64Array(bytes.buffer, rowsAt + this.#rows.byteLength, head.epochs * EPOCH_NUMBERS)
     this.#idsAt = INDEX_HEAD_BYTES + this.#rows.byteLength + this.#epochs.byteLength
   }
 
@@ -49,8 +45,7 @@ export class IndexSummary {
     const tail = new DataView(own.buffer, own.byteOffset + summaryBytes - 8, 8)
     if (tail.getUint32(0, true) !== crc32c(own.subarray(0, summaryBytes - 8)))
       throw indexDamaged(segment, 'the checksum of its summary does not match')
-    if (tail.getUint32(4, true) !== 0)
-      throw indexDamaged(segment, 'its summary does not end with zeros')
+    if (tail.getUint32(4, true) !== 0) throw indexDamaged(segment, 'its summary does not end with zeros')
     return new IndexSummary(head, own)
   }
 

@@ -13,9 +13,10 @@
  * - durable offset: everything below has been synced here;
  * - log end offset: the next offset to be given out; above the durable offset while a commit is under way.
  */
+
+import type { IndexSummary } from './index-summary.ts'
 import { type EpochStart, LeaderEpochs } from './leader-epochs.ts'
 import { RangeList } from './ranges.ts'
-import type { IndexSummary } from './index-summary.ts'
 import type { LogStart } from './segment-index.ts'
 import type { Entry } from './value.ts'
 

@@ -95,7 +95,12 @@ export class SealedIndexes {
     const sealed = this.#of(segment)
     const { start, end } = rowPlace(sealed.head, row)
     const block = this.#locate(segment, sealed.head, slice(sealed, start, end) ?? read(start, end))
-    return this.#keep(segment, row, block, slice(sealed, block.start, block.end) ?? read(block.start, block.end))
+    return this.#keep(
+      segment,
+      row,
+      block,
+      slice(sealed, block.start, block.end) ?? read(block.start, block.end),
+    )
   }
 
   /** Brings the runs of a partition into the cache; the event loop does not wait. Rejects as {@link runs} throws. */
@@ -131,14 +136,20 @@ export class SealedIndexes {
     const cell = (column: number) => data.getFloat64(column * 8, true)
     const [first, count, crc] = [cell(RowColumn.firstRun), cell(RowColumn.runCount), cell(RowColumn.runsCrc)]
     const isWithin =
-      Number.isInteger(first) && Number.isInteger(count) && first >= 0 && count >= 0 && first + count <= head.runs
-    if (!isWithin) throw indexDamaged(segment, `a partition has runs ${first} to ${first + count} of ${head.runs}`)
+      Number.isInteger(first) &&
+      Number.isInteger(count) &&
+      first >= 0 &&
+      count >= 0 &&
+      first + count <= head.runs
+    if (!isWithin)
+      throw indexDamaged(segment, `a partition has runs ${first} to ${first + count} of ${head.runs}`)
     return { start: runsAt(head, first), end: runsAt(head, first + count), crc }
   }
 
   #keep(segment: SegmentId, row: number, block: RunBlock, bytes: Uint8Array | undefined): RangeView {
     if (!bytes) throw indexDamaged(segment, 'it is missing')
-    if (this.#crc32c(bytes) !== block.crc) throw indexDamaged(segment, `the checksum of row ${row} does not match`)
+    if (this.#crc32c(bytes) !== block.crc)
+      throw indexDamaged(segment, `the checksum of row ${row} does not match`)
     // A copy of its own, at an address that Float64Array takes, and that keeps no larger buffer alive.
     const count = bytes.length / RUN_BYTES
     const columns = new Float64Array(count * RANGE_STRIDE)

@@ -253,7 +253,8 @@ export class SegmentCatalog implements ExtentCensus {
 
   /** The runs of the active segment become extents of the sealed one. */
   #seal(segment: SegmentId, rows: readonly PartitionLog[]): void {
-    const hides = this.#droppedInActive.length > 0 || rows.some(({ active }) => active.truncatedTo !== undefined)
+    const hides =
+      this.#droppedInActive.length > 0 || rows.some(({ active }) => active.truncatedTo !== undefined)
     if (hides) this.#hiding.add(segment)
     let gained = 0
     rows.forEach((log, row) => {

@@ -133,7 +133,14 @@ function randomSummary(random: SeededRandom): SegmentSummary {
       let offset = random.below(2 ** 40)
       for (let i = random.below(5); i > 0; i--) {
         const end = offset + 1 + random.below(1000)
-        runs.push(offset, end, random.below(2 ** 41), random.below(2 ** 31), random.below(65536), random.below(1e6))
+        runs.push(
+          offset,
+          end,
+          random.below(2 ** 41),
+          random.below(2 ** 31),
+          random.below(65536),
+          random.below(1e6),
+        )
         offset = end + random.below(2)
       }
       return {
@@ -225,7 +232,9 @@ t.test('every flipped bit in runs, and in the row that says where they are, is n
   const stored = disk.segments[0].index ?? new Uint8Array()
   const { head } = decode(stored.slice())
   const places = [
-    { what: 'the numbers of runs', from: 32 + 8, to: 32 + 24 },
+    // Not the sign of zero.
+    { what: 'the number of the first run', from: 32 + 8, to: 32 + 15 },
+    { what: 'the count of runs', from: 32 + 16, to: 32 + 24 },
     { what: 'the checksum of runs', from: 32 + ROW_BYTES - 16, to: 32 + ROW_BYTES - 8 },
     { what: 'runs', from: runsAt(head, 0), to: runsAt(head, 2) },
   ]
