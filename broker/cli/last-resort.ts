@@ -10,10 +10,11 @@ process.stdin.on('end', () => process.exit()).resume()
 setTimeout(() => process.kill(Number(process.argv[1]), 'SIGKILL'), Number(process.argv[2]))
 `
 
-/** From now on this process has so long to end. */
-export function killWhenStuck(afterMs: number, onError: (error: Error) => void): void {
+/** From now on this process has so long to end. Returns the id of the process that stands by, if it could be started. */
+export function killWhenStuck(afterMs: number, onError: (error: Error) => void): number | undefined {
   const command = ['--eval', GUARDIAN, String(process.pid), String(afterMs)]
   const guardian = spawn(process.execPath, command, { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   guardian.on('error', onError)
   guardian.unref()
+  return guardian.pid
 }

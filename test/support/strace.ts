@@ -55,14 +55,25 @@ export class Strace {
     return new Strace(child, logPath)
   }
 
-  /** Lets go of the process, if it is still there, and returns the calls it made. */
+  /** Lets go of the process, which is still there, and returns the calls it made. */
   async detach(): Promise<SystemCall[]> {
-    const closed = once(this.#child, 'close')
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      this.#child.kill('SIGINT')
-      await closed
-    }
+    await this.#end('SIGINT')
     return systemCalls(await readFile(this.#logPath, 'utf8'))
+  }
+
+  /**
+   * Ends strace after the process has ended. By itself it would not always: of a child that outlives its
+   * parent it may wait for an end that came already.
+   */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const closed = once(this.#child, 'close')
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    this.#child.kill(signal)
+    await closed
   }
 }
 
