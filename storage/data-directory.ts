@@ -10,7 +10,7 @@
  * processes at most one has the directory open. Never: reads or writes what the stores keep in it.
  */
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createMarker, decodeMarker, encodeMarker, type Marker } from './data-directory-marker.ts'
 import { isLockFile, lockDirectory } from './directory-lock.ts'
@@ -24,6 +24,8 @@ export interface DataDirectoryOptions {
   readonly now: () => number
   /** A random UUID in its usual form, such as `crypto.randomUUID()` gives. */
   readonly randomUuid: () => string
+  /** Refuses a directory that is not one yet, instead of making it one. */
+  readonly mustExist?: boolean
 }
 
 /** Open and locked until `close`. */
@@ -50,7 +52,8 @@ const MARKER_NAME = 'octopus.json'
  */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
   const path = resolve(options.path)
-  await createDirectory(path)
+  if (options.mustExist) await refuseAbsent(path)
+  else await createDirectory(path)
   await refuseForeign(path)
   const lock = await lockDirectory(path, options.randomUuid().slice(0, 8))
   try {
@@ -91,6 +94,17 @@ async function createDirectory(path: string): Promise<void> {
       })
     }
     throw storageError(error, path, 'INACCESSIBLE')
+  }
+}
+
+async function refuseAbsent(path: string): Promise<void> {
+  try {
+    await stat(join(path, MARKER_NAME))
+  } catch (error) {
+    const name = errorName(error)
+    if (name !== 'ENOENT' && name !== 'ENOTDIR') throw storageError(error, path, 'INACCESSIBLE')
+    const sentence = `${path} is no data directory of Octopus: there is no ${MARKER_NAME} in it`
+    throw new StorageError('FOREIGN', sentence, { path, cause: error })
   }
 }
 

@@ -10,16 +10,15 @@ export const ExitCode = {
   FAILED: 1,
   /** EX_USAGE: the command line is wrong. */
   USAGE: 64,
+  /** EX_DATAERR: what is stored is damaged. */
+  DAMAGED: 65,
   /** EX_UNAVAILABLE: the broker cannot be reached, or its port is in use. */
   UNAVAILABLE: 69,
   /** EX_SOFTWARE: an error nobody foresaw. */
   SOFTWARE: 70,
   /** EX_CANTCREAT: the data directory cannot be created, written or locked. */
   CANNOT_CREATE: 73,
-  /**
-   * EX_IOERR: a write or a sync of the broker's storage failed, or did not come back. Nothing acknowledged is
-   * lost; the next start has it, if the disk can be read.
-   */
+  /** EX_IOERR: the storage failed while the broker ran. */
   STORAGE: 74,
   /** EX_CONFIG: a configuration value is wrong. */
   CONFIG: 78,
@@ -34,10 +33,11 @@ const meanings: readonly (readonly [number, string])[] = [
   [ExitCode.OK, 'done'],
   [ExitCode.FAILED, 'the broker refused the request, or some events failed'],
   [ExitCode.USAGE, 'the command line is wrong'],
+  [ExitCode.DAMAGED, 'verify found damage'],
   [ExitCode.UNAVAILABLE, 'the broker cannot be reached, or the port is in use'],
   [ExitCode.SOFTWARE, 'an unexpected error (a bug)'],
   [ExitCode.CANNOT_CREATE, 'the data directory cannot be created, written or locked'],
-  [ExitCode.STORAGE, 'the storage failed: a disk that is damaged, full or hangs'],
+  [ExitCode.STORAGE, 'the storage failed'],
   [ExitCode.CONFIG, 'a configuration value is wrong'],
   [ExitCode.SIGINT, 'interrupted before the work was done (143: terminated)'],
 ]

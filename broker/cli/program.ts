@@ -80,6 +80,7 @@ function build(
   addProduce(program, context, done)
   addConsume(program, context, done)
   addStatus(program, context, done)
+  addVerify(program, context, done)
   return program
 }
 
@@ -111,10 +112,7 @@ function addServe(
       `
 Each flag is also a variable (--log-level: OCTOPUS_LOG_LEVEL) and a line of the file (log: level:).
 On the same port: /healthz, /readyz and /metrics (Prometheus).
-SIGTERM or Ctrl-C: stops accepting, finishes what is under way, exits 0. A second one exits at once.
-A disk that fills: the broker takes no more events, serves the rest, and goes on by itself (octopus status).
-A disk that fails or hangs: everything that waits is told, and the broker exits 74; 137 if the disk holds it back,
-134 if the storage library aborts. Nothing acknowledged is lost: let a service manager start it again.`,
+SIGTERM or Ctrl-C: stops accepting, finishes what is under way, exits 0. A second one exits at once.`,
     )
     .action(async (options) => {
       const { serve } = await import('./serve.ts')
@@ -270,6 +268,32 @@ function addStatus(program: Command, context: CommandContext, done: (exitCode: n
     .action(async (options) => {
       const { status } = await import('./status.ts')
       done(await status(options, context))
+    })
+}
+
+function addVerify(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
+  program
+    .command('verify')
+    .description('check everything that is stored in a data directory no broker has open')
+    .option('--data <dir>', 'the data directory', context.env.OCTOPUS_DATA ?? './data')
+    .option('-j, --json', 'print JSON for programs')
+    .addHelpText(
+      'after',
+      examples(`octopus verify
+      octopus verify --data /var/lib/octopus
+      octopus verify --json | jq -c 'select(.finding.code == "batch-damaged") | .finding'`),
+    )
+    .addHelpText(
+      'after',
+      `
+Reads every value, checks every checksum, the offsets of every partition, every index against what it is the
+index of, and what metadata says. Changes nothing. Exit code 0: all is well; 65: something is damaged.
+With --json each finding is a line {"finding":{code,severity,sentence,remedy,file,segment,value,topic,topicId,
+partition,firstOffset,lastOffset,bytes}}, as far as it is known; the last line is {"summary":{…}}.`,
+    )
+    .action(async (options) => {
+      const { verify } = await import('./verify.ts')
+      done(await verify(options, context))
     })
 }
 

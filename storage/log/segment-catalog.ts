@@ -215,11 +215,16 @@ export class SegmentCatalog implements ExtentCensus {
   async roll(producers?: Uint8Array): Promise<void> {
     const sealed = this.#active
     const rows = this.#touchedByTopic()
-    const bytes = encodeSegmentIndex(this.#summarize(rows, producers), this.crc32c)
+    const bytes = this.encodeActive(producers)
     const next = await this.store.roll(bytes)
     this.#seal(sealed, rows)
     this.indexes.add(sealed, decodeIndexHead(bytes, bytes.length, sealed))
     this.#active = next
+  }
+
+  /** The index of the active segment as it would be sealed now. */
+  encodeActive(producers?: Uint8Array): Uint8Array {
+    return encodeSegmentIndex(this.#summarize(this.#touchedByTopic(), producers), this.crc32c)
   }
 
   /** At start: what was read of a sealed segment's values stands for its index, which cannot be used. */

@@ -50,10 +50,6 @@ export const effects: Readonly<Record<string, Effect>> = {
 
 export const performers: Readonly<Record<string, Performer>> = {
   'broker/main.ts': { may: ['clock', 'environment'], reason: 'the entry point of the program' },
-  'broker/cli/last-resort.ts': {
-    may: ['processes'],
-    reason: 'starts the process that ends this one',
-  },
   'broker/cli/progress.ts': { may: ['clock', 'timers'], reason: 'a counter on a terminal, for the eye only' },
   'broker/cli/serve.ts': { may: ['disk'], reason: 'reads the configuration file for the node it starts' },
   'broker/system-ports.ts': {
@@ -89,6 +85,8 @@ export const performers: Readonly<Record<string, Performer>> = {
     reason: 'renames the files of removed segments and has them deleted',
   },
   'storage/lmdb/segment-files.ts': { may: ['disk'], reason: 'names, sizes and removal of segment files' },
+  'storage/verify/page-file.ts': { may: ['disk'], reason: 'reads the files that are verified' },
+  'storage/verify/verify-directory.ts': { may: ['disk'], reason: 'lists the files of a data directory' },
   'storage/metadata/metadata-environment.ts': { may: ['disk'], reason: 'all calls of lmdb-js for metadata' },
   'storage/metadata/metadata-file.ts': {
     may: ['disk', 'processes'],

@@ -1,0 +1,405 @@
+/**
+ * Verifies the segments of one shard, one value at a time: files against the manifest, every page, value and batch,
+ * every index against its values, and the offsets of every partition over all of them.
+ *
+ * It reads and reports; it changes nothing, trusts nothing, and survives everything it meets. What it learns beside the
+ * findings is what a repair has to know: which segments are to be rewritten, and where lost offsets belong.
+ */
+import type { ManifestSegment } from '../lmdb/manifest.ts'
+import { type Entry, EntryKind } from '../log/value.ts'
+import type { Crc32c } from '../record/crc32c.ts'
+import { StorageError } from '../segment-store.ts'
+import { compareIndexes, indexedRuns, producersOf, type ReadIndex, readIndex } from './compare-index.ts'
+import type { OffsetRange } from './examine-run.ts'
+import { type ExaminedValue, examineValue, type ValueContext } from './examine-value.ts'
+import { type Finding, hex, type KnownTopics, namesOf } from './finding.ts'
+import { type Gap, JournalOffsets, type JournalPlace, journalPlace, placeParts } from './journal-offsets.ts'
+import type { PageSource } from './page-tree.ts'
+import { IndexBuilder } from './rebuild-index.ts'
+import { SegmentScan } from './segment-scan.ts'
+
+export interface VerifyOptions {
+  readonly crc32c: Crc32c
+  readonly topics: KnownTopics
+  /** The segment's file; throws StorageError where it cannot be read. */
+  readonly openFile: (segment: number) => PageSource & { close(): void }
+  /** Name of the file for findings. */
+  readonly fileName: (segment: number) => string
+  /** What is wrong with a producer snapshot; undefined: nothing. */
+  readonly checkProducers?: (snapshot: Uint8Array) => string | undefined
+  readonly onFinding: (finding: Finding) => void
+  /** Told now and then of bytes that were read; what it resolves with is awaited. */
+  readonly onProgress: (bytes: number) => Promise<void>
+}
+
+/** Offsets to be marked as lost, before or behind what a value of the segment holds already. */
+export interface LostRange extends OffsetRange {
+  readonly topicId: Uint8Array
+  readonly partition: number
+  readonly leaderEpoch: number
+  readonly sequence: number
+  readonly isBehind: boolean
+}
+
+export interface SegmentVerdict {
+  readonly id: number
+  readonly sealed: boolean
+  readonly bytes: number
+  /** Something in it is to be mended: it is rewritten. */
+  isDamaged: boolean
+  readonly lost: LostRange[]
+}
+
+export interface ShardVerdict {
+  readonly segments: readonly SegmentVerdict[]
+  readonly journal: JournalOffsets
+  readonly values: number
+  readonly valueBytes: number
+}
+
+/** Bytes between two words of progress. */
+const PROGRESS_BYTES = 16 * 1024 * 1024
+
+export async function verifyShard(
+  segments: readonly ManifestSegment[],
+  options: VerifyOptions,
+): Promise<ShardVerdict> {
+  return new ShardVerifier(segments, options).run()
+}
+
+class ShardVerifier {
+  readonly #options: VerifyOptions
+  readonly #verdicts: SegmentVerdict[]
+  readonly #journal = new JournalOffsets()
+  /** Values of which it is not known what they held, and missing files. */
+  readonly #unknownPlaces: JournalPlace[] = []
+  #values = 0
+  #valueBytes = 0
+  #untold = 0
+
+  constructor(segments: readonly ManifestSegment[], options: VerifyOptions) {
+    this.#options = options
+    this.#verdicts = segments.map(({ id, sealed, bytes }) => ({
+      id,
+      sealed,
+      bytes,
+      isDamaged: false,
+      lost: [],
+    }))
+  }
+
+  async run(): Promise<ShardVerdict> {
+    for (const [number, verdict] of this.#verdicts.entries()) await this.#segment(number, verdict)
+    this.#checkOffsets()
+    await this.#options.onProgress(this.#untold)
+    return {
+      segments: this.#verdicts,
+      journal: this.#journal,
+      values: this.#values,
+      valueBytes: this.#valueBytes,
+    }
+  }
+
+  async #segment(number: number, verdict: SegmentVerdict): Promise<void> {
+    const { id } = verdict
+    const file = this.#options.fileName(id)
+    const lose = (code: 'file-missing' | 'file-unreadable', sentence: string) => {
+      this.#damage(verdict, { code, sentence, file, remedy: 'fence' })
+      this.#unknownPlaces.push(journalPlace(number, 0))
+    }
+    let source: ReturnType<VerifyOptions['openFile']>
+    try {
+      source = this.#options.openFile(id)
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error
+      lose(error.code === 'DAMAGED' ? 'file-missing' : 'file-unreadable', error.message)
+      return
+    }
+    try {
+      if (source.bytes < verdict.bytes)
+        this.#damage(verdict, {
+          code: 'file-short',
+          sentence: `it has ${source.bytes} bytes instead of ${verdict.bytes}`,
+          file,
+          remedy: 'fence',
+        })
+      const scan = new SegmentScan(source, verdict, this.#options.crc32c)
+      await new SegmentVerifier(number, verdict, scan, this).run()
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error
+      lose('file-unreadable', error.message)
+    } finally {
+      source.close()
+    }
+  }
+
+  get options(): VerifyOptions {
+    return this.#options
+  }
+
+  get journal(): JournalOffsets {
+    return this.#journal
+  }
+
+  /** A place of which it is not known what stood there. */
+  unknown(place: JournalPlace): void {
+    this.#unknownPlaces.push(place)
+  }
+
+  async read(value: Uint8Array | undefined): Promise<void> {
+    this.#values++
+    this.#untold += value?.length ?? 0
+    this.#valueBytes += value?.length ?? 0
+    if (this.#untold < PROGRESS_BYTES) return
+    await this.#options.onProgress(this.#untold)
+    this.#untold = 0
+  }
+
+  #damage(verdict: SegmentVerdict, finding: Omit<Finding, 'severity' | 'segment'>): void {
+    if (finding.remedy !== 'none') verdict.isDamaged = true
+    this.#options.onFinding({ ...finding, severity: 'damage', segment: verdict.id })
+  }
+
+  /** What can be judged only when all has been read. */
+  #checkOffsets(): void {
+    const { topics, onFinding } = this.#options
+    for (const gap of this.#journal.gaps()) this.#gap(gap)
+    for (const { log, offset, endOffset, place } of this.#journal.overlaps) {
+      const { segmentNumber, sequence } = placeParts(place)
+      onFinding({
+        code: 'offsets-twice',
+        severity: 'damage',
+        sentence:
+          'a later value has offsets again that an earlier one has: restore the data directory from a backup',
+        remedy: 'none',
+        ...namesOf(topics, log.topicId, log.partition),
+        firstOffset: offset,
+        lastOffset: endOffset - 1,
+        segment: this.#verdicts[segmentNumber].id,
+        value: sequence,
+      })
+    }
+    for (const { topicId, partition, logStart, logEnd } of this.#journal.partitions()) {
+      const names = namesOf(topics, topicId, partition)
+      if (logStart > logEnd)
+        onFinding({
+          code: 'log-start-beyond-end',
+          severity: 'damage',
+          sentence: `the log starts at ${logStart} and ends at ${logEnd}`,
+          remedy: 'none',
+          ...names,
+        })
+      const topic = topics.get(hex(topicId))
+      if (topic === undefined) {
+        // Once for a topic is enough.
+        if (this.#strangers.has(hex(topicId))) continue
+        this.#strangers.add(hex(topicId))
+        onFinding({
+          code: 'topic-unknown',
+          severity: 'note',
+          sentence:
+            'the log holds data of a topic that metadata does not know; it was dropped by halves, or metadata is older than the log',
+          remedy: 'nothing-to-do',
+          topicId: hex(topicId),
+        })
+      } else if (partition >= topic.partitions)
+        onFinding({
+          code: 'partition-unknown',
+          severity: 'damage',
+          sentence: `the topic has ${topic.partitions} partitions by its metadata: metadata is older than the log, or a repair is needed by hand`,
+          remedy: 'none',
+          ...names,
+        })
+    }
+  }
+
+  readonly #strangers = new Set<string>()
+
+  /** Belongs where something is missing, if something is; else before what follows it. */
+  #gap(gap: Gap): void {
+    const { log, offset, endOffset, after, before } = gap
+    const end = before > after ? before : Number.POSITIVE_INFINITY
+    const unknown = this.#unknownPlaces.find((place) => place >= after && place <= end)
+    const isBehind = unknown === undefined && end === Number.POSITIVE_INFINITY
+    const { segmentNumber, sequence } = placeParts(Math.max(0, unknown ?? (isBehind ? after : before)))
+    const verdict = this.#verdicts[segmentNumber]
+    const { topicId, partition, leaderEpoch } = log
+    verdict.lost.push({ topicId, partition, offset, endOffset, leaderEpoch, sequence, isBehind })
+    this.#damage(verdict, {
+      code: 'offsets-missing',
+      sentence: `${endOffset - offset} offsets are in no segment, and neither a truncation nor the log start explains it`,
+      remedy: 'fence',
+      ...namesOf(this.#options.topics, topicId, partition),
+      firstOffset: offset,
+      lastOffset: endOffset - 1,
+    })
+  }
+}
+
+/** One segment of a shard. */
+class SegmentVerifier {
+  readonly #number: number
+  readonly #verdict: SegmentVerdict
+  readonly #scan: SegmentScan
+  readonly #shard: ShardVerifier
+  /** All entries are known as they were stored. */
+  #isComplete = true
+
+  constructor(number: number, verdict: SegmentVerdict, scan: SegmentScan, shard: ShardVerifier) {
+    this.#number = number
+    this.#verdict = verdict
+    this.#scan = scan
+    this.#shard = shard
+  }
+
+  async run(): Promise<void> {
+    const { crc32c } = this.#shard.options
+    const scan = this.#scan
+    for (const { page, sentence } of scan.pageProblems)
+      this.#damage({ code: 'page-damaged', sentence: `page ${page}: ${sentence}`, remedy: 'mend' })
+    for (const sentence of scan.problems) this.#damage({ code: 'segment-damaged', sentence, remedy: 'mend' })
+    const index = this.#verdict.sealed ? readIndex(scan.index(), scan.segment, crc32c) : undefined
+    if (index?.problem !== undefined)
+      this.#damage({ code: 'index-damaged', sentence: index.problem, remedy: 'mend' })
+    const builder = await IndexBuilder.begin(scan.segment, (sequence) => scan.value(sequence), crc32c)
+    const hints = index === undefined ? new Map() : indexedRuns(index, crc32c)
+    for (let sequence = 0; sequence < scan.valueCount; sequence++) {
+      const value = scan.value(sequence)
+      const examined = examineValue(value, valueContext(scan.segment, sequence, hints, this.#shard))
+      this.#report(sequence, examined)
+      for (const entry of examined.entries)
+        this.#shard.journal.apply(entry, journalPlace(this.#number, sequence))
+      builder.add(sequence, examined.entries)
+      await this.#shard.read(value)
+    }
+    if (index?.problem !== undefined) return
+    if (index !== undefined) this.#checkIndex(index, builder)
+  }
+
+  #checkIndex(index: ReadIndex & { problem: undefined }, builder: IndexBuilder): void {
+    const { crc32c, topics, checkProducers } = this.#shard.options
+    const producers = producersOf(index)
+    const problem = producers && checkProducers?.(producers)
+    if (problem !== undefined)
+      this.#damage({ code: 'index-damaged', sentence: `its producer snapshot: ${problem}`, remedy: 'mend' })
+    if (!this.#isComplete) {
+      // The values do not tell all any more; the index may.
+      for (const entry of controlEntries(index))
+        this.#shard.journal.apply(entry, journalPlace(this.#number, this.#scan.valueCount))
+      return
+    }
+    const rebuilt = readIndex(builder.finish(), this.#scan.segment, crc32c)
+    if (rebuilt.problem !== undefined)
+      throw new Error(`an index made anew cannot be read: ${rebuilt.problem}`)
+    for (const { topicId, partition, sentence } of compareIndexes(index, rebuilt, crc32c))
+      this.#damage({
+        code: 'index-differs',
+        sentence,
+        remedy: 'mend',
+        ...namesOf(topics, topicId, partition),
+      })
+  }
+
+  #report(sequence: number, { source, problem, entries, runs }: ExaminedValue): void {
+    const { topics, onFinding } = this.#shard.options
+    const place = { value: sequence }
+    if (source !== 'directory' && source !== 'mended') {
+      this.#isComplete = false
+      this.#shard.unknown(journalPlace(this.#number, sequence))
+    }
+    if (problem !== undefined) {
+      const isMissing = this.#scan.value(sequence) === undefined
+      const what = {
+        directory: '',
+        mended: 'what it says is known all the same',
+        index: 'the index of the segment says what it held',
+        batches: 'what agrees with whole batches is kept',
+        none: 'what it held is not known',
+      }[source]
+      this.#damage({
+        code: isMissing ? 'value-missing' : 'value-damaged',
+        sentence: `${problem}: ${what}`,
+        remedy: source === 'mended' || (source === 'index' && runs.size === 0) ? 'mend' : 'fence',
+        ...place,
+      })
+    }
+    for (const [index, { damages, fenced }] of runs) {
+      const { topicId, partition } = entries[index]
+      const names = namesOf(topics, topicId, partition)
+      for (const { offset, endOffset, bytes, sentence, isMendable } of damages)
+        this.#damage({
+          code: isMendable ? 'batch-header-damaged' : 'batch-damaged',
+          sentence,
+          remedy: isMendable ? 'mend' : 'fence',
+          ...names,
+          firstOffset: offset,
+          lastOffset: endOffset - 1,
+          bytes,
+          ...place,
+        })
+      for (const { offset, endOffset } of fenced)
+        onFinding({
+          code: 'range-lost',
+          severity: 'note',
+          sentence: 'these offsets were lost to damage earlier, and are marked as lost',
+          remedy: 'nothing-to-do',
+          ...names,
+          firstOffset: offset,
+          lastOffset: endOffset - 1,
+          segment: this.#verdict.id,
+          ...place,
+        })
+    }
+  }
+
+  #damage(finding: Omit<Finding, 'severity' | 'segment' | 'file'>): void {
+    this.#verdict.isDamaged = true
+    const { options } = this.#shard
+    const file = options.fileName(this.#verdict.id)
+    options.onFinding({ ...finding, severity: 'damage', file, segment: this.#verdict.id })
+  }
+}
+
+/** The same for verifying and for repairing, so that both come to the same conclusions. */
+export function valueContext(
+  segment: number,
+  sequence: number,
+  hints: ReadonlyMap<number, ValueContext['indexed']>,
+  {
+    options,
+    journal,
+  }: { readonly options: Pick<VerifyOptions, 'crc32c' | 'topics'>; readonly journal: JournalOffsets },
+): ValueContext {
+  return {
+    segment,
+    sequence,
+    crc32c: options.crc32c,
+    indexed: hints.get(sequence) ?? [],
+    isKnown: (topicId, partition) =>
+      partition < (options.topics.get(hex(topicId))?.partitions ?? 0) || journal.has(topicId, partition),
+  }
+}
+
+/** What an index says besides runs, as the entries that said it. */
+export function controlEntries({ summary }: ReadIndex & { problem: undefined }): Entry[] {
+  const blank = { maxTimestampMs: 0, leaderEpoch: -1, position: 0, length: 0, batchCount: 0 }
+  const entries: Entry[] = []
+  for (let row = 0; row < summary.partitions; row++) {
+    const logStart = summary.logStart(row)
+    if (logStart === undefined) continue
+    const { offset, endOffset, deadBytes, leaderEpoch } = logStart
+    entries.push({
+      ...blank,
+      kind: EntryKind.logStart,
+      topicId: summary.topicId(row),
+      partition: summary.partition(row),
+      offset,
+      endOffset,
+      maxTimestampMs: deadBytes,
+      leaderEpoch,
+    })
+  }
+  for (const topicId of summary.droppedTopics())
+    entries.push({ ...blank, kind: EntryKind.topicDrop, topicId, partition: -1, offset: 0, endOffset: 0 })
+  return entries
+}
