@@ -3,14 +3,16 @@
  *
  * Started: storage, log, topics, retention, server, port. Stopped the other way round: the port first,
  * then requests under way, then what waits to be written, then the files. What fails at start closes
- * what was open before it. When the log fails the node stays up for reading and says so, and tells its
- * entry point, which ends the process.
+ * what was open before it. When nothing can be written any more the node says so and tells its entry point,
+ * which stops it and ends the process; from then on stopping takes seconds, whatever the disk does.
  */
 import type { Logger } from 'pino'
 import { ShardLog } from '../storage/log/shard-log.ts'
 import { Closers } from './closers.ts'
 import { webSocketUrl } from './config/listen-address.ts'
 import type { Config } from './config/schema.ts'
+import type { StorageFailure } from './disk/storage-failure.ts'
+import { WatchedStorage } from './disk/watched-storage.ts'
 import { alterTopicsHandler } from './handlers/alter-topics.ts'
 import { authenticateHandler } from './handlers/authenticate.ts'
 import { createTopicsHandler } from './handlers/create-topics.ts'
@@ -31,7 +33,6 @@ import { httpHandler } from './http/http-handler.ts'
 import { type NodeStorage, type NodeStorageOptions, openNodeStorage } from './node-storage.ts'
 import { Metrics } from './observability/metrics.ts'
 import { Tally } from './observability/tally.ts'
-import { TimedStore } from './observability/timed-store.ts'
 import { ProducerIds } from './producers/producer-ids.ts'
 import { ProducerRegistry } from './producers/producer-registry.ts'
 import { Purgatory } from './purgatory.ts'
@@ -70,6 +71,10 @@ export interface Node {
 const OPEN_FILES_RESERVED = 256
 /** Appends answered before they are durable (acks 0) wait in the log and not in the produce buffer. */
 const LOG_QUEUE_FACTOR = 2
+/** Time for requests under way when nothing can be written any more; those that write have failed already. */
+const FAILED_DRAIN_MS = 2_000
+/** After a failure the disk may take for ever to close a file; stopping does not. */
+const FAILED_STOP_MS = 4_000
 
 /** Rejects with StorageError or TransportError, whose messages are for the operator. */
 export async function startNode(options: NodeOptions): Promise<Node> {
@@ -90,16 +95,27 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
 
   const storage = await (options.openStorage ?? openNodeStorage)(options)
   closers.add(() => storage.close())
-  const producerIds = new ProducerIds(storage.metadata, options.random)
+  const watched = new WatchedStorage({
+    storage,
+    config,
+    clock,
+    timers,
+    logger,
+    onCommitted: (durationMs) => metrics.committed(durationMs),
+    onTight: () => retention.lookNow(),
+    onFailed: (error) => readiness.failed(error),
+  })
+  const { metadata, disk, failure } = watched
+  const producerIds = new ProducerIds(metadata, options.random)
   const registry = await ProducerRegistry.open({
-    store: storage.metadata,
+    store: metadata,
     ids: producerIds,
     clock,
     ...config.producers,
   })
-  const { log, failed } = await openLog(options, storage, { metrics, purgatory, readiness })
+  const log = await openLog(options, watched, purgatory)
   closers.add(() => log.close())
-  const { topics, service } = await openTopics(options, storage, log, purgatory)
+  const { topics, service } = await openTopics(options, watched, log, purgatory)
   closers.add(() => topics.close())
 
   const identity = new ListeningIdentity(storage)
@@ -111,6 +127,8 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     storageKind: storage.segments.kind,
     startedAtMs,
     logStats: () => log.stats(),
+    disk,
+    warnings: () => watched.warnings,
     connections: () => server.statistics().connections,
     process: options.process,
   })
@@ -150,25 +168,26 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     budget,
     server: () => server.statistics(),
     log: () => log.stats(),
+    disk,
     topics,
     parked: () => purgatory.size,
   })
 
-  const retention = startRetention(options, topics, log)
+  const retention = startRetention(options, watched, topics, log)
   closers.add(() => retention.stop())
+  disk.start()
+  closers.add(() => disk.stop())
   closers.add(() => purgatory.release())
   closers.add(async () => {
     readiness.stopping()
-    if (!(await server.close(config.shutdown.timeoutMs)))
-      logger.warn(
-        { timeoutMs: config.shutdown.timeoutMs },
-        'stopped before everything under way was finished',
-      )
+    const timeoutMs = Math.min(config.shutdown.timeoutMs, failure.error ? FAILED_DRAIN_MS : Infinity)
+    if (!(await server.close(timeoutMs)))
+      logger.warn({ timeoutMs }, 'stopped before everything under way was finished')
   })
   const { host, port } = await server.listen(
     transport,
     config.listen,
-    httpHandler({ readiness, metrics, logger }),
+    httpHandler({ readiness, disk, metrics, logger }),
   )
   identity.listensAt(webSocketUrl({ host, port }))
   readiness.started()
@@ -177,7 +196,26 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     { url: identity.url(), data: storage.path, topics: topicCount, partitions: partitionCount },
     'listening',
   )
-  return { url: identity.url(), host, port, failed, stop: () => closers.close() }
+  return {
+    url: identity.url(),
+    host,
+    port,
+    failed: failure.happened,
+    stop: () => stop(options, closers, failure),
+  }
+}
+
+/** In order; when the storage has failed, in time. */
+async function stop(
+  { timers, logger }: NodeOptions,
+  closers: Closers,
+  failure: StorageFailure,
+): Promise<void> {
+  const tooLong = failure.happened.then(
+    () => new Promise<'too long'>((resolve) => timers.after(FAILED_STOP_MS, () => resolve('too long'))),
+  )
+  if ((await Promise.race([closers.close(), tooLong])) === 'too long')
+    logger.warn({ timeoutMs: FAILED_STOP_MS }, 'stopped without having closed everything')
 }
 
 /** The identity of the storage, and the address once there is one. */
@@ -200,18 +238,13 @@ class ListeningIdentity implements NodeIdentity {
   }
 }
 
-async function openLog(
+function openLog(
   { config, clock, timers, crc32c, codecs, logger }: NodeOptions,
-  storage: NodeStorage,
-  parts: { readonly metrics: Metrics; readonly purgatory: Purgatory; readonly readiness: Readiness },
-): Promise<{ readonly log: ShardLog; readonly failed: Promise<Error> }> {
-  const { metrics, purgatory, readiness } = parts
-  let tellFailure: (error: Error) => void
-  const failed = new Promise<Error>((resolve) => {
-    tellFailure = resolve
-  })
-  const log = await ShardLog.open({
-    store: new TimedStore(storage.segments, clock, (durationMs) => metrics.committed(durationMs)),
+  { segments, disk, failure }: WatchedStorage,
+  purgatory: Purgatory,
+): Promise<ShardLog> {
+  return ShardLog.open({
+    store: segments,
     clock,
     crc32c,
     codecs,
@@ -219,25 +252,20 @@ async function openLog(
     queuedBytesMax: LOG_QUEUE_FACTOR * config.limits.produceBufferBytesMax,
     observer: {
       advanced: (partition) => purgatory.advanced(partition),
+      committed: (bytes) => disk.committed(bytes),
       warning: (sentence) => logger.warn({ reason: sentence }, 'the log has something to say'),
-      failed: (error) => {
-        logger.fatal({ err: error }, 'the log cannot be written any more')
-        readiness.failed(error)
-        tellFailure(error)
-      },
+      failed: (error) => failure.tell(error),
     },
   })
-  return { log, failed }
 }
 
 async function openTopics(
   { config, clock, random, logger }: NodeOptions,
-  storage: NodeStorage,
+  { metadata: store, disk }: WatchedStorage,
   log: ShardLog,
   purgatory: Purgatory,
 ): Promise<{ readonly topics: TopicTable; readonly service: TopicService }> {
   const onProblem = (error: Error) => logger.error({ err: error }, 'the topics met an unexpected error')
-  const store = storage.metadata
   const { table, beingDeleted } = await TopicTable.open({ store, log, onProblem })
   const service = new TopicService({
     store,
@@ -246,6 +274,7 @@ async function openTopics(
     clock,
     random,
     limits: config.topics,
+    refusal: () => disk.refusal,
     onDropped: (logs) => {
       for (const partition of logs) purgatory.advanced(partition)
     },
@@ -262,6 +291,7 @@ async function openTopics(
 
 function startRetention(
   { config, clock, timers, logger }: NodeOptions,
+  watched: WatchedStorage,
   topics: TopicTable,
   log: ShardLog,
 ): RetentionTimer {
@@ -273,10 +303,14 @@ function startRetention(
     intervalMs: config.retention.checkIntervalMs,
     onEnforced: ({ moved, removedSegments, failures }) => {
       for (const failure of failures) logger.error({ err: failure }, 'retention failed for a partition')
+      if (failures.length > 0) watched.checkFailure()
       if (moved > 0 || removedSegments.length > 0)
         logger.info({ partitions: moved, segments: removedSegments }, 'old data removed')
     },
-    onError: (error) => logger.error({ err: error }, 'retention failed'),
+    onError: (error) => {
+      logger.error({ err: error }, 'retention failed')
+      watched.checkFailure()
+    },
   })
 }
 

@@ -1,5 +1,5 @@
 /**
- * Whether the node serves requests, and if not, why. Starts not ready; a failure of the log is final.
+ * Whether the node serves requests, and if not, why. Starts not ready; a failure of the storage is final.
  */
 
 type State =
@@ -21,7 +21,7 @@ export class Readiness {
       case 'stopping':
         return 'The broker is shutting down.'
       case 'failed':
-        return `The log cannot be written any more: ${this.#state.cause}`
+        return `Nothing can be written any more: ${this.#state.cause}`
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Looks for data whose time is over, again and again, never two looks at once. A look that fails is told
+ * Looks for data whose time is over, again and again and when asked to, never two looks at once. A look that fails is told
  * and does not end the looking: the next may succeed.
  */
 import type { PartitionLog } from '../storage/log/partition-log.ts'
@@ -26,10 +26,19 @@ export class RetentionTimer {
   readonly #options: RetentionTimerOptions
   #timer: Timer | undefined
   #looking: Promise<void> | undefined
+  #isUrgent = false
   #isStopped = false
 
   constructor(options: RetentionTimerOptions) {
     this.#options = options
+    this.#schedule()
+  }
+
+  /** Looks at once, or as soon as the look under way is over. */
+  lookNow(): void {
+    this.#isUrgent = true
+    if (this.#looking) return
+    this.#timer?.cancel()
     this.#schedule()
   }
 
@@ -43,7 +52,9 @@ export class RetentionTimer {
   #schedule(): void {
     if (this.#isStopped) return
     const { timers, intervalMs } = this.#options
-    this.#timer = timers.after(intervalMs, () => {
+    const delayMs = this.#isUrgent ? 0 : intervalMs
+    this.#isUrgent = false
+    this.#timer = timers.after(delayMs, () => {
       this.#looking = this.#look().finally(() => {
         this.#looking = undefined
         this.#schedule()

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -15,6 +16,9 @@ const scripts = {
 
 export type BrokerKind = keyof typeof scripts
 
+/** Flags of `octopus serve` besides the usual ones, by their names without `--`. */
+export type Settings = Readonly<Record<string, string | number>>
+
 export const leash = new URL('../demo/leash.js', import.meta.url).href
 
 const LINES_KEPT = 20
@@ -22,22 +26,16 @@ const LINES_KEPT = 20
 export class BrokerProcess {
   readonly #kind: BrokerKind
   readonly #dataDirectory: string
-  readonly #settings: readonly string[]
+  #settings: Settings
   readonly #lastLines: string[] = []
-  /** The first start chooses the port. */
-  #listen = '127.0.0.1:0'
+  #listen = ''
   #url = ''
   #child: ChildProcess | undefined
 
-  /** `settings`: flags of `octopus serve` besides the usual ones, by their names without `--`. */
-  constructor(
-    dataDirectory: string,
-    kind: BrokerKind = 'durable',
-    settings: Readonly<Record<string, string | number>> = {},
-  ) {
+  constructor(dataDirectory: string, kind: BrokerKind = 'durable', settings: Settings = {}) {
     this.#dataDirectory = dataDirectory
     this.#kind = kind
-    this.#settings = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
+    this.#settings = settings
   }
 
   /** Where it listens; the same after every start. */
@@ -49,10 +47,16 @@ export class BrokerProcess {
     return this.#running().pid!
   }
 
-  /** Resolves when it says it is ready; rejects with its own words when it ends before. */
-  async start(): Promise<void> {
+  /**
+   * Resolves when it says it is ready; rejects with its own words when it ends before. New settings hold from
+   * this start on.
+   */
+  async start(settings: Settings = this.#settings): Promise<void> {
+    this.#settings = settings
+    if (this.#listen === '') this.#listen = `127.0.0.1:${await freePort()}`
+    const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
     const place = ['--data', this.#dataDirectory, '--listen', this.#listen]
-    const args = ['serve', ...place, '--log-format', 'json', ...this.#settings]
+    const args = ['serve', ...place, '--log-format', 'json', ...flags]
     const child = fork(fileURLToPath(scripts[this.#kind]), args, {
       execArgv: ['--import', leash],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -70,7 +74,6 @@ export class BrokerProcess {
     const url = await Promise.race([ready, once(child, 'close').then(() => undefined)])
     if (url === undefined) throw this.explain(new Error('the broker ended at its start'))
     this.#url = url
-    this.#listen = new URL(url).host
   }
 
   /** SIGKILL: no chance to flush, close or say good-bye. Resolves when it is gone. */
@@ -109,4 +112,17 @@ export class BrokerProcess {
     if (this.#child === undefined) throw new Error('the broker has not been started')
     return this.#child
   }
+}
+
+/**
+ * A port nobody listens on now. A broker that is to be started again on its port must be given it from the start on:
+ * one the system chose for it stays taken for a minute after clients have hung up.
+ */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }

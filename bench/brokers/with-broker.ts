@@ -4,14 +4,13 @@
  */
 import { rm } from 'node:fs/promises'
 import { LoadProcess } from '../load/load-process.ts'
-import { type BrokerKind, BrokerProcess } from './broker-process.ts'
+import { type BrokerKind, BrokerProcess, type Settings } from './broker-process.ts'
 
 export interface BrokerPlan {
   /** Made by the broker, removed at the end. */
   readonly data: string
   readonly kind?: BrokerKind
-  /** Flags of `octopus serve`, by their names without `--`. */
-  readonly settings?: Readonly<Record<string, string | number>>
+  readonly settings?: Settings
 }
 
 /** Rejects with the last words of the broker when anything fails, also its orderly stop. */

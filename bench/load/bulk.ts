@@ -2,12 +2,13 @@
  * Producing and consuming as fast as the SDK can: whole topics, counted, and only what was acknowledged or received
  * counts.
  */
-import type { connect } from '../../client/index.ts'
+import type { connect, FlushResult } from '../../client/index.ts'
 import { sumBytes, ValuePool } from '../figures/values.ts'
-import type { Answers, ConsumeTask, Moved, ProduceTask } from './tasks.ts'
+import type { Answers, ConsumeTask, Moved, ProduceTask, SingleBatchesTask } from './tasks.ts'
 
 /** How often the person who waits hears of it, in events. */
 const PROGRESS_EVENTS = 1_000_000
+const PROGRESS_BATCHES = 10_000
 
 type Client = Awaited<ReturnType<typeof connect>>
 type OnProgress = (events: number) => void
@@ -22,10 +23,14 @@ async function timed(events: number, run: () => Promise<void>): Promise<Moved> {
 }
 
 /** Without keys and partitions: the producer spreads them, as it does for anyone. */
-export async function produce(client: Client, task: ProduceTask, onProgress: OnProgress): Promise<Moved> {
-  const { topic, events } = task
-  const { views } = new ValuePool(task.seed, task.valueBytes)
-  const producer = client.producer()
+export async function produce(
+  client: Client,
+  { topic, events, valueBytes, seed, producer: choice = {} }: ProduceTask,
+  onProgress: OnProgress,
+): Promise<Answers['produce']> {
+  const { views } = new ValuePool(seed, valueBytes)
+  let batches = 0
+  const producer = client.producer({ ...choice, onDelivery: () => batches++ })
   const moved = await timed(events, async () => {
     for (let i = 0, view = 0; i < events; i++, view++) {
       if (view === views.length) view = 0
@@ -33,14 +38,42 @@ export async function produce(client: Client, task: ProduceTask, onProgress: OnP
       if (room) await room
       if (i % PROGRESS_EVENTS === 0) onProgress(i)
     }
-    const { acknowledged, failed, error } = await producer.flush()
-    if (acknowledged !== events || failed !== 0)
-      throw new Error(
-        `${acknowledged} of ${events} events were acknowledged: ${error?.message ?? 'no error'}`,
-      )
+    requireAll(await producer.flush(), events)
   })
   await producer.close()
-  return moved
+  return { ...moved, batches }
+}
+
+export async function produceSingleBatches(
+  client: Client,
+  { topic, partitions, turns, valueBytes, seed }: SingleBatchesTask,
+  onProgress: OnProgress,
+): Promise<Answers['produce-single-batches']> {
+  const { views } = new ValuePool(seed, valueBytes)
+  const sums = views.map(sumBytes)
+  const events = turns * partitions
+  let batches = 0
+  let sum = 0
+  // A batch that has taken one event is full.
+  const producer = client.producer({ batchBytes: Math.max(1024, valueBytes), onDelivery: () => batches++ })
+  const moved = await timed(events, async () => {
+    for (let i = 0; i < events; i++) {
+      const view = i % views.length
+      sum += sums[view]
+      const room = producer.append(topic, { partition: i % partitions, value: views[view] })
+      if (room) await room
+      if (i % PROGRESS_BATCHES === 0) onProgress(i)
+    }
+    requireAll(await producer.flush(), events)
+  })
+  await producer.close()
+  if (batches !== events) throw new Error(`${events} events went into ${batches} batches, not one into each`)
+  return { ...moved, batches, sum }
+}
+
+function requireAll({ acknowledged, failed, error }: FlushResult, events: number): void {
+  if (acknowledged !== events || failed !== 0)
+    throw new Error(`${acknowledged} of ${events} events were acknowledged: ${error?.message ?? 'no error'}`)
 }
 
 export async function consume(

@@ -4,7 +4,7 @@
  * what was only handed over.
  */
 import { connect } from '../../client/index.ts'
-import { consume, produce } from './bulk.ts'
+import { consume, produce, produceSingleBatches } from './bulk.ts'
 import { oneInFlight } from './one-in-flight.ts'
 import { consumeLive, producePaced } from './paced.ts'
 import type { Answers, Report, Request, Task } from './tasks.ts'
@@ -26,6 +26,8 @@ async function perform(client: Client, { url, task }: Request): Promise<Answers[
     }
     case 'produce':
       return produce(client, task, onProgress)
+    case 'produce-single-batches':
+      return produceSingleBatches(client, task, onProgress)
     case 'consume':
       return consume(client, task, onProgress)
     case 'produce-paced':

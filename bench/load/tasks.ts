@@ -16,6 +16,26 @@ export interface ProduceTask {
   readonly events: number
   readonly valueBytes: number
   readonly seed: number
+  /** Default: the SDK's defaults. */
+  readonly producer?: ProducerChoice
+}
+
+/** The options of the SDK's producer that benches choose. */
+export interface ProducerChoice {
+  readonly batchBytes?: number
+  readonly lingerMs?: number
+  readonly maxInFlight?: number
+  readonly idempotence?: boolean
+}
+
+/** One record batch of one event to each partition in turn, `turns` times: the most batches for the fewest bytes. */
+export interface SingleBatchesTask {
+  readonly kind: 'produce-single-batches'
+  readonly topic: string
+  readonly partitions: number
+  readonly turns: number
+  readonly valueBytes: number
+  readonly seed: number
 }
 
 /** From the earliest event on, until `events` have come. */
@@ -59,6 +79,7 @@ export interface OneInFlightTask {
 export type Task =
   | CreateTopicTask
   | ProduceTask
+  | SingleBatchesTask
   | ConsumeTask
   | PacedProduceTask
   | LiveConsumeTask
@@ -66,7 +87,8 @@ export type Task =
 
 export interface Answers {
   'create-topic': Record<string, never>
-  produce: Moved
+  produce: Moved & { readonly batches: number }
+  'produce-single-batches': Moved & { readonly batches: number; readonly sum: number }
   consume: Moved & { readonly sum: number }
   'produce-paced': Paced
   'consume-live': Received

@@ -7,13 +7,18 @@ import { readFileSync } from 'node:fs'
 /** `_SC_CLK_TCK`: 100 on every Linux Node runs on. */
 const TICKS_PER_SECOND = 100
 
+/** The system's name for what went wrong; undefined if the system did not say it. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
+}
+
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
     // No such system, or the process is gone.
-    if (error instanceof Error && 'code' in error) return undefined
-    throw error
+    if (errorCode(error) === undefined) throw error
+    return undefined
   }
 }
 

@@ -18,7 +18,10 @@ export const ExitCode = {
   SOFTWARE: 70,
   /** EX_CANTCREAT: the data directory cannot be created, written or locked. */
   CANNOT_CREATE: 73,
-  /** EX_IOERR: the storage failed while the broker ran. */
+  /**
+   * EX_IOERR: a write or a sync of the broker's storage failed, or did not come back. Nothing acknowledged is
+   * lost; the next start has it, if the disk can be read.
+   */
   STORAGE: 74,
   /** EX_CONFIG: a configuration value is wrong. */
   CONFIG: 78,
@@ -37,7 +40,7 @@ const meanings: readonly (readonly [number, string])[] = [
   [ExitCode.UNAVAILABLE, 'the broker cannot be reached, or the port is in use'],
   [ExitCode.SOFTWARE, 'an unexpected error (a bug)'],
   [ExitCode.CANNOT_CREATE, 'the data directory cannot be created, written or locked'],
-  [ExitCode.STORAGE, 'the storage failed'],
+  [ExitCode.STORAGE, 'the storage failed: a disk that is damaged, full or hangs'],
   [ExitCode.CONFIG, 'a configuration value is wrong'],
   [ExitCode.SIGINT, 'interrupted before the work was done (143: terminated)'],
 ]

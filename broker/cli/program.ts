@@ -112,7 +112,10 @@ function addServe(
       `
 Each flag is also a variable (--log-level: OCTOPUS_LOG_LEVEL) and a line of the file (log: level:).
 On the same port: /healthz, /readyz and /metrics (Prometheus).
-SIGTERM or Ctrl-C: stops accepting, finishes what is under way, exits 0. A second one exits at once.`,
+SIGTERM or Ctrl-C: stops accepting, finishes what is under way, exits 0. A second one exits at once.
+A disk that fills: the broker takes no more events, serves the rest, and goes on by itself (octopus status).
+A disk that fails or hangs: everything that waits is told, and the broker exits 74; 137 if the disk holds it back,
+134 if the storage library aborts. Nothing acknowledged is lost: let a service manager start it again.`,
     )
     .action(async (options) => {
       const { serve } = await import('./serve.ts')

@@ -7,6 +7,7 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Logger } from 'pino'
 import { isLmdbCommitNoise } from '../../storage/lmdb/environment.ts'
 import { StorageError } from '../../storage/segment-store.ts'
 import { ConfigError } from '../config/config-error.ts'
@@ -20,9 +21,13 @@ import { loadUwsTransport } from '../transport/uws-transport.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
 import { asFailure, Failure } from './failure.ts'
+import { killWhenStuck } from './last-resort.ts'
 
 /** By the names commander gives flags: `logLevel` for `--log-level`. */
 type ServeFlags = Readonly<Record<string, string | undefined>>
+
+/** After the storage failed the process is gone so much later, even if a thread of it still waits for the disk. */
+const FAILED_EXIT_MS = 10_000
 
 export async function serve(flags: ServeFlags, context: CommandContext): Promise<number> {
   const interrupted = context.interruption()
@@ -40,14 +45,29 @@ export async function serve(flags: ServeFlags, context: CommandContext): Promise
     })
     const node = await startNode({ config, logger, transport: await loadUwsTransport(), ...systemPorts() })
     context.out.write(readyWord(node, config, context))
-    const failure = await Promise.race([node.failed, untilAborted(interrupted)])
+    let failure: Error | undefined
+    const failed = node.failed.then((error) => {
+      failure = error
+      killWhenStuck(FAILED_EXIT_MS, (err) => logger.error({ err }, 'nobody will end a process that hangs'))
+    })
+    await Promise.race([failed, untilAborted(interrupted)])
     if (failure === undefined) logger.info({ signal: interrupted.reason }, 'stopping')
-    await node.stop()
+    await stopped(node, logger, () => failure !== undefined)
     if (failure !== undefined) throw failure
     logger.info('stopped')
     return ExitCode.OK
   } catch (error) {
     throw serveFailure(error)
+  }
+}
+
+/** After a failure of the storage what stopping meets is a consequence, and the failure is what is to be told. */
+async function stopped(node: Node, logger: Logger, hasFailed: () => boolean): Promise<void> {
+  try {
+    await node.stop()
+  } catch (error) {
+    if (!hasFailed()) throw error
+    logger.warn({ err: error }, 'not everything could be closed')
   }
 }
 

@@ -19,7 +19,7 @@ function asText(status: StatusResponse): string {
   const { storage, process } = status
   return pairs([
     ['broker', `${status.url}  (node ${status.nodeId}, cluster ${status.clusterId})`],
-    ['state', status.ready ? 'ready' : `not ready: ${status.reason}`],
+    ['state', state(status)],
     ['software', `${status.software}, Node ${status.nodeVersion}, pid ${status.pid}`],
     ['up', duration(status.nowMs - status.startedAtMs)],
     ['data', status.dataDirectory],
@@ -27,6 +27,7 @@ function asText(status: StatusResponse): string {
       'storage',
       `${storage.kind}: ${prettyBytes(storage.bytes)} in ${storage.segments} ${storage.segments === 1 ? 'segment' : 'segments'}, ${prettyBytes(storage.freeBytes)} free on the disk`,
     ],
+    ...(storage.fullInMs ? [['full in', `${duration(storage.fullInMs)} at the present rate`] as const] : []),
     [
       'committed',
       `${prettyBytes(storage.committedBytes)} in ${storage.commits.toLocaleString('en-US')} commits`,
@@ -39,6 +40,11 @@ function asText(status: StatusResponse): string {
     ],
     ...status.warnings.map((warning) => ['warning', warning] as const),
   ])
+}
+
+function state({ ready, reason, storage }: StatusResponse): string {
+  if (!ready) return `not ready: ${reason}`
+  return storage.state === 'read-only' ? 'ready, but read-only: see the warning below' : 'ready'
 }
 
 const unitSeconds = [

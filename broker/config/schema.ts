@@ -105,7 +105,13 @@ export const configSchema = z.strictObject({
       16 * MIB,
       1024 * GIB,
       64 * MIB,
-      'Bytes to leave free on the disk; with less the broker takes no more events.',
+      'Bytes the broker never uses on the disk; it takes no more events two segments before.',
+    ),
+    commitTimeoutMs: count(
+      1_000,
+      600_000,
+      30_000,
+      'Time the disk may take for one commit; after it counts as failed and the broker stops.',
     ),
     recycle: oneOf(
       ['on', 'off'],

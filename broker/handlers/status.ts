@@ -1,5 +1,6 @@
 /** Status: what this node is and how it fares, put together from what its parts report. */
 import type { ShardLogStats } from '../../storage/log/shard-log.ts'
+import type { DiskWatch } from '../disk/disk-watch.ts'
 import type { ProcessPort } from '../ports.ts'
 import type { Readiness } from '../readiness.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
@@ -16,18 +17,29 @@ export interface StatusDependencies {
   readonly storageKind: string
   readonly startedAtMs: number
   readonly logStats: () => ShardLogStats
+  readonly disk: Pick<DiskWatch, 'state' | 'reason' | 'fullInMs'>
+  /** What a person should look at, one sentence each. */
+  readonly warnings: () => string[]
   readonly connections: () => number
   readonly process: ProcessPort
 }
 
-/** Below it operators are warned: a few segments more and the broker is read-only. */
-const FREE_BYTES_LOW = 2 * 1024 * 1024 * 1024
-
 export function statusHandler(dependencies: StatusDependencies): Handler<'status'> {
-  const { identity, topics, readiness, process, logStats } = dependencies
+  const { identity, topics, readiness, process, logStats, disk } = dependencies
   return async (_request, { clock }) => {
     const { segments, bytes, freeBytes, commits, committedBytes } = logStats()
-    const storage = { segments, bytes, freeBytes: finite(freeBytes), commits, committedBytes }
+    const { state, reason: stateReason = null, fullInMs } = disk
+    const storage = {
+      kind: dependencies.storageKind,
+      segments,
+      bytes,
+      freeBytes: finite(freeBytes),
+      commits,
+      committedBytes,
+      state,
+      stateReason,
+      fullInMs: fullInMs === undefined ? null : finite(Math.round(fullInMs)),
+    }
     const reason = readiness.reason()
     return {
       nodeId: identity.nodeId,
@@ -44,10 +56,9 @@ export function statusHandler(dependencies: StatusDependencies): Handler<'status
       topics: topics.topicCount,
       partitions: topics.partitionCount,
       connections: dependencies.connections(),
-      storage: { kind: dependencies.storageKind, ...storage },
+      storage,
       process: process.usage(),
-      warnings:
-        freeBytes < FREE_BYTES_LOW ? [`only ${freeBytes} bytes are free on the disk of the data`] : [],
+      warnings: dependencies.warnings(),
     }
   }
 }

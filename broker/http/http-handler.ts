@@ -2,12 +2,14 @@
  * The HTTP side of the port: for operators and their tools, read-only. Everything else is WebSocket.
  */
 import type { Logger } from 'pino'
+import type { DiskWatch } from '../disk/disk-watch.ts'
 import type { Readiness } from '../readiness.ts'
 import type { HttpHandler, HttpResponse } from '../transport/transport.ts'
 import { SOFTWARE } from '../version.ts'
 
 export interface HttpDependencies {
   readonly readiness: Readiness
+  readonly disk: Pick<DiskWatch, 'state' | 'reason'>
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly logger: Logger
 }
@@ -23,11 +25,11 @@ Clients connect to this address over WebSocket with the sub-protocol octopus.v1.
 /metrics   for Prometheus
 `
 
-export function httpHandler({ readiness, metrics, logger }: HttpDependencies): HttpHandler {
+export function httpHandler({ readiness, disk, metrics, logger }: HttpDependencies): HttpHandler {
   const routes = new Map<string, () => HttpResponse | Promise<HttpResponse>>([
     ['/', () => plain(200, PAGE)],
     ['/healthz', () => plain(200, 'alive\n')],
-    ['/readyz', () => ready(readiness.reason())],
+    ['/readyz', () => ready(readiness.reason(), disk)],
     ['/metrics', async () => answer(200, metrics.contentType, await metrics.text())],
   ])
   return async ({ method, path }) => {
@@ -43,8 +45,13 @@ export function httpHandler({ readiness, metrics, logger }: HttpDependencies): H
   }
 }
 
-function ready(reason: string | undefined): HttpResponse {
-  return reason === undefined ? plain(200, 'ready\n') : plain(503, `${reason}\n`)
+/**
+ * A full disk is no reason to be taken out of service: reads go on, topics can be deleted, and a restart
+ * would help nobody.
+ */
+function ready(reason: string | undefined, disk: HttpDependencies['disk']): HttpResponse {
+  if (reason !== undefined) return plain(503, `${reason}\n`)
+  return plain(200, disk.state === 'read-only' ? `ready, but read-only: ${disk.reason}\n` : 'ready\n')
 }
 
 function wrongMethod(method: string): HttpResponse {

@@ -5,6 +5,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { errorDefinition } from '../../client/protocol/errors.ts'
 import type { ShardLogStats } from '../../storage/log/shard-log.ts'
+import { diskStates } from '../disk/disk-space.ts'
+import type { DiskWatch } from '../disk/disk-watch.ts'
 import type { ProduceBudget } from '../server/produce-budget.ts'
 import type { ServerStatistics } from '../server/server.ts'
 import { SERVER_VERSION } from '../version.ts'
@@ -15,6 +17,7 @@ export interface MetricsSources {
   readonly budget: ProduceBudget
   readonly server: () => ServerStatistics
   readonly log: () => ShardLogStats
+  readonly disk: Pick<DiskWatch, 'state' | 'fullInMs'>
   readonly topics: { readonly topicCount: number; readonly partitionCount: number }
   readonly parked: () => number
 }
@@ -60,6 +63,7 @@ export class Metrics {
     this.#observeClients(sources)
     this.#observeRequests(sources)
     this.#observeLog(sources)
+    this.#observeDisk(sources)
   }
 
   #observeClients({ tally, server }: MetricsSources): void {
@@ -129,9 +133,26 @@ export class Metrics {
     this.#gauge('commit_queue_bytes', 'Bytes waiting to be written.', () => log().queuedBytes)
     this.#gauge('segments', 'Live segments.', () => log().segments)
     this.#gauge('segment_bytes', 'Bytes the live segments take on disk.', () => log().bytes)
-    this.#gauge('disk_free_bytes', 'Free bytes of the disk the data is on.', () => log().freeBytes)
     this.#gauge('topics', 'Topics.', () => topics.topicCount)
     this.#gauge('partitions', 'Partitions of all topics.', () => topics.partitionCount)
+  }
+
+  #observeDisk({ log, disk }: MetricsSources): void {
+    this.#gauge('disk_free_bytes', 'Free bytes of the disk the data is on.', () => log().freeBytes)
+    this.#gauge(
+      'disk_full_seconds',
+      'Time until no more events are taken at the present rate; +Inf: the disk is not filling.',
+      () => (disk.fullInMs ?? Number.POSITIVE_INFINITY) / 1000,
+    )
+    new Gauge({
+      name: 'octopus_disk_state',
+      help: '1 for the state the disk is in, 0 for the others; read-only: no more events are taken.',
+      labelNames: ['state'],
+      registers: [this.#registry],
+      collect() {
+        for (const state of diskStates) this.set({ state }, state === disk.state ? 1 : 0)
+      },
+    })
   }
 
   #gauge(name: string, help: string, read: () => number): void {

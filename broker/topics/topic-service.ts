@@ -40,6 +40,8 @@ export interface TopicServiceOptions {
   readonly clock: Clock
   readonly random: Random
   readonly limits: TopicLimits
+  /** Why nothing new can be taken now; topics can still be deleted, and keep less. Undefined: it can. */
+  readonly refusal: () => Error | undefined
   /** The data of these partitions is gone: who waits for more of it waits in vain. */
   readonly onDropped: (logs: readonly PartitionLog[]) => void
   /** Told of errors nobody expected; the caller learns only that there was one. */
@@ -118,6 +120,7 @@ export class TopicService {
     checkReplicationFactor(topic.replicationFactor)
     const configs = changeTopicConfig({}, topic.configs)
     if (table.byName(name)) throw alreadyExists(name)
+    this.#checkRoom()
     return this.#reserving(partitions, async () => {
       if (validateOnly) return succeeded(name, null, partitions)
       const topicId = newTopicId(random)
@@ -138,7 +141,10 @@ export class TopicService {
     for (let attempt = 0; attempt < ALTER_ATTEMPTS_MAX; attempt++) {
       const { entry, record } = await this.#live(topic.name)
       const partitions = topic.partitions ?? record.partitions
-      if (topic.partitions !== null) this.#checkGrowth(topic.partitions, record.partitions)
+      if (topic.partitions !== null) {
+        this.#checkGrowth(topic.partitions, record.partitions)
+        this.#checkRoom()
+      }
       const configs = changeTopicConfig(record.configs, topic.configs)
       const isDone = await this.#reserving(partitions - record.partitions, async () => {
         if (validateOnly) return true
@@ -217,6 +223,11 @@ export class TopicService {
     const stored = await this.#stored(name)
     if (stored.record.state !== 'live') throw unknownTopic(name)
     return stored
+  }
+
+  #checkRoom(): void {
+    const refusal = this.#options.refusal()
+    if (refusal) throw refusal
   }
 
   #checkPartitions(partitions: number): void {

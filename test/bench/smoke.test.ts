@@ -87,10 +87,39 @@ t.test('connections --smoke', async (t) => {
   t.equal(at(result, 'config.connections'), 20)
 })
 
+t.test('partitions --smoke', async (t) => {
+  const run = await bench('partitions', '--smoke', '--json', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  const positive = [
+    'produce.ratio',
+    'produce.many.eventsPerSecond',
+    'produce.one.eventsPerSecond',
+    'produce.oneWithDefaults.eventsPerSecond',
+    'startup.afterTerm.seconds',
+    'startup.afterKill.seconds',
+    'log.bytes',
+    'log.readSeconds',
+    ...(linux ? ['startup.evicted.seconds', 'log.openSegmentsMax', 'log.mappedSegmentsMax'] : []),
+    ...(linux ? ['broker.anonymousRssBytesMax', 'startup.afterKill.anonymousRssBytes'] : []),
+    'probes.nothingStored.manyEventsPerSecond',
+    'probes.nothingStored.oneEventsPerSecond',
+    'probes.disk.megabytesPerSecond',
+    'probes.fdatasync.p50Ms',
+  ]
+  for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  t.ok((at(result, 'startup.batches') as number) >= 2_000, 'as many batches as were asked for')
+  t.ok((at(result, 'startup.segments') as number) >= 2, 'and segments')
+  for (const part of ['many', 'one'])
+    t.ok((at(result, `produce.${part}.eventsPerBatch`) as number) > 10, `batches of ${part} hold some events`)
+  // Golden: two slices and the warm-up to each side, and an eighth for the defaults.
+  t.equal(at(result, 'config.resultHash'), '44ea4c40c1cc244d')
+})
+
 t.test('without a name it lists what there is', async (t) => {
   const run = await bench()
   t.equal(run.code, 0)
-  for (const name of ['throughput', 'latency', 'connections'])
+  for (const name of ['throughput', 'latency', 'partitions', 'connections'])
     t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
 })
 

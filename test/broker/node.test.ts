@@ -102,6 +102,9 @@ t.test('events go from a producer to the disk to a consumer, and are there after
     /^octopus_partitions 2$/m,
     /^octopus_produce_unanswered_bytes 0$/m,
     /^octopus_commit_seconds_count [1-9]/m,
+    /^octopus_disk_state\{state="ok"\} 1\noctopus_disk_state\{state="warning"\} 0\noctopus_disk_state\{state="read-only"\} 0$/m,
+    /^octopus_disk_free_bytes [1-9]\d{6,}$/m,
+    /^octopus_disk_full_seconds \+Inf$/m,
     /^nodejs_eventloop_lag_seconds /m,
   ])
     t.match(metrics, expected)
@@ -115,7 +118,7 @@ t.test('events go from a producer to the disk to a consumer, and are there after
     topics: 1,
     partitions: 2,
     connections: 2,
-    storage: { kind: 'lmdb', segments: 1 },
+    storage: { kind: 'lmdb', segments: 1, state: 'ok', stateReason: null, fullInMs: null },
     pid: process.pid,
     warnings: [],
   })
@@ -219,9 +222,9 @@ t.test('a log that fails is told to clients, to operators and to the entry point
   t.match(await node.failed, { name: 'StorageError', code: 'WRITE_FAILED' })
   const ready = await http(node, '/readyz')
   t.equal(ready.status, 503)
-  t.match(await ready.text(), /^The log cannot be written any more: .*\n$/)
+  t.match(await ready.text(), /^Nothing can be written any more: .*\n$/)
   t.equal((await http(node, '/healthz')).status, 200)
-  t.match(await client.call(apis.status, {}), { ready: false, reason: /^The log cannot be written any more/ })
+  t.match(await client.call(apis.status, {}), { ready: false, reason: /^Nothing can be written any more/ })
   t.equal((await client.produce(topicId, 0, batchOf(['refused']))).error, ErrorCode.KAFKA_STORAGE_ERROR)
   t.same((await client.fetch(topicId, 0, 0)).records, [{ offset: 0, value: 'kept' }], 'reading goes on')
   t.equal(logged.filter(({ level }) => level === 60).length, 1)

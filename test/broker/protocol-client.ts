@@ -49,6 +49,7 @@ export class ProtocolClient {
   exchange<Q, R>(api: Api<Q, R>, message: Q, body?: Uint8Array): Promise<Frame[]> {
     const correlationId = ++this.#correlationId
     return new Promise((resolve, reject) => {
+      if (this.socket.readyState !== WebSocket.OPEN) return reject(new Error('the connection is closed'))
       this.#waiting.set(correlationId, { frames: [], resolve, reject })
       this.socket.send(encodeRequest(api, correlationId, message, body))
     })

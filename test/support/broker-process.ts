@@ -23,18 +23,28 @@ export class BrokerProcess {
   readonly dataDirectory: string
   readonly port: number
   readonly #arguments: readonly string[]
+  readonly #main: string
   #child: ChildProcess | undefined
   #log = ''
+  #isClosed = false
 
-  private constructor(dataDirectory: string, port: number, args: readonly string[]) {
+  private constructor(dataDirectory: string, port: number, args: readonly string[], main: string) {
     this.dataDirectory = dataDirectory
     this.port = port
     this.#arguments = args
+    this.#main = main
   }
 
-  static async start(args: readonly string[] = []): Promise<BrokerProcess> {
-    const dataDirectory = await mkdtemp(join(tmpdir(), 'octopus-test-'))
-    const broker = new BrokerProcess(join(dataDirectory, 'data'), await freePort(), args)
+  /**
+   * @param where the directory it makes its own in, and the program: another one than `octopus` gets the same
+   * arguments and must answer in the same way
+   */
+  static async start(
+    args: readonly string[] = [],
+    { parent = tmpdir(), main = MAIN }: { readonly parent?: string; readonly main?: string | undefined } = {},
+  ): Promise<BrokerProcess> {
+    const directory = await mkdtemp(join(parent, 'octopus-test-'))
+    const broker = new BrokerProcess(join(directory, 'data'), await freePort(), args, main)
     await broker.restart()
     return broker
   }
@@ -62,7 +72,7 @@ export class BrokerProcess {
     const child = spawn(
       process.execPath,
       [
-        MAIN,
+        this.#main,
         'serve',
         '--data',
         this.dataDirectory,
@@ -75,6 +85,10 @@ export class BrokerProcess {
       { stdio: ['ignore', 'pipe', 'pipe'] },
     )
     this.#child = child
+    this.#isClosed = false
+    child.once('close', () => {
+      this.#isClosed = this.#child === child
+    })
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (this.#log += chunk))
     for (;;) {
       if (child.exitCode !== null || child.signalCode !== null)
@@ -94,6 +108,14 @@ export class BrokerProcess {
     child.kill(signal)
     await closed
     return child.exitCode
+  }
+
+  /** Resolves when it has ended by itself or by a signal, and all it said is in {@link log}. */
+  async ended(): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }> {
+    const child = this.#child
+    if (!child) throw new Error('it was never started')
+    if (!this.#isClosed) await once(child, 'close')
+    return { code: child.exitCode, signal: child.signalCode }
   }
 
   /** Kills it and removes its data. */

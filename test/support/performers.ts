@@ -50,6 +50,10 @@ export const effects: Readonly<Record<string, Effect>> = {
 
 export const performers: Readonly<Record<string, Performer>> = {
   'broker/main.ts': { may: ['clock', 'environment'], reason: 'the entry point of the program' },
+  'broker/cli/last-resort.ts': {
+    may: ['processes'],
+    reason: 'starts the process that ends this one',
+  },
   'broker/cli/progress.ts': { may: ['clock', 'timers'], reason: 'a counter on a terminal, for the eye only' },
   'broker/cli/serve.ts': { may: ['disk'], reason: 'reads the configuration file for the node it starts' },
   'broker/system-ports.ts': {

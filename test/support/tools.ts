@@ -22,11 +22,22 @@ function runs(command: string, ...args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0
 }
 
+/** Whether strace gets hold of a process that is not its child. */
+const ATTACH = `
+sleep 9 & traced=$!
+strace -qq -o /dev/null -e trace=none -p $traced & strace=$!
+for _ in $(seq 200); do
+  if grep -q '^TracerPid:.*[1-9]' /proc/$traced/status; then kill -9 $traced; wait $strace; exit 0; fi
+  sleep 0.01
+done
+kill $traced
+exit 1`
+
 const tools = {
   strace: {
     missing: 'strace is not installed or may not trace here',
-    // Installed is not enough: some containers forbid ptrace.
-    present: () => runs('strace', '-o', '/dev/null', '-e', 'trace=none', process.execPath, '--version'),
+    // Installed is not enough: some containers forbid ptrace, some systems that of a process which is no child.
+    present: () => runs('sh', '-c', ATTACH),
   },
   tmpfs: {
     missing: 'a small file system of its own needs root and the right to mount',

@@ -11,6 +11,7 @@ import {
   type TypeOf,
   text,
   uint32,
+  withDefault,
 } from '../schema.ts'
 
 export const statusRequest = struct('StatusRequest', {})
@@ -38,6 +39,15 @@ export const statusResponse = struct('StatusResponse', {
       freeBytes: field(int53, 'Bytes left on that disk.'),
       commits: field(int53, 'Commits since the process started.'),
       committedBytes: field(int53, 'Bytes made durable since the process started.'),
+      state: field(
+        withDefault(text(16), 'ok'),
+        'How the disk is: `ok`, `warning` while it is filling, `read-only` while it is too full to take events.',
+      ),
+      stateReason: field(nullable(text()), 'Why the state is not `ok`; null when it is.'),
+      fullInMs: field(
+        nullable(int53),
+        'Time until no more events are taken at the present rate, in ms; null: the disk is not filling.',
+      ),
     }),
     'The log on disk.',
   ),

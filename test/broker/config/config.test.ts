@@ -46,7 +46,7 @@ t.test('defaults', async (t) => {
     log: { level: 'info', format: 'auto' },
     topics: { partitionsDefault: 1, partitionsPerTopicMax: 10_000, partitionsMax: 20_000 },
     retention: { checkIntervalMs: 5_000 },
-    storage: { segmentBytes: 256 * MIB, freeBytesMin: 64 * MIB, recycle: 'on' },
+    storage: { segmentBytes: 256 * MIB, freeBytesMin: 64 * MIB, commitTimeoutMs: 30_000, recycle: 'on' },
     producers: { idsMax: 100_000, namesMax: 10_000, expirationMs: 604_800_000 },
     limits: {
       connectionsMax: 10_000,

@@ -229,6 +229,8 @@ export function sample(key: number): never {
     [apis.describeTopics.key]: { names: null },
     [apis.listTopics.key]: { includeInternal: false },
     [apis.status.key]: {},
+    [apis.initProducerId.key]: { producerName: null, producerId: -1, producerEpoch: -1 },
+    [apis.describeProducers.key]: { producerId: 1, partitions: [] },
   }
   return samples[key] as never
 }

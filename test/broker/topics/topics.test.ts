@@ -34,7 +34,9 @@ class FakeLog {
   }
 }
 
-async function openTopics(options: { disk?: MemoryMetadataDisk; partitionsMax?: number } = {}) {
+async function openTopics(
+  options: { disk?: MemoryMetadataDisk; partitionsMax?: number; refusal?: () => Error | undefined } = {},
+) {
   const problems: Error[] = []
   const onProblem = (error: Error) => problems.push(error)
   const store = createMemoryMetadataStore({
@@ -57,6 +59,7 @@ async function openTopics(options: { disk?: MemoryMetadataDisk; partitionsMax?: 
       partitionsPerTopicMax: 50,
       partitionsMax: options.partitionsMax ?? 100,
     },
+    refusal: options.refusal ?? (() => undefined),
     onDropped: (logs) => ended.push(...logs.map(({ partition }) => partition)),
     onProblem,
   })
@@ -68,6 +71,26 @@ async function openTopics(options: { disk?: MemoryMetadataDisk; partitionsMax?: 
 }
 
 const named = (error: number | undefined) => errorDefinition(error ?? 0).name
+
+t.test('without room nothing new is taken, and everything can go', async (t) => {
+  let refusal: Error | undefined
+  const { service, create, table } = await openTopics({ refusal: () => refusal })
+  t.equal(named((await create('old', 1)).error), 'NONE')
+  refusal = new StorageError('NO_SPACE', 'the disk is full')
+  t.match(await create('new', 1), {
+    error: ErrorCode.STORAGE_FULL,
+    message: 'the disk is full',
+    topicId: null,
+  })
+  const alter = async (partitions: number | null, configs: { name: string; value: string }[]) =>
+    (await service.alter([{ name: 'old', partitions, configs }], false))[0]
+  t.match(await alter(2, []), { error: ErrorCode.STORAGE_FULL })
+  t.match(await alter(null, [{ name: 'retention.ms', value: '1000' }]), { error: ErrorCode.NONE })
+  t.equal(table.byName('old')?.config.retentionMs, 1000)
+  t.match(await service.delete([{ name: 'old', topicId: null }]), [{ error: ErrorCode.NONE }])
+  refusal = undefined
+  t.equal(named((await create('new', 1)).error), 'NONE')
+})
 
 t.test('creating topics', async (t) => {
   await t.test('an answered creation is durable and in the table at once', async (t) => {

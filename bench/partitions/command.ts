@@ -1,0 +1,97 @@
+/** `bench partitions`: its flags, its sizes, and its outcome. */
+import type { Command } from 'commander'
+import {
+  benchCommand,
+  type Flags,
+  inWorkDirectory,
+  type Outcome,
+  present,
+  wholeNumberFrom,
+} from '../command-line.ts'
+import { describeMachine } from '../machine/machine.ts'
+import { partitionsReport } from './report.ts'
+import { partitionsResult, partitionsTargets } from './result.ts'
+import { type PartitionsOptions, runPartitions } from './run.ts'
+
+interface PartitionsFlags extends Flags {
+  readonly partitions: number
+  readonly megabytes: number
+  readonly batches: number
+  readonly segments: number
+  readonly logGigabytes: number
+}
+
+const MIB = 1024 * 1024
+/** The smallest the broker takes. */
+const SEGMENT_BYTES = 16 * MIB
+
+export function partitionsCommand(): Command {
+  return benchCommand(
+    'partitions',
+    'what 10,000 partitions cost: the rate beside one, the start, the memory',
+    {
+      rounds: 3,
+      valueBytes: 32,
+    },
+  )
+    .option('--partitions <n>', 'partitions that are compared with one', wholeNumberFrom(2), 10_000)
+    .option(
+      '--megabytes <n>',
+      'megabytes of values for the many and for the one in each round',
+      wholeNumberFrom(1),
+      256,
+    )
+    .option('--batches <n>', 'batches in the log the broker starts with', wholeNumberFrom(1), 1_000_000)
+    .option('--segments <n>', 'segments of that log', wholeNumberFrom(1), 100)
+    .option(
+      '--log-gigabytes <n>',
+      'grow that log, in segments of the default size, before all of it is read (the promise is for 30)',
+      wholeNumberFrom(0),
+      0,
+    )
+    .action((flags: PartitionsFlags) => present(flags, () => partitions(flags)))
+}
+
+async function partitions(flags: PartitionsFlags): Promise<Outcome> {
+  const { valueBytes, seed, smoke } = flags
+  const count = smoke ? Math.min(flags.partitions, 200) : flags.partitions
+  const batches = smoke ? 2_000 : flags.batches
+  const segments = smoke ? 2 : flags.segments
+  const options: PartitionsOptions = {
+    rounds: smoke ? 1 : flags.rounds,
+    spread: {
+      partitions: count,
+      events: smoke ? 40_000 : Math.ceil((flags.megabytes * 1e6) / valueBytes),
+      warmupEvents: smoke ? 5_000 : Math.ceil(64e6 / valueBytes),
+      slices: 2,
+      batchBytes: 4096,
+      valueBytes,
+      seed,
+    },
+    startup: {
+      partitions: count,
+      batches,
+      segments,
+      segmentBytes: SEGMENT_BYTES,
+      // So that the batches fill the segments, beside their headers and the index.
+      batchValueBytes: Math.max(1024, Math.round((0.82 * SEGMENT_BYTES * segments) / batches)),
+      starts: smoke ? 1 : 3,
+      logBytes: smoke ? 0 : flags.logGigabytes * 1e9,
+      growthBatchBytes: 4096,
+      growthValueBytes: 1000,
+      seed,
+    },
+    diskProbeBytes: smoke ? 2e6 : 256e6,
+    smallSyncs: smoke ? 20 : 500,
+  }
+  const roundBytes = Math.max(
+    3 * options.spread.events * (valueBytes + 10),
+    1.3 * SEGMENT_BYTES * segments,
+    1.1 * options.startup.logBytes,
+  )
+  const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>
+    runPartitions(directory, options, progress),
+  )
+  const result = partitionsResult(run, options, describeMachine())
+  return { result, text: partitionsReport(result), targets: partitionsTargets(result) }
+}
