@@ -113,7 +113,8 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     clock,
     ...config.producers,
   })
-  const log = await openLog(options, watched, purgatory)
+  const log = await openLog(options, watched, purgatory, registry)
+  registry.watchesOver(log)
   closers.add(() => log.close())
   const { topics, service } = await openTopics(options, watched, log, purgatory)
   closers.add(() => topics.close())
@@ -144,7 +145,7 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     metadata: metadataHandler({ identity, topics }),
     hello: helloHandler({ identity, limits, budget }),
     initProducerId: initProducerIdHandler({ registry, ids: producerIds }),
-    describeProducers: describeProducersHandler({ topics, describe: () => undefined }),
+    describeProducers: describeProducersHandler({ topics, log }),
     authenticate: authenticateHandler(),
     createTopics: createTopicsHandler(service),
     alterTopics: alterTopicsHandler(service),
@@ -170,6 +171,7 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     log: () => log.stats(),
     disk,
     topics,
+    producerNames: () => registry.nameCount,
     parked: () => purgatory.size,
   })
 
@@ -242,6 +244,7 @@ function openLog(
   { config, clock, timers, crc32c, codecs, logger }: NodeOptions,
   { segments, disk, failure }: WatchedStorage,
   purgatory: Purgatory,
+  registry: ProducerRegistry,
 ): Promise<ShardLog> {
   return ShardLog.open({
     store: segments,
@@ -250,6 +253,7 @@ function openLog(
     codecs,
     soon: (run) => timers.soon(run),
     queuedBytesMax: LOG_QUEUE_FACTOR * config.limits.produceBufferBytesMax,
+    producers: { ...config.producers, standingOf: (producerId) => registry.standingOf(producerId) },
     observer: {
       advanced: (partition) => purgatory.advanced(partition),
       committed: (bytes) => disk.committed(bytes),

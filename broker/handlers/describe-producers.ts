@@ -4,21 +4,15 @@ import type {
   DescribedProducer,
   DescribeProducersRequest,
 } from '../../client/protocol/messages/describe-producers.ts'
-import type { PartitionLog } from '../../storage/log/partition-log.ts'
+import type { ProducerStanding } from '../../storage/log/producer-state.ts'
+import type { ShardLog } from '../../storage/log/shard-log.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import type { Handler } from './handlers.ts'
 import { findPartition, refuseRepeated } from './partition-error.ts'
 
-/** What a partition knows of a producer; fields as in the answer. */
-export type ProducerStanding = Pick<
-  DescribedProducer,
-  'producerEpoch' | 'lastSequence' | 'nextSequence' | 'lastOffset' | 'lastTimestampMs'
->
-
 export interface DescribeProducersDependencies {
   readonly topics: TopicTable
-  /** Undefined: nothing is known (any more). */
-  readonly describe: (log: PartitionLog, producerId: number) => ProducerStanding | undefined
+  readonly log: Pick<ShardLog, 'describeProducer'>
 }
 
 const UNKNOWN: ProducerStanding = {
@@ -32,7 +26,7 @@ const UNKNOWN: ProducerStanding = {
 export function describeProducersHandler(
   dependencies: DescribeProducersDependencies,
 ): Handler<'describeProducers'> {
-  const { topics, describe } = dependencies
+  const { topics, log: shard } = dependencies
 
   function answer(
     { topicId, partition }: DescribeProducersRequest['partitions'][number],
@@ -40,7 +34,7 @@ export function describeProducersHandler(
   ): DescribedProducer {
     const found = findPartition(topics, { topicId, partition, leaderEpoch: -1 })
     if ('error' in found) return { topicId, partition, ...found, ...UNKNOWN }
-    const standing = describe(found.log, producerId) ?? UNKNOWN
+    const standing = shard.describeProducer(found.log, producerId) ?? UNKNOWN
     return { topicId, partition, error: ErrorCode.NONE, message: null, ...standing }
   }
 

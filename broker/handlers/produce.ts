@@ -7,8 +7,9 @@
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { ProducedPartition, ProduceRequest } from '../../client/protocol/messages/produce.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
-import type { Appended, ShardLog } from '../../storage/log/shard-log.ts'
-import { nextBatchEnd } from '../../storage/record/batch-header.ts'
+import type { ShardLog } from '../../storage/log/shard-log.ts'
+import type { Appended } from '../../storage/log/shard-log-options.ts'
+import { nextBatchEnd, producerIdAt } from '../../storage/record/batch-header.ts'
 import type { Crc32c } from '../../storage/record/crc32c.ts'
 import { checkProducedBatch } from '../../storage/record/validate.ts'
 import type { Purgatory } from '../purgatory.ts'
@@ -69,6 +70,11 @@ export function produceHandler(dependencies: ProduceDependencies): ProduceHandle
     for (let at = start; at < end; at = nextBatchEnd(body, at, end)) {
       const problem = checkProducedBatch(body, at, end, crc32c, limits)
       if (problem) return { error: codeOfBatchProblem(problem.reason), message: problem.sentence }
+      if (producerIdAt(body, at) >= 0 && nextBatchEnd(body, start, end) !== end)
+        return {
+          error: ErrorCode.INVALID_REQUEST,
+          message: 'a record batch with a producer id is not alone in the entry of its partition',
+        }
     }
     return undefined
   }

@@ -1,5 +1,5 @@
 /** Status: what this node is and how it fares, put together from what its parts report. */
-import type { ShardLogStats } from '../../storage/log/shard-log.ts'
+import type { ShardLogStats } from '../../storage/log/shard-log-options.ts'
 import type { DiskWatch } from '../disk/disk-watch.ts'
 import type { ProcessPort } from '../ports.ts'
 import type { Readiness } from '../readiness.ts'

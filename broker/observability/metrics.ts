@@ -4,7 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { errorDefinition } from '../../client/protocol/errors.ts'
-import type { ShardLogStats } from '../../storage/log/shard-log.ts'
+import type { ShardLogStats } from '../../storage/log/shard-log-options.ts'
 import { diskStates } from '../disk/disk-space.ts'
 import type { DiskWatch } from '../disk/disk-watch.ts'
 import type { ProduceBudget } from '../server/produce-budget.ts'
@@ -19,6 +19,7 @@ export interface MetricsSources {
   readonly log: () => ShardLogStats
   readonly disk: Pick<DiskWatch, 'state' | 'fullInMs'>
   readonly topics: { readonly topicCount: number; readonly partitionCount: number }
+  readonly producerNames: () => number
   readonly parked: () => number
 }
 
@@ -63,6 +64,7 @@ export class Metrics {
     this.#observeClients(sources)
     this.#observeRequests(sources)
     this.#observeLog(sources)
+    this.#observeProducers(sources)
     this.#observeDisk(sources)
   }
 
@@ -153,6 +155,26 @@ export class Metrics {
         for (const state of diskStates) this.set({ state }, state === disk.state ? 1 : 0)
       },
     })
+  }
+
+  #observeProducers({ log, producerNames }: MetricsSources): void {
+    this.#gauge('producer_names', 'Names of producers.', producerNames)
+    this.#gauge(
+      'producer_ids',
+      'Producers the partitions remember, counted once per partition.',
+      () => log().producers.ids,
+    )
+    this.#gauge('producer_ids_max', 'How many there may be.', () => log().producers.idsMax)
+    this.#total(
+      'producer_ids_evicted',
+      'Producers a partition forgot because there were too many.',
+      () => log().producers.evicted,
+    )
+    this.#total(
+      'producer_duplicates',
+      'Batches that were sent again and not stored again.',
+      () => log().producers.duplicates,
+    )
   }
 
   #gauge(name: string, help: string, read: () => number): void {

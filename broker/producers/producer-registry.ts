@@ -4,7 +4,8 @@
  * own and the newer one counts, also when they ask different nodes.
  *
  * What is answered is durable, and fences from that moment on: the log asks `standingOf` for every batch
- * as it gives out its offset. For a name only its present epoch is good, older and newer ones are not, so
+ * as it gives out its offset, and what had its offset before is durable by then, so that the newcomer sees
+ * all that its predecessor did. For a name only its present epoch is good, older and newer ones are not, so
  * epochs may begin at 0 again after the last: the id and the sequences of the name go on, and nobody is
  * locked out.
  *
@@ -12,6 +13,7 @@
  * anything goes when a new one wants its place; its id is never given again.
  */
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import { NAME_EXPIRED, NAMELESS } from '../../storage/log/sequence-check.ts'
 import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
 import type { Clock } from '../ports.ts'
 import { parseQualifiedName, quoteName } from '../qualified-name.ts'
@@ -36,7 +38,9 @@ export interface ProducerRegistryOptions {
 
 /** The part of the log the registry needs. */
 export interface ProducerStateSource {
-  /** Ids of which any partition knows something, once what is being placed at this moment is durable. */
+  /** Resolves when everything that has its offset by now is durable. */
+  placed(): Promise<void>
+  /** Ids of which any partition knows something, once everything that has its offset by now is durable. */
   knownProducers(): Promise<ReadonlySet<number>>
 }
 
@@ -44,10 +48,6 @@ export interface GivenProducer {
   readonly producerId: number
   readonly producerEpoch: number
 }
-
-/** What {@link ProducerRegistry.standingOf} says of ids without an epoch of their own. */
-export const NAMELESS = -1
-export const NAME_EXPIRED = -2
 
 /** Only other nodes compete for a name once its callers here wait for each other. */
 const ATTEMPTS_MAX = 10
@@ -107,7 +107,9 @@ export class ProducerRegistry {
     if ('problem' in parsed)
       throw new ProtocolError(ErrorCode.INVALID_REQUEST, `producer name ${quoteName(name)} ${parsed.problem}`)
     if (!this.#names.has(name)) await this.#expire()
-    return this.#inTurn(name, () => this.#claim(name))
+    const given = await this.#inTurn(name, () => this.#claim(name))
+    await this.#states?.placed()
+    return given
   }
 
   async #claim(name: string): Promise<GivenProducer> {

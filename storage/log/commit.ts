@@ -3,7 +3,8 @@
  *
  * Batches are grouped by partition, so that reading a partition touches few values. A large append
  * already lies in memory with room for a directory before it and becomes a value where it is; small
- * ones are copied together. Pure but for the bytes it is given to fill.
+ * ones are copied together. Batches of idempotent producers are checked here, where their order is known for good.
+ * Pure but for the bytes it is given to fill.
  */
 import {
   baseOffsetAt,
@@ -11,10 +12,12 @@ import {
   lastOffsetDeltaAt,
   leaderEpochAt,
   maxTimestampAt,
+  producerIdAt,
   stampBatch,
 } from '../record/batch-header.ts'
 import { LogError } from './log-error.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { ShardProducers } from './shard-producers.ts'
 import type { Slab, Slabs } from './slabs.ts'
 import type { Entry } from './value.ts'
 import {
@@ -28,7 +31,10 @@ import {
 /** From here on an append is a value of its own. */
 const LARGE_BYTES_MIN = 32 * 1024
 
-/** Whole checked batches of one partition, waiting in a slab with {@link SINGLE_RUN_PREFIX_BYTES} before them. */
+/**
+ * Whole checked batches of one partition, waiting in a slab with {@link SINGLE_RUN_PREFIX_BYTES} before them. A
+ * batch of an idempotent producer stands alone.
+ */
 export interface Append {
   readonly kind: 'append'
   readonly log: PartitionLog
@@ -39,6 +45,8 @@ export interface Append {
   /** Offsets and epochs are the leader's: keep them. */
   readonly verbatim: boolean
   baseOffset: number
+  /** It is stored already, at `baseOffset`: durable, or by this very commit. */
+  isDuplicate: boolean
   settle(error: Error | undefined): void
 }
 
@@ -86,12 +94,21 @@ interface Run {
   bytes: number
 }
 
-export function buildCommit(pendings: readonly Pending[], slabs: Slabs): Commit {
+/** @param nowMs the time of the commit, by which producers expire */
+export function buildCommit(
+  pendings: readonly Pending[],
+  slabs: Slabs,
+  producers: ShardProducers,
+  nowMs: number,
+): Commit {
   const refused: { pending: Pending; error: Error }[] = []
   const layout = new Layout(slabs)
   for (const group of groupByPartition(pendings)) {
+    const { log } = group[0]
+    if (log) producers.begin(log, nowMs)
     for (const pending of group) {
-      const error = pending.kind === 'control' ? placeControl(pending, layout) : place(pending, layout)
+      const error =
+        pending.kind === 'control' ? placeControl(pending, layout) : place(pending, layout, producers)
       if (error) refused.push({ pending, error })
     }
   }
@@ -122,7 +139,7 @@ function groupByPartition(pendings: readonly Pending[]): Iterable<Pending[]> {
   return groups.values()
 }
 
-function place(append: Append, layout: Layout): Error | undefined {
+function place(append: Append, layout: Layout, producers: ShardProducers): Error | undefined {
   const { log, slab, start, bytes } = append
   if (log.dropped) return new LogError('UNKNOWN_PARTITION', 'the topic was deleted while the append waited')
   const memory = slab.bytes
@@ -130,6 +147,14 @@ function place(append: Append, layout: Layout): Error | undefined {
   if (append.verbatim) {
     const error = checkVerbatim(append)
     if (error) return error
+  } else if (producerIdAt(memory, start) >= 0) {
+    const known = producers.place(log, memory, start)
+    if (known instanceof LogError) return known
+    if (known !== undefined) {
+      append.baseOffset = known
+      append.isDuplicate = true
+      return undefined
+    }
   }
   append.baseOffset = append.verbatim ? baseOffsetAt(memory, start) : log.logEndOffset
   let run: Run | undefined

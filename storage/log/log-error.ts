@@ -9,6 +9,14 @@ export type LogErrorCode =
   /** More is waiting to be written than the limit allows; nothing was taken. */
   | 'QUEUE_FULL'
   | 'UNKNOWN_PARTITION'
+  /** A batch of an epoch of its producer that is not the present one. */
+  | 'PRODUCER_FENCED'
+  /** Something before the batch is missing that its producer has sent. */
+  | 'SEQUENCE_GAP'
+  /** The batch is stored already, where is not remembered. */
+  | 'SEQUENCE_STORED'
+  /** Nothing is known of the producer (any more), and the batch is not its first. */
+  | 'UNKNOWN_PRODUCER'
   | 'CLOSED'
   | 'MISUSE'
 

@@ -25,7 +25,13 @@ export const ProducerColumn = {
   batches: 5,
 } as const
 
-const { producerId: ID, epoch: EPOCH, nextSequence: NEXT, batchCount: COUNT, batches: BATCHES } = ProducerColumn
+const {
+  producerId: ID,
+  epoch: EPOCH,
+  nextSequence: NEXT,
+  batchCount: COUNT,
+  batches: BATCHES,
+} = ProducerColumn
 
 /** A row whose first batch begins at `firstSequence`, with nothing known from before. */
 export function beginRow(

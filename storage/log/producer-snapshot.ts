@@ -41,8 +41,7 @@ export interface SnapshotPartition {
 const { producerId, epoch, nextSequence, lastTimestampMs, batchCount, batches } = ProducerColumn
 
 /** Most bytes one producer takes in a snapshot, its partition included. */
-export const SNAPSHOT_BYTES_PER_PRODUCER_MAX =
-  PARTITION_BYTES + PRODUCER_BYTES + BATCHES_MAX * BATCH_BYTES
+export const SNAPSHOT_BYTES_PER_PRODUCER_MAX = PARTITION_BYTES + PRODUCER_BYTES + BATCHES_MAX * BATCH_BYTES
 
 /** Most bytes the snapshot of so many producers in so many partitions takes. */
 export function snapshotBytesMax(producers: number, partitions: number): number {
@@ -144,7 +143,8 @@ export function decodeProducerSnapshot<P extends object>(
 function readProducer(data: DataView, from: number, end: number, row: Float64Array): number {
   const count = from + PRODUCER_BYTES <= end ? data.getUint16(from + 6, true) : 0
   const next = from + PRODUCER_BYTES + count * BATCH_BYTES
-  if (count < 1 || count > BATCHES_MAX || next > end) throw damaged(`no whole producer stands at byte ${from}`)
+  if (count < 1 || count > BATCHES_MAX || next > end)
+    throw damaged(`no whole producer stands at byte ${from}`)
   row.fill(0)
   row[epoch] = data.getInt16(from + 4, true)
   row[batchCount] = count
@@ -152,16 +152,16 @@ function readProducer(data: DataView, from: number, end: number, row: Float64Arr
   row[nextSequence] = data.getFloat64(from + 16, true)
   row[lastTimestampMs] = data.getFloat64(from + 24, true)
   let records = 0
-  let offset = 0
+  let offset = -1
   for (let i = 0, at = from + PRODUCER_BYTES; i < count; i++, at += BATCH_BYTES) {
     const recordsOfBatch = data.getUint32(at, true)
     const baseOffset = data.getFloat64(at + 4, true)
     row[batches + i * 2] = recordsOfBatch
     row[batches + i * 2 + 1] = baseOffset
-    if (recordsOfBatch < 1 || recordsOfBatch > RECORDS_MAX || !isCount(baseOffset) || baseOffset < offset)
+    if (recordsOfBatch < 1 || recordsOfBatch > RECORDS_MAX || !isCount(baseOffset) || baseOffset <= offset)
       throw damaged(`batch ${i} of producer ${row[producerId]} makes no sense`)
     records += recordsOfBatch
-    offset = baseOffset + recordsOfBatch
+    offset = baseOffset
   }
   const isSound =
     isCount(row[producerId]) &&

@@ -37,8 +37,13 @@ export interface ProducerStanding {
   readonly lastTimestampMs: number
 }
 
-const { epoch: EPOCH, producerId: ID, nextSequence: NEXT, lastTimestampMs: TIMESTAMP, batchCount: COUNT } =
-  ProducerColumn
+const {
+  epoch: EPOCH,
+  producerId: ID,
+  nextSequence: NEXT,
+  lastTimestampMs: TIMESTAMP,
+  batchCount: COUNT,
+} = ProducerColumn
 
 const ROWS_AT_FIRST = 64
 const NONE = -1

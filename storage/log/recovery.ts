@@ -6,9 +6,10 @@ import type { Crc32c } from '../record/crc32c.ts'
 import { type SegmentId, StorageError } from '../segment-store.ts'
 import { IndexSummary } from './index-summary.ts'
 import type { LogReader } from './log-reader.ts'
+import type { PartitionLog } from './partition-log.ts'
 import type { SegmentCatalog } from './segment-catalog.ts'
 import { decodeIndexHead, INDEX_HEAD_BYTES, producersAt } from './segment-index.ts'
-import { readDirectory } from './value.ts'
+import { type Entry, readDirectory } from './value.ts'
 
 /** Told of what a start meets, in journal order. */
 export interface RecoveryListener {
@@ -18,6 +19,8 @@ export interface RecoveryListener {
    * `roll`; undefined: it has none. It replaces an older one; what is scanned after it is younger.
    */
   producers(snapshot: Uint8Array | undefined): void
+  /** An entry of a value that was read has been applied to its partition; `value` is good until this returns. */
+  applied(entry: Entry, log: PartitionLog | undefined, value: Uint8Array, committedAtMs: number): void
 }
 
 /**
@@ -54,7 +57,7 @@ export async function recover(
     }
     if (newest) listener.producers(await readProducers(catalog, newest.segment, newest.summary))
     newest = undefined
-    scan(catalog, reader, id, crc32c)
+    scan(catalog, reader, id, crc32c, listener)
     if (sealed) catalog.adoptScanned(id)
   }
 }
@@ -95,7 +98,13 @@ async function readProducers(
   return store.readIndex(segment, start, start + head.producerBytes)
 }
 
-function scan(catalog: SegmentCatalog, reader: LogReader, segment: SegmentId, crc32c: Crc32c): void {
+function scan(
+  catalog: SegmentCatalog,
+  reader: LogReader,
+  segment: SegmentId,
+  crc32c: Crc32c,
+  listener: RecoveryListener,
+): void {
   const count = catalog.store.valueCount(segment)
   for (let sequence = 0; sequence < count; sequence++) {
     const value = catalog.store.read(segment, sequence)
@@ -104,7 +113,9 @@ function scan(catalog: SegmentCatalog, reader: LogReader, segment: SegmentId, cr
     if ('problem' in directory)
       throw new StorageError('DAMAGED', `segment ${segment}, value ${sequence}: ${directory.problem}`)
     catalog.appended(sequence)
-    for (const entry of directory.entries)
-      catalog.apply(entry, sequence, (log, offset) => reader.keptBytes(log, offset))
+    for (const entry of directory.entries) {
+      const log = catalog.apply(entry, sequence, (log, offset) => reader.keptBytes(log, offset))
+      listener.applied(entry, log, value, directory.committedAtMs)
+    }
   }
 }

@@ -109,6 +109,9 @@ async function retire(shard: ShardLog, catalog: SegmentCatalog): Promise<Segment
   for (const { id, sealed } of [...catalog.store.segments()]) {
     if (!sealed) break
     later.delete(id)
+    // It alone says how far producers had come at its end; an older one would say what is no longer true.
+    const isNewest = later.size === 1
+    if (isNewest && (shard.knowsProducers || catalog.indexes.holdProducers())) break
     if (catalog.liveCount(id) > 0 || (catalog.hides(id) && !isOldest)) {
       isOldest = false
       continue

@@ -74,6 +74,12 @@ export class SealedIndexes {
     this.#sealed.delete(segment)
   }
 
+  /** Whether any of them has a snapshot of producers. */
+  holdProducers(): boolean {
+    for (const { head } of this.#sealed.values()) if (head.producerBytes > 0) return true
+    return false
+  }
+
   stats(): IndexCacheStats {
     const { bytes, bytesMax, hits } = this.#cache
     return { bytes, bytesMax, hits, loads: this.#loads, rebuiltBytes: this.#rebuiltBytes }

@@ -193,19 +193,23 @@ export class SegmentCatalog implements ExtentCensus {
     this.#live.set(segment, this.liveCount(segment) + gained)
   }
 
+  /** Bytes the index of the active segment may take. */
+  indexBytesMax(): number {
+    const segments = this.store.segments()
+    return segments[segments.length - 1].bytes * INDEX_SHARE_MAX
+  }
+
   /**
    * True when the active segment has no room for values of this cost, or its index none for the entries.
    * @param producerBytes what the producer snapshot will take in the index
    */
   mustRoll(costBytes: number, entries: number, producerBytes = 0): boolean {
     if (this.#nextSequence === 0) return false
-    const segments = this.store.segments()
-    const indexBytesMax = segments[segments.length - 1].bytes * INDEX_SHARE_MAX
     const indexBytes =
       (this.#activeEntries + entries) * RUN_BYTES +
       (this.#touched.size + this.#droppedInActive.length + entries) * INDEX_BYTES_PER_PARTITION +
       producerBytes
-    return costBytes > this.store.roomBytes() || indexBytes > indexBytesMax
+    return costBytes > this.store.roomBytes() || indexBytes > this.indexBytesMax()
   }
 
   /**

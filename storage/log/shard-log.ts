@@ -10,64 +10,27 @@
  * It knows neither names nor clients, and time only as an argument.
  */
 
-import type { Clock } from '../ports.ts'
-import type { CompressionCodecs } from '../record/compression.ts'
-import type { Crc32c } from '../record/crc32c.ts'
 import { type SegmentStore, StorageError } from '../segment-store.ts'
 import { type Append, buildCommit, type Commit, type Control, type Pending } from './commit.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { LogError } from './log-error.ts'
 import { LogReader, type ReadSlice } from './log-reader.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { ProducerStanding } from './producer-state.ts'
 import { recover } from './recovery.ts'
 import { type RetentionPolicy, type RetentionReport, retain } from './retention.ts'
-import type { IndexCacheStats } from './sealed-indexes.ts'
 import { SegmentCatalog } from './segment-catalog.ts'
+import type { Appended, ShardLogObserver, ShardLogOptions, ShardLogStats } from './shard-log-options.ts'
+import { ShardProducers } from './shard-producers.ts'
 import { Slabs } from './slabs.ts'
-import { ENTRY_BYTES, type Entry, EntryKind, SINGLE_RUN_PREFIX_BYTES, writeDirectory } from './value.ts'
-
-export interface ShardLogOptions {
-  readonly store: SegmentStore
-  readonly clock: Clock
-  readonly crc32c: Crc32c
-  /** Runs the function when the present turn of the event loop has handled its events. */
-  readonly soon: (run: () => void) => void
-  /** To look into compressed batches when an offset is asked by time. */
-  readonly codecs?: CompressionCodecs
-  readonly allocate?: (bytes: number) => Uint8Array
-  readonly commitBytesMax?: number
-  readonly queuedBytesMax?: number
-  /** What runs of sealed segments may take in memory. */
-  readonly indexCacheBytesMax?: number
-  readonly observer?: ShardLogObserver
-}
-
-/** Told what happens; must not throw. */
-export interface ShardLogObserver {
-  /** The high watermark of a partition moved. */
-  advanced?(log: PartitionLog): void
-  committed?(bytes: number, values: number, appends: number): void
-  /** No write will succeed any more. Called once. */
-  failed?(error: Error): void
-  warning?(sentence: string): void
-}
-
-export interface Appended {
-  /** Offset of the first record. */
-  readonly baseOffset: number
-  readonly logStartOffset: number
-}
-
-export interface ShardLogStats {
-  readonly segments: number
-  readonly bytes: number
-  readonly freeBytes: number
-  readonly partitions: number
-  readonly commits: number
-  readonly committedBytes: number
-  readonly queuedBytes: number
-  readonly indexCache: IndexCacheStats
-}
+import {
+  ENTRY_BYTES,
+  type Entry,
+  EntryKind,
+  entryOf,
+  SINGLE_RUN_PREFIX_BYTES,
+  writeDirectory,
+} from './value.ts'
 
 const COMMIT_BYTES_MAX = 2 * 1024 * 1024
 const QUEUED_BYTES_MAX = 512 * 1024 * 1024
@@ -89,6 +52,7 @@ export class ShardLog {
   readonly #exclusive: Control[] = []
   /** Other entries without a payload: committed before appends and apart from them, also on a full disk. */
   readonly #controls: Control[] = []
+  readonly #producers: ShardProducers
   readonly #slabs: Slabs
   #running = false
   #scheduled = false
@@ -108,6 +72,9 @@ export class ShardLog {
       options.indexCacheBytesMax ?? INDEX_CACHE_BYTES_MAX,
     )
     this.#reader = new LogReader(this.#catalog, options.codecs ?? {}, options.crc32c)
+    this.#producers = new ShardProducers(options.producers, options.crc32c, (sentence) =>
+      this.#observer.warning?.(sentence),
+    )
     this.#slabs = new Slabs(
       SLAB_BYTES,
       SPARE_SLABS_MAX,
@@ -118,9 +85,12 @@ export class ShardLog {
   /** Takes an open store and reads what its segments say. Rejects with StorageError where it cannot. */
   static async open(options: ShardLogOptions): Promise<ShardLog> {
     const log = new ShardLog(options)
+    log.#producers.fitInto(log.#catalog.indexBytesMax())
     await recover(log.#catalog, log.#reader, options.crc32c, {
       warning: (sentence) => log.#observer.warning?.(sentence),
-      producers: () => {},
+      producers: (snapshot) => log.#producers.restore(snapshot, log.#catalog),
+      applied: (entry, partition, value, committedAtMs) =>
+        log.#producers.recovered(entry, partition, value, committedAtMs),
     })
     return log
   }
@@ -184,6 +154,7 @@ export class ShardLog {
         bytes: bytes.length,
         verbatim,
         baseOffset: -1,
+        isDuplicate: false,
         settle: (error) => {
           this.#slabs.release(slab)
           log.waitingAppends--
@@ -259,7 +230,29 @@ export class ShardLog {
     nowMs: number,
     policyOf: (log: PartitionLog) => RetentionPolicy | undefined,
   ): Promise<RetentionReport> {
+    this.#producers.expire(nowMs)
     return retain(this, this.#catalog, this.#reader, nowMs, policyOf)
+  }
+
+  /** What the partition knows of an idempotent producer; undefined: nothing (any more). Durable things only. */
+  describeProducer(log: PartitionLog, producerId: number): ProducerStanding | undefined {
+    return this.#producers.describe(log, producerId, this.#options.clock.nowMs())
+  }
+
+  /** Whether any partition knows any producer. */
+  get knowsProducers(): boolean {
+    return this.#producers.stats().ids > 0
+  }
+
+  /** Resolves when every append that has its offset by now is durable: what `standingOf` said before is past. */
+  placed(): Promise<void> {
+    return this.#control(this.#controls, undefined, () => undefined)
+  }
+
+  /** Ids of which any partition knows something, once what has its offset by now is durable. */
+  async knownProducers(): Promise<ReadonlySet<number>> {
+    await this.placed()
+    return this.#producers.producerIds(this.#options.clock.nowMs())
   }
 
   /**
@@ -295,6 +288,7 @@ export class ShardLog {
       commits: this.#commits,
       committedBytes: this.#committedBytes,
       queuedBytes: this.#queue.bytes,
+      producers: this.#producers.stats(),
       indexCache: this.#catalog.indexes.stats(),
     }
   }
@@ -364,10 +358,11 @@ export class ShardLog {
     let advanced: Iterable<PartitionLog> = []
     try {
       // Before anything is laid out: entries speak of places in the segment they are written to.
-      if (this.#mustRoll(taken)) await this.#catalog.roll()
-      commit = buildCommit(taken, this.#slabs)
+      if (this.#mustRoll(taken)) await this.#roll()
+      const committedAtMs = this.#options.clock.nowMs()
+      commit = buildCommit(taken, this.#slabs, this.#producers, committedAtMs)
       const refused = new Map<Pending, Error>(commit.refused.map(({ pending, error }) => [pending, error]))
-      advanced = await this.#write(commit, taken)
+      advanced = await this.#write(commit, taken, committedAtMs)
       for (const pending of taken) pending.settle(refused.get(pending))
     } catch (error) {
       this.#undo(taken)
@@ -375,7 +370,7 @@ export class ShardLog {
       // A store that has not failed has written nothing and can go on: no room, no descriptor, too large.
       const isSurvivable = cause instanceof StorageError && !this.#store.failure
       if (!isSurvivable) this.#fail(cause)
-      for (const pending of taken) pending.settle(cause)
+      for (const pending of taken) pending.settle(isDurable(pending) ? undefined : cause)
     } finally {
       for (const slab of commit?.slabs ?? []) this.#slabs.release(slab)
     }
@@ -387,15 +382,23 @@ export class ShardLog {
   #mustRoll(taken: readonly Pending[]): boolean {
     let costBytes = 0
     for (const { bytes } of taken) costBytes += this.#store.costBytes(SINGLE_RUN_PREFIX_BYTES + bytes)
-    return this.#catalog.mustRoll(costBytes, taken.length)
+    return this.#catalog.mustRoll(costBytes, taken.length, this.#producers.snapshotBytesMax(taken.length))
+  }
+
+  async #roll(): Promise<void> {
+    await this.#catalog.roll(this.#producers.snapshot())
+    this.#producers.fitInto(this.#catalog.indexBytesMax())
   }
 
   /** Returns the partitions whose high watermark moved. */
-  async #write(commit: Commit, taken: readonly Pending[]): Promise<Iterable<PartitionLog>> {
+  async #write(
+    commit: Commit,
+    taken: readonly Pending[],
+    committedAtMs: number,
+  ): Promise<Iterable<PartitionLog>> {
     if (commit.values.length === 0) return []
     const segment = this.#catalog.activeSegment
     const firstSequence = this.#catalog.nextSequence
-    const committedAtMs = this.#options.clock.nowMs()
     let bytes = 0
     commit.values.forEach((value, index) => {
       const header = { segment, sequence: firstSequence + index, committedAtMs }
@@ -414,12 +417,12 @@ export class ShardLog {
     )
     this.#commits++
     this.#committedBytes += bytes
-    const advanced = this.#apply(commit, firstSequence)
+    const advanced = this.#apply(commit, firstSequence, committedAtMs)
     this.#observer.committed?.(bytes, commit.values.length, taken.length)
     return advanced
   }
 
-  #apply(commit: Commit, firstSequence: number): Set<PartitionLog> {
+  #apply(commit: Commit, firstSequence: number, committedAtMs: number): Set<PartitionLog> {
     const advanced = new Set<PartitionLog>()
     commit.values.forEach((value, index) => {
       this.#catalog.appended(firstSequence + index)
@@ -427,6 +430,7 @@ export class ShardLog {
         const log = this.#catalog.apply(entry, firstSequence + index, (log, offset) =>
           this.#reader.keptBytes(log, offset),
         )
+        this.#producers.applied(entry, log, value.bytes, committedAtMs)
         if (log && entry.kind === EntryKind.run && !log.replicated) advanced.add(log)
       }
     })
@@ -451,23 +455,12 @@ export class ShardLog {
   }
 }
 
-/** An entry without a payload; `maxTimestampMs` doubles as dead bytes for a log start (see value.ts). */
-function entryOf(
-  kind: EntryKind,
-  of: { readonly topicId: Uint8Array; readonly partition: number },
-  fields: Partial<Entry>,
-): Entry {
-  return {
-    kind,
-    topicId: of.topicId,
-    partition: of.partition,
-    offset: 0,
-    endOffset: 0,
-    maxTimestampMs: 0,
-    leaderEpoch: -1,
-    position: 0,
-    length: 0,
-    batchCount: 0,
-    ...fields,
-  }
+/** A duplicate of something that was durable before: whatever became of its commit. */
+function isDurable(pending: Pending): boolean {
+  return (
+    pending.kind === 'append' &&
+    pending.isDuplicate &&
+    !pending.log.dropped &&
+    pending.baseOffset < pending.log.durableOffset
+  )
 }

@@ -26,7 +26,7 @@ import {
   SNAPSHOT_BYTES_PER_PRODUCER_MAX,
   snapshotBytesMax,
 } from './producer-snapshot.ts'
-import { ProducerState, type ProducerStanding } from './producer-state.ts'
+import { type ProducerStanding, ProducerState } from './producer-state.ts'
 import { NAME_EXPIRED, NAMELESS, SequenceCheck, type StandingOf, type Verdict } from './sequence-check.ts'
 import { type Entry, EntryKind } from './value.ts'
 
@@ -57,12 +57,14 @@ export class ShardProducers {
   readonly #crc32c: Crc32c
   readonly #state: ProducerState<PartitionLog>
   readonly #check: SequenceCheck<PartitionLog>
+  readonly #warning: (sentence: string) => void
   #idsMax: number
   #duplicates = 0
 
-  constructor(options: ProducerOptions | undefined, crc32c: Crc32c) {
+  constructor(options: ProducerOptions | undefined, crc32c: Crc32c, warning: (sentence: string) => void) {
     this.#options = options ?? DEFAULTS
     this.#crc32c = crc32c
+    this.#warning = warning
     const { idsMax, expirationMs, standingOf } = this.#options
     this.#idsMax = idsMax
     this.#state = new ProducerState({ entriesMax: idsMax, expirationMs })
@@ -143,7 +145,10 @@ export class ShardProducers {
    * At start, as {@link applied}: batches come from the disk and are believed only as far as their checksums go.
    */
   recovered(entry: Entry, log: PartitionLog | undefined, value: Uint8Array, committedAtMs: number): void {
-    if (entry.kind !== EntryKind.run) return this.applied(entry, log, value, committedAtMs)
+    if (entry.kind !== EntryKind.run) {
+      this.applied(entry, log, value, committedAtMs)
+      return
+    }
     const end = entry.position + entry.length
     for (let at = entry.position; at < end; ) {
       const next = nextBatchEnd(value, at, end)
@@ -163,13 +168,17 @@ export class ShardProducers {
     this.#state.expire(nowMs)
   }
 
-  /** How many fit into the index of such a segment; returns true when those are fewer than wanted. */
-  fitInto(indexBytesMax: number): boolean {
-    const { idsMax } = this.#options
+  /** The index of the active segment takes so many bytes: no more producers than have room in it. */
+  fitInto(indexBytesMax: number): void {
     const room = Math.floor((indexBytesMax * INDEX_SHARE_MAX) / SNAPSHOT_BYTES_PER_PRODUCER_MAX)
-    this.#idsMax = Math.max(1, Math.min(idsMax, room))
-    this.#state.limitTo(this.#idsMax)
-    return this.#idsMax < idsMax
+    const idsMax = Math.max(1, Math.min(this.#options.idsMax, room))
+    if (idsMax === this.#idsMax) return
+    this.#idsMax = idsMax
+    this.#state.limitTo(idsMax)
+    if (idsMax < this.#options.idsMax)
+      this.#warning(
+        `the partitions remember at most ${idsMax} producers instead of ${this.#options.idsMax}: segments of this size have no room for more`,
+      )
   }
 
   /** Most bytes a snapshot takes after `batches` more. */
@@ -186,20 +195,26 @@ export class ShardProducers {
   }
 
   /**
-   * At start: what the newest snapshot says, in place of everything known so far.
-   * @throws StorageError DAMAGED; nothing is known then
+   * At start: what the newest snapshot says, in place of everything known so far. One that cannot be used
+   * costs its producers an error and a new beginning, not the start.
    */
   restore(
     snapshot: Uint8Array | undefined,
-    partitionOf: (topicId: Uint8Array, partition: number) => PartitionLog,
+    partitions: { createPartition(topicId: Uint8Array, partition: number): PartitionLog },
   ): void {
     this.#state.clear()
     if (!snapshot) return
     try {
-      decodeProducerSnapshot(snapshot, this.#state, partitionOf, this.#crc32c)
+      decodeProducerSnapshot(
+        snapshot,
+        this.#state,
+        (topicId, partition) => partitions.createPartition(topicId, partition),
+        this.#crc32c,
+      )
     } catch (error) {
-      if (error instanceof StorageError) this.#state.clear()
-      throw error
+      if (!(error instanceof StorageError)) throw error
+      this.#state.clear()
+      this.#warning(`${error.message}: only producers with later batches are known`)
     }
   }
 }

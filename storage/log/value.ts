@@ -178,3 +178,24 @@ export function readDirectory(
   }
   return { entries, committedAtMs: readInt64(data, 20) }
 }
+
+/** An entry without a payload; `maxTimestampMs` doubles as dead bytes for a log start. */
+export function entryOf(
+  kind: EntryKind,
+  of: { readonly topicId: Uint8Array; readonly partition: number },
+  fields: Partial<Entry>,
+): Entry {
+  return {
+    kind,
+    topicId: of.topicId,
+    partition: of.partition,
+    offset: 0,
+    endOffset: 0,
+    maxTimestampMs: 0,
+    leaderEpoch: -1,
+    position: 0,
+    length: 0,
+    batchCount: 0,
+    ...fields,
+  }
+}

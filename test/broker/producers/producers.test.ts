@@ -10,8 +10,9 @@ import {
   PRODUCER_IDS_KEY,
   producerKey,
 } from '../../../broker/producers/producer-record.ts'
-import { NAME_EXPIRED, NAMELESS, ProducerRegistry } from '../../../broker/producers/producer-registry.ts'
+import { ProducerRegistry } from '../../../broker/producers/producer-registry.ts'
 import { ErrorCode } from '../../../client/protocol/errors.ts'
+import { NAME_EXPIRED, NAMELESS } from '../../../storage/log/sequence-check.ts'
 import {
   createMemoryMetadataStore,
   MemoryMetadataDisk,
@@ -46,7 +47,7 @@ async function nodeOn(store: MetadataStore, options: { namesMax?: number; clock?
     expirationMs: EXPIRATION_MS,
   })
   const known = new Set<number>()
-  registry.watchesOver({ knownProducers: async () => known })
+  registry.watchesOver({ placed: async () => {}, knownProducers: async () => known })
   const handler = initProducerIdHandler({ registry, ids })
   const init = (producerName: string | null, producerId = -1, producerEpoch = -1) =>
     handler({ producerName, producerId, producerEpoch }, undefined as never)
@@ -230,6 +231,7 @@ t.test('a name whose producer wakes up while it is being forgotten stays', async
   const { producerId } = await init('sleeper')
   const heard: number[] = []
   registry.watchesOver({
+    placed: async () => {},
     // The first look finds nothing; by the second a batch that was under way has become durable.
     knownProducers: async () => {
       heard.push(registry.standingOf(producerId))
