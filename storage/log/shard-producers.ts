@@ -48,7 +48,8 @@ export interface ProducerStats {
   readonly duplicates: number
 }
 
-const DEFAULTS: ProducerOptions = { idsMax: 100_000, expirationMs: 7 * 24 * 3_600_000 }
+/** As many as there is room for. */
+const DEFAULTS: ProducerOptions = { idsMax: Number.POSITIVE_INFINITY, expirationMs: 7 * 24 * 3_600_000 }
 /** Share of the room for a segment's index that producers may take; the rest is for its runs. */
 const INDEX_SHARE_MAX = 0.6
 
@@ -175,7 +176,7 @@ export class ShardProducers {
     if (idsMax === this.#idsMax) return
     this.#idsMax = idsMax
     this.#state.limitTo(idsMax)
-    if (idsMax < this.#options.idsMax)
+    if (Number.isFinite(this.#options.idsMax) && idsMax < this.#options.idsMax)
       this.#warning(
         `the partitions remember at most ${idsMax} producers instead of ${this.#options.idsMax}: segments of this size have no room for more`,
       )

@@ -131,6 +131,7 @@ t.test('an older epoch that waits in the queue is refused when its turn comes', 
   await turns()
   t.equal(syncs.waiting, 1)
   const waiting = send({ producerId: 1, first: 10 })
+  // Looked at below.
   waiting.catch(() => {})
   await turns()
   epoch = 1
