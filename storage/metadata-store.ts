@@ -71,10 +71,16 @@ export interface MetadataStore {
    * At most {@link metadataLimits}; a key appears in at most one operation. A transaction that changes
    * nothing (no operations, or deletes of absent keys only) writes nothing and keeps the revision.
    * Transactions take effect in the order of the calls. The bytes of values are copied at the call.
+   * With `isUrgent` the free space that the store keeps back on the disk may be used: for changes that let data
+   * go, which a full disk needs most.
    * Rejects with StorageError: MISUSE; NO_SPACE, with nothing written; WRITE_FAILED, after which it is not
    * known whether the transaction will be there after a restart, and {@link failure} is set.
    */
-  transact(compares: readonly Compare[], operations: readonly Operation[]): Promise<TransactionResult>
+  transact(
+    compares: readonly Compare[],
+    operations: readonly Operation[],
+    options?: { readonly isUrgent: boolean },
+  ): Promise<TransactionResult>
 
   /**
    * Tells every change with a revision of at least `fromRevision` (1 or more; also one to come) to keys

@@ -41,7 +41,7 @@ export class DiskWatch {
 
   /** Looks, and looks again until it is stopped. Before the first look all is taken to be well. */
   start(): void {
-    this.#look()
+    this.look()
     this.#timer = this.#options.timers.after(LOOK_INTERVAL_MS, () => this.start())
   }
 
@@ -72,7 +72,7 @@ export class DiskWatch {
   /** So many bytes more were committed. */
   committed(bytes: number): void {
     this.#bytesSinceLook += bytes
-    if (this.#timer && this.#bytesSinceLook >= this.#space.thresholds.lookBytes) this.#look()
+    if (this.#timer && this.#bytesSinceLook >= this.#space.thresholds.lookBytes) this.look()
   }
 
   stop(): void {
@@ -80,7 +80,8 @@ export class DiskWatch {
     this.#timer = undefined
   }
 
-  #look(): void {
+  /** Looks once. */
+  look(): void {
     const { clock, freeBytes, onChange, onProblem } = this.#options
     this.#bytesSinceLook = 0
     let bytes: number

@@ -69,6 +69,7 @@ export class WatchedStorage {
       guard: this.#guard,
       directory,
       refusal: () => this.disk.refusal,
+      look: () => this.disk.look(),
       onAppend: onCommitted,
     })
     this.metadata = new WatchedMetadata(storage.metadata, {

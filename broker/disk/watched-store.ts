@@ -2,7 +2,7 @@
  * The segment store as the log of a node has it: appends are timed, writes that never come back count as failed,
  * and no events are written while the disk is too full for them. Otherwise the store it wraps.
  */
-import type { SegmentId, SegmentStore, StorageError } from '../../storage/segment-store.ts'
+import { type SegmentId, type SegmentStore, StorageError } from '../../storage/segment-store.ts'
 import type { Clock } from '../ports.ts'
 import type { WriteGuard } from './write-guard.ts'
 
@@ -13,6 +13,8 @@ export interface WatchedStoreOptions {
   readonly directory: string
   /** Why events cannot be taken now. Entries that let data go are written all the same. */
   readonly refusal: () => StorageError | undefined
+  /** The disk has less room than was thought: looks again. */
+  readonly look: () => void
   readonly onAppend: (durationMs: number) => void
 }
 
@@ -42,10 +44,17 @@ export class WatchedStore implements SegmentStore {
 
   async #guarded<T>(what: string, write: () => Promise<T>): Promise<T> {
     if (this.#givenUp) throw this.#givenUp
-    const { guard, directory } = this.#options
-    return guard.watch(`${what} in ${directory}`, directory, write(), (error) => {
-      this.#givenUp = error
-    })
+    const { guard, directory, look, refusal } = this.#options
+    try {
+      return await guard.watch(`${what} in ${directory}`, directory, write(), (error) => {
+        this.#givenUp = error
+      })
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== 'NO_SPACE') throw error
+      // Another program was faster than the looks; who waits hears the same as everybody after.
+      look()
+      throw refusal() ?? error
+    }
   }
 
   get kind() {

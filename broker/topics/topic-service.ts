@@ -198,7 +198,13 @@ export class TopicService {
     const entry = await store.get(key)
     // Another node may have finished it, and the name may already be another topic's.
     if (!entry || topicIdKey(decodeTopicRecord(entry).topicId) !== topicIdKey(topicId)) return
-    const result = await store.transact([{ key, modRevision: entry.modRevision }], [{ kind: 'delete', key }])
+    const result = await store.transact(
+      [{ key, modRevision: entry.modRevision }],
+      [{ kind: 'delete', key }],
+      {
+        isUrgent: true,
+      },
+    )
     if (result.committed) await table.caughtUp(result.revision)
   }
 
@@ -208,6 +214,8 @@ export class TopicService {
     const result = await store.transact(
       [{ key: entry.key, modRevision: entry.modRevision }],
       [{ kind: 'put', key: entry.key, value: encodeTopicRecord(record) }],
+      // A topic that goes, or keeps less, is what helps a full disk.
+      { isUrgent: true },
     )
     if (result.committed) await table.caughtUp(result.revision)
     return result.committed

@@ -52,7 +52,8 @@ const TRANSACTION_ROOM_BYTES = 16 * 1024 * 1024
 
 /**
  * Must be free on the disk, though the file's own blocks are reserved: copy-on-write file systems take new ones
- * for every write. The log stops earlier, so when it fills the disk topics can still be altered and deleted.
+ * for every write. The log stops earlier, so when it fills the disk topics can still be altered and deleted. What
+ * lets data go may be written all the same: when others have filled the disk, it is the way out.
  */
 const FREE_BYTES_MIN = TRANSACTION_ROOM_BYTES
 
@@ -83,15 +84,15 @@ class LmdbMedium implements MetadataMedium {
 
   /** Gives a new environment its revision, so that one which lost everything is not taken for new. */
   async #begin(environment: MetadataEnvironment): Promise<Snapshot> {
-    await this.#makeRoom(environment)
+    await this.#makeRoom(environment, false)
     await environment.commit([{ key: revisionKey, value: encodeRevision(0) }])
     return { revision: 0, entries: [] }
   }
 
-  async write(change: Change): Promise<void> {
+  async write(change: Change, isUrgent: boolean): Promise<void> {
     const environment = this.#environment
     if (environment === undefined) throw new StorageError('MISUSE', `${this.#path} is not open`)
-    await this.#makeRoom(environment)
+    await this.#makeRoom(environment, isUrgent)
     await environment.commit(encodeChange(change))
   }
 
@@ -107,9 +108,9 @@ class LmdbMedium implements MetadataMedium {
   }
 
   /** Makes sure that the next transaction cannot find the disk full. Rejects with NO_SPACE. */
-  async #makeRoom(environment: MetadataEnvironment): Promise<void> {
+  async #makeRoom(environment: MetadataEnvironment, isUrgent: boolean): Promise<void> {
     const free = this.#free()
-    if (free < FREE_BYTES_MIN)
+    if (free < FREE_BYTES_MIN && !isUrgent)
       throw this.#noSpace(`needs ${FREE_BYTES_MIN} bytes of free disk and has ${free}`)
     const used = environment.usedBytes
     if (this.#fileBytes - used >= ROOM_BYTES) return

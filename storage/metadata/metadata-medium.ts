@@ -16,9 +16,9 @@ export interface MetadataMedium {
    * Resolves when the change is durable. Called again only after the promise has settled.
    * Rejects with StorageError NO_SPACE if nothing was written (the medium stays good), or WRITE_FAILED
    * if the write was begun: then whether the change will be there after a restart is not known, and the
-   * medium is never written again.
+   * medium is never written again. An urgent change may use free space that is kept back for it.
    */
-  write(change: Change): Promise<void>
+  write(change: Change, isUrgent: boolean): Promise<void>
 
   /** Releases everything, also after a `load` that failed or never was. Called once, after the last write. */
   close(): Promise<void>

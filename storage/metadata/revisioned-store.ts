@@ -78,7 +78,11 @@ export class RevisionedStore implements MetadataStore {
     return { revision, entries: entries.map(entryCopy) }
   }
 
-  async transact(compares: readonly Compare[], operations: readonly Operation[]): Promise<TransactionResult> {
+  async transact(
+    compares: readonly Compare[],
+    operations: readonly Operation[],
+    { isUrgent } = { isUrgent: false },
+  ): Promise<TransactionResult> {
     const parts = this.#opened()
     const transaction = checkTransaction(compares, operations)
     if (this.#waitingBytes + transaction.bytes > WAITING_BYTES_MAX) {
@@ -88,7 +92,7 @@ export class RevisionedStore implements MetadataStore {
       )
     }
     this.#waitingBytes += transaction.bytes
-    const turn = this.#lastTurn.then(() => this.#run(parts, transaction))
+    const turn = this.#lastTurn.then(() => this.#run(parts, transaction, isUrgent))
     this.#lastTurn = turn.then(
       () => this.#leave(transaction),
       // The caller of `transact` gets the error; the next transaction has its own turn.
@@ -133,13 +137,13 @@ export class RevisionedStore implements MetadataStore {
     await this.#medium.close()
   }
 
-  async #run(parts: OpenParts, transaction: Transaction): Promise<TransactionResult> {
+  async #run(parts: OpenParts, transaction: Transaction, isUrgent: boolean): Promise<TransactionResult> {
     if (this.#failure !== undefined) throw this.#failure
     const { view, history, watchers } = parts
     const decision = view.decide(transaction)
     if (decision.kind === 'refused') return { committed: false, revision: view.revision }
     if (decision.kind === 'change') {
-      await this.#medium.write(decision.change).catch((error) => this.#fail(error))
+      await this.#medium.write(decision.change, isUrgent).catch((error) => this.#fail(error))
       view.apply(decision.change)
       history.append(decision.change)
       watchers.schedule()

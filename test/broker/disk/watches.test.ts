@@ -155,6 +155,9 @@ t.test('a store whose write was given up has failed, whatever the write does lat
     guard,
     directory: '/data',
     refusal: () => refusal,
+    look: () => {
+      refusal = new StorageError('NO_SPACE', 'seen only now')
+    },
     onAppend: (durationMs) => timed.push(durationMs),
   })
   await store.open()
@@ -166,6 +169,10 @@ t.test('a store whose write was given up has failed, whatever the write does lat
   t.equal(inner.valueCount(1), 1, 'nothing was written')
   await store.append(1, [value], { isUrgent: true })
   t.equal(store.failure, undefined, 'a full disk is no failure')
+  refusal = undefined
+  inner.append = () => Promise.reject(new StorageError('NO_SPACE', 'of the store'))
+  await t.rejects(store.append(2, [value]), { message: 'seen only now' })
+  Reflect.deleteProperty(inner, 'append')
   refusal = undefined
   isHanging = true
   const hanging = store.append(2, [value])
