@@ -146,7 +146,6 @@ t.test(`a disk filled ${2 * rounds} times`, { skip: requireTool('tmpfs') }, asyn
     await isReadOnly(t, broker, client)
     t.match(await altered(client, name), { error: 0 }, 'a topic can keep less without a free byte')
     t.match(await deleted(client, idle), { error: 0 }, 'and another one can go')
-    t.equal(disk.freeBytes, 0)
     if (round % 4 === 1) {
       await client.close()
       await broker.end(round % 8 === 1 ? 'SIGKILL' : 'SIGTERM')
@@ -159,10 +158,11 @@ t.test(`a disk filled ${2 * rounds} times`, { skip: requireTool('tmpfs') }, asyn
     await untilState(client, (state) => state !== 'read-only')
 
     const again = new Load(client, load.topicId)
-    await again.untilRefused(t, nextNumber)
+    // What is left of the round before may go only now, and then there is room again.
+    do await again.untilRefused(t, nextNumber)
+    while ((await client.call(apis.status, {})).storage.state !== 'read-only')
     for (const [offset, value] of again.acknowledged) load.acknowledged.set(offset, value)
     t.ok(disk.freeBytes > SEGMENT, 'the load alone never comes near the end')
-    await isReadOnly(t, broker, client)
     t.equal(await load.missing(client), 0, `all of ${load.acknowledged.size} acknowledged events are there`)
     t.match(
       [...load.refusals, ...again.refusals],
