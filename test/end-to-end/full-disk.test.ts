@@ -143,6 +143,7 @@ t.test(`a disk filled ${2 * rounds} times`, { skip: requireTool('tmpfs') }, asyn
     await filling
     // The broker had something to give back.
     while (disk.freeBytes > 0) await disk.fill()
+    await untilState(client, (state) => state === 'read-only')
     await isReadOnly(t, broker, client)
     t.match(await altered(client, name), { error: 0 }, 'a topic can keep less without a free byte')
     t.match(await deleted(client, idle), { error: 0 }, 'and another one can go')
