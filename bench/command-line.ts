@@ -18,9 +18,13 @@ export interface Flags {
   readonly json: boolean
   readonly smoke: boolean
   readonly check: boolean
-  readonly rounds: number
   readonly valueBytes: number
   readonly seed: number
+}
+
+/** Of those that measure in rounds. */
+export interface RoundFlags extends Flags {
+  readonly rounds: number
 }
 
 export interface Outcome {
@@ -30,7 +34,8 @@ export interface Outcome {
 }
 
 export interface BenchDefaults {
-  readonly rounds: number
+  /** None: the bench has no rounds. */
+  readonly rounds?: number
   readonly valueBytes: number
 }
 
@@ -46,16 +51,17 @@ export function wholeNumberFrom(minimum: number) {
 
 /** A bench's command with the flags they all have; it adds its own. */
 export function benchCommand(name: string, description: string, defaults: BenchDefaults): Command {
-  return new Command(name)
+  const command = new Command(name)
     .description(description)
     .option('--json', 'the result as one line of JSON', false)
     .option('--smoke', 'a small run that only shows that it works; its figures mean nothing', false)
     .option('--check', "compare with the project's targets; exit code 1 if one is missed", false)
     .option('--data <dir>', 'directory on the disk to measure; what is written is removed again', 'data')
-    .option('--rounds <n>', 'rounds', wholeNumberFrom(1), defaults.rounds)
     .option('--value-bytes <n>', 'bytes of a value', wholeNumberFrom(16), defaults.valueBytes)
     .option('--seed <n>', 'seed of the values', wholeNumberFrom(0), 1)
     .exitOverride(exitWith)
+  const { rounds } = defaults
+  return rounds === undefined ? command : command.option('--rounds <n>', 'rounds', wholeNumberFrom(1), rounds)
 }
 
 /** commander's own errors are about the command line. */

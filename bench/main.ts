@@ -10,6 +10,7 @@ import { ExitCode, endProgress, exitWith } from './command-line.ts'
 import { connectionsCommand } from './connections/command.ts'
 import { latencyCommand } from './latency/command.ts'
 import { partitionsCommand } from './partitions/command.ts'
+import { retentionCommand } from './retention/command.ts'
 import { throughputCommand } from './throughput/command.ts'
 
 const program = new Command('bench')
@@ -21,7 +22,13 @@ const program = new Command('bench')
     '\nExit codes: 0 measured, 1 failed or a target missed, 64 wrong command line, 75 machine too noisy.',
   )
   .exitOverride(exitWith)
-for (const command of [throughputCommand(), latencyCommand(), partitionsCommand(), connectionsCommand()])
+for (const command of [
+  throughputCommand(),
+  latencyCommand(),
+  partitionsCommand(),
+  retentionCommand(),
+  connectionsCommand(),
+])
   program.addCommand(command)
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const)

@@ -2,10 +2,10 @@
 import type { Command } from 'commander'
 import {
   benchCommand,
-  type Flags,
   inWorkDirectory,
   type Outcome,
   present,
+  type RoundFlags,
   wholeNumberFrom,
 } from '../command-line.ts'
 import { describeMachine } from '../machine/machine.ts'
@@ -13,7 +13,7 @@ import { connectionsReport } from './report.ts'
 import { connectionsResult, connectionsTargets } from './result.ts'
 import { type ConnectionsOptions, runConnections } from './run.ts'
 
-interface ConnectionsFlags extends Flags {
+interface ConnectionsFlags extends RoundFlags {
   readonly connections: number
   readonly generators: number
   readonly partitions: number

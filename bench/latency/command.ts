@@ -2,10 +2,10 @@
 import type { Command } from 'commander'
 import {
   benchCommand,
-  type Flags,
   inWorkDirectory,
   type Outcome,
   present,
+  type RoundFlags,
   wholeNumberFrom,
 } from '../command-line.ts'
 import { describeMachine } from '../machine/machine.ts'
@@ -13,7 +13,7 @@ import { latencyReport } from './report.ts'
 import { latencyResult, latencyTargets } from './result.ts'
 import { type LatencyOptions, runLatency } from './run.ts'
 
-interface LatencyFlags extends Flags {
+interface LatencyFlags extends RoundFlags {
   readonly partitions: number
   readonly rate: number
   readonly seconds: number

@@ -11,9 +11,9 @@ const PROGRESS_EVENTS = 1_000_000
 const PROGRESS_BATCHES = 10_000
 
 type Client = Awaited<ReturnType<typeof connect>>
-type OnProgress = (events: number) => void
+export type OnProgress = (events: number) => void
 
-async function timed(events: number, run: () => Promise<void>): Promise<Moved> {
+export async function timed(events: number, run: () => Promise<void>): Promise<Moved> {
   const cpu = process.cpuUsage()
   const startMs = performance.now()
   await run()
@@ -71,7 +71,7 @@ export async function produceSingleBatches(
   return { ...moved, batches, sum }
 }
 
-function requireAll({ acknowledged, failed, error }: FlushResult, events: number): void {
+export function requireAll({ acknowledged, failed, error }: FlushResult, events: number): void {
   if (acknowledged !== events || failed !== 0)
     throw new Error(`${acknowledged} of ${events} events were acknowledged: ${error?.message ?? 'no error'}`)
 }

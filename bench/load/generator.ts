@@ -5,9 +5,11 @@
  */
 import { connect } from '../../client/index.ts'
 import { consume, produce, produceSingleBatches } from './bulk.ts'
+import { produceMarked } from './marked.ts'
 import { oneInFlight } from './one-in-flight.ts'
 import { consumeLive, producePaced } from './paced.ts'
 import type { Answers, Report, Request, Task } from './tasks.ts'
+import { verify } from './verify.ts'
 
 type Client = Awaited<ReturnType<typeof connect>>
 
@@ -30,6 +32,10 @@ async function perform(client: Client, { url, task }: Request): Promise<Answers[
       return produceSingleBatches(client, task, onProgress)
     case 'consume':
       return consume(client, task, onProgress)
+    case 'produce-marked':
+      return produceMarked(client, task, onProgress)
+    case 'verify':
+      return verify(client, task)
     case 'produce-paced':
       return producePaced(client, task)
     case 'consume-live':

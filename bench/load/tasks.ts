@@ -38,6 +38,32 @@ export interface SingleBatchesTask {
   readonly seed: number
 }
 
+/**
+ * As fast as the producer takes them, with a note of when each stretch was acknowledged. With `kept` some of the
+ * events go to another topic: number `every - 1`, `2 * every - 1` and so on.
+ */
+export interface MarkedTask {
+  readonly kind: 'produce-marked'
+  readonly topic: string
+  readonly kept?: { readonly topic: string; readonly every: number }
+  readonly events: number
+  /** Events of a stretch. */
+  readonly markEvents: number
+  readonly valueBytes: number
+  readonly seed: number
+}
+
+/**
+ * All that a topic holds: offsets without a gap in every partition, and every value one of those that
+ * were produced, byte for byte.
+ */
+export interface VerifyTask {
+  readonly kind: 'verify'
+  readonly topic: string
+  readonly valueBytes: number
+  readonly seed: number
+}
+
 /** From the earliest event on, until `events` have come. */
 export interface ConsumeTask {
   readonly kind: 'consume'
@@ -80,6 +106,8 @@ export type Task =
   | CreateTopicTask
   | ProduceTask
   | SingleBatchesTask
+  | MarkedTask
+  | VerifyTask
   | ConsumeTask
   | PacedProduceTask
   | LiveConsumeTask
@@ -89,6 +117,9 @@ export interface Answers {
   'create-topic': Record<string, never>
   produce: Moved & { readonly batches: number }
   'produce-single-batches': Moved & { readonly batches: number; readonly sum: number }
+  /** `markSeconds[k]`: from the start until `(k + 1) * markEvents` events were acknowledged. */
+  'produce-marked': Moved & { readonly markSeconds: readonly number[] }
+  verify: { readonly events: number }
   consume: Moved & { readonly sum: number }
   'produce-paced': Paced
   'consume-live': Received

@@ -15,6 +15,20 @@ export interface DiskProbe {
   readonly chunkBytes: number
 }
 
+/** How much a probe of the machine writes. */
+export interface ProbeSizes {
+  /** Bytes of the raw append in all. */
+  readonly diskProbeBytes: number
+  readonly smallSyncs: number
+}
+
+export interface Probe {
+  readonly disk: DiskProbe
+  /** p50 of a small append and fdatasync. */
+  readonly fdatasyncP50Ms: number
+}
+
+/** Also the size of an append where nothing says how large a broker's commits are. */
 const CHUNK_BYTES = 1024 * 1024
 /** An event or two: a sync of one page. */
 const SMALL_BYTES = 200
@@ -50,8 +64,18 @@ export async function warmPageCache(directory: string, bytes: number): Promise<v
   })
 }
 
+/** Both probes of the disk, one after the other. */
+export async function probeMachine(
+  directory: string,
+  { diskProbeBytes, smallSyncs }: ProbeSizes,
+  chunkBytes = CHUNK_BYTES,
+): Promise<Probe> {
+  const fdatasyncP50Ms = await probeSmallSync(directory, smallSyncs)
+  return { fdatasyncP50Ms, disk: await probeDisk(directory, chunkBytes, diskProbeBytes) }
+}
+
 /** Raw append and fdatasync, random bytes, the given size a time. */
-export function probeDisk(directory: string, chunkBytes: number, bytes: number): Promise<DiskProbe> {
+function probeDisk(directory: string, chunkBytes: number, bytes: number): Promise<DiskProbe> {
   const chunk = randomBytes(SEED, chunkBytes)
   return withFile(directory, async (file) => {
     let elapsedMs = 0

@@ -2,10 +2,10 @@
 import type { Command } from 'commander'
 import {
   benchCommand,
-  type Flags,
   inWorkDirectory,
   type Outcome,
   present,
+  type RoundFlags,
   wholeNumberFrom,
 } from '../command-line.ts'
 import { describeMachine } from '../machine/machine.ts'
@@ -13,7 +13,7 @@ import { partitionsReport } from './report.ts'
 import { partitionsResult, partitionsTargets } from './result.ts'
 import { type PartitionsOptions, runPartitions } from './run.ts'
 
-interface PartitionsFlags extends Flags {
+interface PartitionsFlags extends RoundFlags {
   readonly partitions: number
   readonly megabytes: number
   readonly batches: number

@@ -1,7 +1,7 @@
 /**
  * From what a run measured to the figures `partitions` reports: the keys of `--json` and the targets. Pure.
  */
-import { noiseOf } from '../figures/noise.ts'
+import { probeFigures } from '../figures/probe-figures.ts'
 import { best, median } from '../figures/statistics.ts'
 import { atLeast, atMost, BROKER_ANONYMOUS_BYTES_MAX, type Target } from '../figures/targets.ts'
 import { resultHash } from '../figures/values.ts'
@@ -21,8 +21,6 @@ const rate = ({ events, seconds }: Spread) => events / seconds
 export function partitionsResult(run: PartitionsRun, options: PartitionsOptions, machine: Machine) {
   const { rounds, startup, probes } = run
   const { valueBytes } = options.spread
-  const disk = probes.map((probe) => probe.disk.megabytesPerSecond)
-  const fdatasync = probes.map((probe) => probe.fdatasyncP50Ms)
   const anonymous = [startup.log.anonymousRssBytesMax, ...rounds.map((round) => round.anonymousRssBytesMax)]
   const described = (measure: (round: PartitionsRound) => Spread) => {
     const top = measure(best(rounds, (round) => rate(measure(round))))
@@ -63,13 +61,11 @@ export function partitionsResult(run: PartitionsRun, options: PartitionsOptions,
         : Math.max(...anonymous.filter((b) => b !== null)),
     },
     probes: {
-      disk: { megabytesPerSecond: median(disk), chunkBytes: probes[0].disk.chunkBytes, samples: disk },
-      fdatasync: { p50Ms: median(fdatasync), samples: fdatasync },
+      ...probeFigures(probes),
       nothingStored: {
         manyEventsPerSecond: Math.max(...rounds.map(({ nothingStored }) => rate(nothingStored.many))),
         oneEventsPerSecond: Math.max(...rounds.map(({ nothingStored }) => rate(nothingStored.one))),
       },
-      ...noiseOf(disk, fdatasync),
     },
     rounds: rounds.map(({ many, one, oneWithDefaults }) => ({
       ratio: rate(many) / rate(one),

@@ -3,7 +3,7 @@
  * holds on to when its whole log is read. Probes of the disk stand before and after everything.
  */
 import type { Progress } from '../display/progress.ts'
-import { type DiskProbe, probeDisk, probeSmallSync } from '../machine/probes.ts'
+import { type Probe, type ProbeSizes, probeMachine } from '../machine/probes.ts'
 import {
   measureNothingStored,
   measureSpread,
@@ -13,21 +13,14 @@ import {
 } from './spread.ts'
 import { measureStartup, type StartupOptions, type StartupRun } from './startup.ts'
 
-export interface PartitionsOptions {
+export interface PartitionsOptions extends ProbeSizes {
   readonly rounds: number
   readonly spread: SpreadOptions
   readonly startup: StartupOptions
-  readonly diskProbeBytes: number
-  readonly smallSyncs: number
 }
 
 export interface PartitionsRound extends SpreadRound {
   readonly nothingStored: NothingStored
-}
-
-export interface Probe {
-  readonly disk: DiskProbe
-  readonly fdatasyncP50Ms: number
 }
 
 export interface PartitionsRun {
@@ -37,18 +30,15 @@ export interface PartitionsRun {
   readonly probes: readonly Probe[]
 }
 
-const PROBE_CHUNK_BYTES = 1024 * 1024
-
 export async function runPartitions(
   directory: string,
   options: PartitionsOptions,
   progress: Progress,
 ): Promise<PartitionsRun> {
-  const { diskProbeBytes, smallSyncs, spread } = options
-  const probe = async (): Promise<Probe> => {
+  const { spread } = options
+  const probe = (): Promise<Probe> => {
     progress.step('probing the disk: raw append and fdatasync')
-    const fdatasyncP50Ms = await probeSmallSync(directory, smallSyncs)
-    return { fdatasyncP50Ms, disk: await probeDisk(directory, PROBE_CHUNK_BYTES, diskProbeBytes) }
+    return probeMachine(directory, options)
   }
   const probes = [await probe()]
   const rounds: PartitionsRound[] = []

@@ -10,7 +10,7 @@
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import prettyBytes from 'pretty-bytes'
-import { connect } from '../../client/index.ts'
+import { ask } from '../brokers/ask.ts'
 import type { BrokerProcess } from '../brokers/broker-process.ts'
 import { metricIfAny } from '../brokers/metrics.ts'
 import { withBroker } from '../brokers/with-broker.ts'
@@ -205,7 +205,7 @@ class Startup {
 
   /** What was acknowledged is there: no offset less, and none more. */
   #requireAllOffsets(): Promise<void> {
-    return this.#asClient(async (client) => {
+    return ask(this.#broker, async (client) => {
       const [topic] = await client.admin().describeTopics([TOPIC])
       const events = topic.partitions.reduce(
         (sum, { logStartOffset, logEndOffset }) => sum + logEndOffset - logStartOffset,
@@ -217,16 +217,7 @@ class Startup {
   }
 
   #status() {
-    return this.#asClient((client) => client.admin().status())
-  }
-
-  async #asClient<T>(run: (client: Awaited<ReturnType<typeof connect>>) => Promise<T>): Promise<T> {
-    const client = await connect({ url: this.#broker.url, clientName: 'octopus-bench' })
-    try {
-      return await run(client)
-    } finally {
-      await client.close()
-    }
+    return ask(this.#broker, (client) => client.admin().status())
   }
 }
 

@@ -2,10 +2,10 @@
 import type { Command } from 'commander'
 import {
   benchCommand,
-  type Flags,
   inWorkDirectory,
   type Outcome,
   present,
+  type RoundFlags,
   wholeNumberFrom,
 } from '../command-line.ts'
 import { describeMachine } from '../machine/machine.ts'
@@ -13,7 +13,7 @@ import { throughputReport } from './report.ts'
 import { throughputResult, throughputTargets } from './result.ts'
 import { runThroughput, type ThroughputOptions } from './run.ts'
 
-interface ThroughputFlags extends Flags {
+interface ThroughputFlags extends RoundFlags {
   readonly partitions: number
   readonly megabytes: number
 }

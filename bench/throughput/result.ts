@@ -1,8 +1,8 @@
 /**
  * From what a run measured to the figures `throughput` reports: the keys of `--json` and the targets. Pure.
  */
-import { noiseOf } from '../figures/noise.ts'
-import { best, median, serialRate } from '../figures/statistics.ts'
+import { probeFigures } from '../figures/probe-figures.ts'
+import { best, serialRate } from '../figures/statistics.ts'
 import { atLeast, atMost, BROKER_ANONYMOUS_BYTES_MAX, type Target } from '../figures/targets.ts'
 import { resultHash } from '../figures/values.ts'
 import type { Machine } from '../machine/machine.ts'
@@ -17,8 +17,6 @@ export function throughputResult(run: ThroughputRun, options: ThroughputOptions,
   const { rounds, probes } = run
   const ratios = rounds.map((round, i) => diskRatio(round, probes[i].disk, probes[i + 1].disk))
   const top = best(rounds, (round) => rate(round.produced))
-  const disk = probes.map((probe) => probe.disk.megabytesPerSecond)
-  const fdatasync = probes.map((probe) => probe.fdatasyncP50Ms)
   const anonymous = rounds.map((round) => round.anonymousRssBytesMax).filter((bytes) => bytes !== null)
   return {
     produce: {
@@ -40,13 +38,11 @@ export function throughputResult(run: ThroughputRun, options: ThroughputOptions,
       cpuSecondsPerMillionEvents: perMillion(top.produced.cpuSeconds, options.events),
     },
     probes: {
-      disk: { megabytesPerSecond: median(disk), chunkBytes: probes[0].disk.chunkBytes, samples: disk },
-      fdatasync: { p50Ms: median(fdatasync), samples: fdatasync },
+      ...probeFigures(probes),
       nothingStored: {
         eventsPerSecond: Math.max(...rounds.map((round) => rate(round.nothingStored))),
         samples: rounds.map((round) => rate(round.nothingStored)),
       },
-      ...noiseOf(disk, fdatasync),
     },
     rounds: rounds.map((round, i) => ({
       produceEventsPerSecond: rate(round.produced),

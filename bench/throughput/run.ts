@@ -14,10 +14,10 @@ import type { Progress } from '../display/progress.ts'
 import { requireSameSum, ValuePool } from '../figures/values.ts'
 import type { LoadProcess } from '../load/load-process.ts'
 import type { Moved } from '../load/tasks.ts'
-import { type DiskProbe, probeDisk, probeSmallSync } from '../machine/probes.ts'
+import { type Probe, type ProbeSizes, probeMachine } from '../machine/probes.ts'
 import { cpuSeconds, MemoryWatch } from '../machine/process-statistics.ts'
 
-export interface ThroughputOptions {
+export interface ThroughputOptions extends ProbeSizes {
   readonly rounds: number
   /** Measured events a round. */
   readonly events: number
@@ -25,8 +25,6 @@ export interface ThroughputOptions {
   readonly valueBytes: number
   readonly partitions: number
   readonly seed: number
-  readonly diskProbeBytes: number
-  readonly smallSyncs: number
 }
 
 export interface Round {
@@ -41,11 +39,6 @@ export interface Round {
   readonly anonymousRssBytesMax: number | null
   /** Bytes the broker wrote for one event. */
   readonly storedBytesPerEvent: number
-}
-
-export interface Probe {
-  readonly disk: DiskProbe
-  readonly fdatasyncP50Ms: number
 }
 
 export interface ThroughputRun {
@@ -100,13 +93,9 @@ class Throughput {
     })
   }
 
-  async probe(chunkBytes: number): Promise<Probe> {
+  probe(chunkBytes: number): Promise<Probe> {
     this.#progress.step('probing the disk: raw append and fdatasync')
-    const fdatasyncP50Ms = await probeSmallSync(this.#directory, this.#options.smallSyncs)
-    return {
-      fdatasyncP50Ms,
-      disk: await probeDisk(this.#directory, chunkBytes, this.#options.diskProbeBytes),
-    }
+    return probeMachine(this.#directory, this.#options, chunkBytes)
   }
 
   async round(number: number): Promise<Round> {

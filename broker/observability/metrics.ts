@@ -140,6 +140,15 @@ export class Metrics {
   }
 
   #observeDisk({ log, disk }: MetricsSources): void {
+    this.#gauge('index_cache_bytes', 'Segment indexes held in memory.', () => log().indexCache.bytes)
+    this.#gauge('index_cache_bytes_max', 'How much of them may be held.', () => log().indexCache.bytesMax)
+    this.#total('index_cache_hits', 'Look-ups that found the index in memory.', () => log().indexCache.hits)
+    this.#total('index_cache_loads', 'Look-ups that read the index.', () => log().indexCache.loads)
+    this.#gauge(
+      'index_rebuilt_bytes',
+      'Indexes rebuilt because the stored ones are damaged; they stay in memory.',
+      () => log().indexCache.rebuiltBytes,
+    )
     this.#gauge('disk_free_bytes', 'Free bytes of the disk the data is on.', () => log().freeBytes)
     this.#gauge(
       'disk_full_seconds',

@@ -116,10 +116,32 @@ t.test('partitions --smoke', async (t) => {
   t.equal(at(result, 'config.resultHash'), '44ea4c40c1cc244d')
 })
 
+t.test('retention --smoke', async (t) => {
+  const run = await bench('retention', '--smoke', '--json', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  const positive = [
+    'steady.megabytesPerSecond',
+    'steady.lastOverFirst',
+    'steady.diskBytesMax',
+    'steady.liveBytesMax',
+    'mixture.megabytesPerSecond',
+    'mixture.throughputRatio',
+    ...(linux ? ['broker.anonymousRssBytesMax'] : []),
+    'probes.nothingStored.megabytesPerSecond',
+    'probes.disk.megabytesPerSecond',
+  ]
+  for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  t.equal((at(result, 'steady.megabytesPerSecondOfEach') as number[]).length, 15, 'a rate for each stretch')
+  const left = (at(result, 'rounds') as { events: number; eventsLeft: number }[])[0]
+  t.ok(left.eventsLeft * 1024 >= 16e6, 'what is to be kept is there')
+  t.ok(left.eventsLeft < left.events, 'and old data has left')
+})
+
 t.test('without a name it lists what there is', async (t) => {
   const run = await bench()
   t.equal(run.code, 0)
-  for (const name of ['throughput', 'latency', 'partitions', 'connections'])
+  for (const name of ['throughput', 'latency', 'partitions', 'retention', 'connections'])
     t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
 })
 
