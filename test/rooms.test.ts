@@ -320,7 +320,6 @@ t.test('dependencies are asked for as versions, locked by hash, and used', async
 
   /** Used without an import of ours. */
   const indirect: Record<string, string> = {
-    bufferutil: 'ws loads it by itself for fast masking',
     'pino-pretty': 'pino loads it by name',
     '@biomejs/biome': 'npm run lint',
     '@types/node': 'types',

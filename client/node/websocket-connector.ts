@@ -1,6 +1,13 @@
-/** The WebSocket port on `ws`, for Node. Unmasking and masking run in `bufferutil` where that is installed. */
+/**
+ * The WebSocket port on `ws`, for Node: handshake, control frames and everything that comes in are its. Messages that
+ * go out are framed in `masked-frames.ts`, and plain TCP reads as `reading-socket.ts` says, for speed.
+ */
+import type { createConnection } from 'node:net'
+import type { Writable } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { ClientSocket, SocketHandlers, WebSocketConnector } from '../ports.ts'
+import { MaskedFrames } from './masked-frames.ts'
+import { connectReading } from './reading-socket.ts'
 
 /** Larger messages end the connection; a fetch answer comes in frames far below this. */
 const MESSAGE_BYTES_MAX = 256 * 1024 * 1024
@@ -20,6 +27,7 @@ export const nodeWebSockets: WebSocketConnector = {
   connect(url, { subprotocol, signal }, handlers) {
     return new Promise((resolve, reject) => {
       const socket = new WebSocket(url, subprotocol, {
+        ...(/^ws:/i.test(url) && { createConnection: connectReading as typeof createConnection }),
         // Batches are compressed by their producers, if at all.
         perMessageDeflate: false,
         maxPayload: MESSAGE_BYTES_MAX,
@@ -31,9 +39,13 @@ export const nodeWebSockets: WebSocketConnector = {
       socket.on('error', (error) => {
         failure = error
       })
+      let stream: Writable
+      socket.on('upgrade', (response) => {
+        stream = response.socket
+      })
       socket.on('open', () => {
         signal.removeEventListener('abort', abort)
-        resolve(open(socket, handlers, () => failure))
+        resolve(open(socket, stream, handlers, () => failure))
       })
       // `ws` tells of a failed attempt by an error and then a close.
       socket.once('close', () => {
@@ -45,7 +57,13 @@ export const nodeWebSockets: WebSocketConnector = {
   },
 }
 
-function open(socket: WebSocket, handlers: SocketHandlers, failureOf: () => Error | undefined): ClientSocket {
+function open(
+  socket: WebSocket,
+  stream: Writable,
+  handlers: SocketHandlers,
+  failureOf: () => Error | undefined,
+): ClientSocket {
+  const frames = new MaskedFrames(stream)
   socket.on('message', (data, isBinary) => {
     // With the default binary type every message is one Buffer of its own.
     handlers.message(isBinary ? (data as Buffer) : data.toString())
@@ -58,7 +76,7 @@ function open(socket: WebSocket, handlers: SocketHandlers, failureOf: () => Erro
   })
   return {
     send(bytes) {
-      if (socket.readyState === WebSocket.OPEN) socket.send(bytes)
+      if (socket.readyState === WebSocket.OPEN) frames.send(bytes)
     },
     bufferedBytes: () => socket.bufferedAmount,
     close: (code, reason) => socket.close(code, reason),

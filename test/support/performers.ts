@@ -16,7 +16,7 @@ export const effects: Readonly<Record<string, Effect>> = {
     instead: 'take Timers as an argument',
   },
   randomness: {
-    words: /\bMath\.random\b|\b(?:randomUUID|randomBytes|randomInt|getRandomValues)\b/g,
+    words: /\bMath\.random\b|\b(?:randomUUID|randomBytes|randomInt|randomFill(?:Sync)?|getRandomValues)\b/g,
     instead: 'take a Random as an argument',
   },
   environment: {
@@ -62,10 +62,15 @@ export const performers: Readonly<Record<string, Performer>> = {
   },
   'broker/transport/listen-failure.ts': { may: ['network'], reason: 'asks the system why listening failed' },
   'broker/transport/uws-transport.ts': { may: ['network'], reason: 'the transport is the network' },
+  'client/node/masked-frames.ts': {
+    may: ['randomness'],
+    reason: 'masking keys must be such as nobody can foresee: neither a test nor a seed may choose them',
+  },
   'client/node/node-ports.ts': {
     may: ['clock', 'timers', 'randomness'],
     reason: 'the real ports that the Node entry hands to a client',
   },
+  'client/node/reading-socket.ts': { may: ['network'], reason: 'the TCP socket under the WebSocket' },
   'client/node/websocket-connector.ts': { may: ['network'], reason: 'the WebSocket of Node is the network' },
   'storage/data-directory.ts': { may: ['disk'], reason: 'makes and recognises the data directory' },
   'storage/directory-lock.ts': { may: ['disk', 'network'], reason: 'the lock is a socket in the directory' },
