@@ -44,6 +44,7 @@ import { ProduceBudget } from './server/produce-budget.ts'
 import { Server } from './server/server.ts'
 import type { SystemPorts } from './system-ports.ts'
 import { BATCH_BYTES_MAX } from './topics/topic-config.ts'
+import { topicIdHex } from './topics/topic-id.ts'
 import { TopicService } from './topics/topic-service.ts'
 import { TopicTable } from './topics/topic-table.ts'
 import type { Transport } from './transport/transport.ts'
@@ -135,12 +136,7 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
   })
   const handlers: Handlers = {
     produce: produceHandler({ topics, log, purgatory, crc32c: options.crc32c }),
-    fetch: fetchHandler({
-      topics,
-      log,
-      purgatory,
-      onDamage: (sentence) => logger.error({ reason: sentence }, 'damaged data was found'),
-    }),
+    fetch: fetchHandler({ topics, log, purgatory }),
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
     hello: helloHandler({ identity, limits, budget }),
@@ -258,6 +254,10 @@ function openLog(
       advanced: (partition) => purgatory.advanced(partition),
       committed: (bytes) => disk.committed(bytes),
       warning: (sentence) => logger.warn({ reason: sentence }, 'the log has something to say'),
+      damaged: ({ damage }) => {
+        const topicId = topicIdHex(damage.topicId)
+        logger.error({ ...damage, topicId }, 'damaged data was found: run octopus verify')
+      },
       failed: (error) => failure.tell(error),
     },
   })

@@ -22,8 +22,6 @@ export interface FetchDependencies {
   readonly topics: TopicTable
   readonly log: ShardLog
   readonly purgatory: Purgatory
-  /** Told of bytes on disk that are not what was written. */
-  readonly onDamage: (sentence: string) => void
 }
 
 export type FetchHandler = (
@@ -42,7 +40,7 @@ interface Cursor {
   error: PartitionError | undefined
 }
 
-export function fetchHandler({ topics, log: shard, purgatory, onDamage }: FetchDependencies): FetchHandler {
+export function fetchHandler({ topics, log: shard, purgatory }: FetchDependencies): FetchHandler {
   function open(asked: FetchPartition): Cursor {
     const found = findPartition(topics, asked)
     const cursor: Cursor = {
@@ -84,7 +82,6 @@ export function fetchHandler({ topics, log: shard, purgatory, onDamage }: FetchD
       return true
     } catch (error) {
       cursor.error = partitionErrorOf(error)
-      if (cursor.error.error === ErrorCode.CORRUPT_MESSAGE) onDamage(cursor.error.message)
       return false
     }
   }

@@ -162,11 +162,12 @@ function place(append: Append, layout: Layout, producers: ShardProducers): Error
     const length = batchBytesAt(memory, at)
     if (!append.verbatim) stampBatch(memory, at, log.logEndOffset, log.leaderEpoch)
     const epoch = leaderEpochAt(memory, at)
-    if (run && run.leaderEpoch !== epoch) {
+    const offset = baseOffsetAt(memory, at)
+    // A run has one epoch and no gaps, so that a reader knows each batch's place in it.
+    if (run && (run.leaderEpoch !== epoch || run.endOffset !== offset)) {
       layout.run(run)
       run = undefined
     }
-    const offset = baseOffsetAt(memory, at)
     run ??= {
       log,
       parts: [{ slab, start: at, bytes: 0 }],
@@ -291,7 +292,7 @@ class Layout {
 }
 
 function continues(last: Run, next: Run): boolean {
-  return last.log === next.log && last.leaderEpoch === next.leaderEpoch
+  return last.log === next.log && last.leaderEpoch === next.leaderEpoch && last.endOffset === next.offset
 }
 
 function placedRun(run: Run, position: number): PlacedEntry {

@@ -91,6 +91,29 @@ export class PartitionLog {
     this.#ends(endOffset)
   }
 
+  /**
+   * Offsets up to `endOffset` were given out and what was stored under them is lost, with a value of the
+   * active segment (`sequence`) or with one of a sealed one (`segment`), written at about `lostAtMs`.
+   */
+  applyLost(
+    endOffset: number,
+    lostAtMs: number,
+    place: { readonly sequence: number } | { readonly segment: number },
+  ): void {
+    const baseOffset = this.durableOffset
+    const timestampMs = Math.max(this.#maxTimestampMs(), lostAtMs)
+    if ('segment' in place) this.extents.push(baseOffset, endOffset, timestampMs, place.segment, -1, 0)
+    else this.active.runs.push(baseOffset, endOffset, timestampMs, place.sequence, 0, 0)
+    this.#ends(endOffset)
+  }
+
+  /** Max timestamp of the last range; -1: there is none. */
+  #maxTimestampMs(): number {
+    const [active, extents] = [this.active.runs.view(), this.extents.view()]
+    const last = active.count > 0 ? active : extents
+    return last.count > 0 ? last.maxTimestampMs(last.count - 1) : -1
+  }
+
   applyLeaderEpoch(epoch: number, startOffset: number): void {
     if (!this.#learnEpoch(epoch, startOffset)) return
     // Each segment tells every epoch it met, so that removing an older segment loses none.
@@ -127,6 +150,12 @@ export class PartitionLog {
     } else if (logStart && logStart.endOffset > endOffset) this.active.logStart = { ...logStart, endOffset }
     this.durableOffset = this.logEndOffset = Math.min(this.durableOffset, endOffset)
     this.highWatermark = Math.min(this.highWatermark, endOffset)
+  }
+
+  /** As {@link applyTruncate}, at start, of what a sealed segment says: the active one says nothing of it. */
+  applySealedTruncate(endOffset: number, keptBytes: number): void {
+    this.applyTruncate(endOffset, keptBytes)
+    this.active = new ActivePart()
   }
 
   #cut(ranges: RangeList, endOffset: number, keptBytes: number, census: ExtentCensus | undefined): void {
@@ -217,10 +246,7 @@ export class PartitionLog {
     keptBytes: (endOffset: number) => number,
   ): number {
     const truncatedTo = summary.truncatedTo(row)
-    if (truncatedTo >= 0) {
-      this.applyTruncate(truncatedTo, keptBytes(truncatedTo))
-      this.active = new ActivePart()
-    }
+    if (truncatedTo >= 0) this.applySealedTruncate(truncatedTo, keptBytes(truncatedTo))
     let epoch = epochAt
     for (; epoch < summary.epochs && summary.epochRow(epoch) === row; epoch++)
       this.#learnEpoch(summary.epoch(epoch), summary.epochStartOffset(epoch))

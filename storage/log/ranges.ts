@@ -6,6 +6,8 @@
  * - an **extent**: all runs of the partition in one sealed segment; `container` is the segment's id,
  *   `position` the partition's row in that segment's index.
  *
+ * A range without bytes stands for what was lost with a damaged value: its offsets were given out.
+ *
  * Kept as numbers in one flat array: no object per range, so that a million of them cost 48 MB outside
  * the JavaScript heap and nothing to the garbage collector. Between ranges offsets may have gaps; they
  * never overlap.
@@ -53,6 +55,11 @@ export class RangeView {
   /** Bytes of the record batches. */
   length(index: number): number {
     return this.#at(index, LENGTH)
+  }
+
+  /** A range without bytes stands for offsets that were given out and whose batches are lost to damage. */
+  isLost(index: number): boolean {
+    return this.length(index) === 0
   }
 
   /** The first range that ends above `offset`: it holds the offset, or the gap before it does. `count`: none. */

@@ -6,10 +6,11 @@
  * still holds at least `retentionBytes`. Only what readers could see is ever removed.
  */
 
-import type { SegmentId } from '../segment-store.ts'
+import { type SegmentId, StorageError } from '../segment-store.ts'
+import type { LiveRuns } from './live-runs.ts'
 import { LogError } from './log-error.ts'
-import type { LogReader } from './log-reader.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { RangeView } from './ranges.ts'
 import type { SegmentCatalog } from './segment-catalog.ts'
 import type { ShardLog } from './shard-log.ts'
 
@@ -31,7 +32,7 @@ export interface RetentionReport {
 export async function retain(
   shard: ShardLog,
   catalog: SegmentCatalog,
-  reader: LogReader,
+  runs: LiveRuns,
   nowMs: number,
   policyOf: (log: PartitionLog) => RetentionPolicy | undefined,
 ): Promise<RetentionReport> {
@@ -41,11 +42,11 @@ export async function retain(
     const policy = policyOf(log)
     if (!policy) continue
     try {
-      const start = decideLogStart(log, reader, policy, nowMs)
+      const start = decideLogStart(log, runs, policy, nowMs)
       if (start > log.logStartOffset) moves.push(shard.moveLogStart(log, start))
     } catch (error) {
-      // Damage in one partition must not keep the data of all.
-      if (!(error instanceof LogError)) throw error
+      // An accident in one partition must not keep the data of all.
+      if (!(error instanceof LogError || error instanceof StorageError)) throw error
       failures.push(error)
     }
   }
@@ -55,10 +56,13 @@ export async function retain(
   return { moved, removedSegments: await retire(shard, catalog), failures }
 }
 
-/** The first offset that has to stay. Reads a value only where a run is dead in part. */
+/**
+ * The first offset that has to stay. Reads a value only where a run is dead in part. What is damaged goes
+ * by the age and the bytes that the index knows of it.
+ */
 export function decideLogStart(
   log: PartitionLog,
-  reader: LogReader,
+  runs: LiveRuns,
   policy: RetentionPolicy,
   nowMs: number,
 ): number {
@@ -69,26 +73,28 @@ export function decideLogStart(
 
   let freedBytes = 0
   let start = log.logStartOffset
-  for (const run of reader.liveRuns(log)) {
-    const { runs, index } = run
-    const length = runs.length(index)
-    const isWhole = run.endOffset === runs.endOffset(index) && runs.baseOffset(index) >= log.logStartOffset
-    const dies = runs.maxTimestampMs(index) < oldestMs || freedBytes + length <= spareBytes
-    if (isWhole && dies && run.endOffset <= log.highWatermark) {
-      freedBytes += length
-      start = run.endOffset
-      continue
-    }
-    for (const batch of reader.batchesOf(log, run)) {
-      if (batch.lastOffset < log.logStartOffset) continue
-      if (batch.lastOffset >= log.highWatermark) return start
-      const bytes = batch.end - batch.start
-      if (batch.maxTimestampMs >= oldestMs && freedBytes + bytes > spareBytes) {
-        if (start === log.logStartOffset) log.firstBatchTimestampMs = batch.maxTimestampMs
+  /** A range that dies as a whole is counted without looking into it. */
+  const dies = (ranges: RangeView, at: number, endOffset: number): boolean => {
+    const bytes = freedBytes + ranges.length(at)
+    const isWhole = endOffset === ranges.endOffset(at) && ranges.baseOffset(at) >= log.logStartOffset
+    if (!isWhole || endOffset > log.highWatermark) return false
+    if (ranges.maxTimestampMs(at) >= oldestMs && bytes > spareBytes) return false
+    freedBytes = bytes
+    start = endOffset
+    return true
+  }
+  for (const run of runs.from(log, (extents, at) => dies(extents, at, extents.endOffset(at)))) {
+    if (dies(run.runs, run.index, run.endOffset)) continue
+    for (const span of runs.spans(log, run)) {
+      if (span.endOffset <= log.logStartOffset) continue
+      if (span.endOffset > log.highWatermark) return start
+      const bytes = freedBytes + span.end - span.start
+      if (span.maxTimestampMs >= oldestMs && bytes > spareBytes) {
+        if (start === log.logStartOffset) log.firstBatchTimestampMs = span.maxTimestampMs
         return start
       }
-      freedBytes += bytes
-      start = batch.lastOffset + 1
+      freedBytes = bytes
+      start = span.endOffset
     }
   }
   return start

@@ -90,7 +90,7 @@ export class SealedIndexes {
   }
 
   /**
-   * The runs of a partition in a sealed segment, valid for ever. Where they are not in the cache the
+   * The runs of a partition that has some in a sealed segment, valid for ever. Where they are not in the cache the
    * event loop waits for the disk: see {@link load}.
    * @throws StorageError DAMAGED, naming the segment, when they are not what was written
    */
@@ -145,7 +145,7 @@ export class SealedIndexes {
       Number.isInteger(first) &&
       Number.isInteger(count) &&
       first >= 0 &&
-      count >= 0 &&
+      count > 0 &&
       first + count <= head.runs
     if (!isWithin)
       throw indexDamaged(segment, `a partition has runs ${first} to ${first + count} of ${head.runs}`)

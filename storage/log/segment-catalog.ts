@@ -6,6 +6,7 @@
 import type { Crc32c } from '../record/crc32c.ts'
 import type { SegmentId, SegmentStore } from '../segment-store.ts'
 import type { IndexSummary } from './index-summary.ts'
+import type { LostValue } from './lost-values.ts'
 import { type ExtentCensus, PartitionLog } from './partition-log.ts'
 import { RangeView } from './ranges.ts'
 import { SealedIndexes } from './sealed-indexes.ts'
@@ -133,8 +134,7 @@ export class SegmentCatalog implements ExtentCensus {
     }
     const known = this.partition(entry.topicId, entry.partition)
     // Its topic was dropped by an entry of the same commit, or between: nobody's.
-    if (!known && this.#droppedInActive.some((topicId) => topicKey(topicId) === topicKey(entry.topicId)))
-      return undefined
+    if (!known && this.isDropped(entry.topicId)) return undefined
     const log = known ?? this.createPartition(entry.topicId, entry.partition)
     this.#touched.add(log)
     switch (entry.kind) {
@@ -162,6 +162,11 @@ export class SegmentCatalog implements ExtentCensus {
     return log
   }
 
+  /** Whether the active segment drops the topic. */
+  isDropped(topicId: Uint8Array): boolean {
+    return this.#droppedInActive.some((dropped) => topicKey(dropped) === topicKey(topicId))
+  }
+
   #drop(topicId: Uint8Array): void {
     const key = topicKey(topicId)
     for (const log of this.#topics.get(key)?.values() ?? []) {
@@ -172,8 +177,16 @@ export class SegmentCatalog implements ExtentCensus {
     this.#topics.delete(key)
   }
 
-  /** At start: a sealed segment, in journal order. */
-  applySealed(segment: SegmentId, summary: IndexSummary, keptBytes: KeptBytes): void {
+  /**
+   * At start: a sealed segment, in journal order.
+   * @param meet told of each partition that has runs in it, and where they begin, before they are applied
+   */
+  applySealed(
+    segment: SegmentId,
+    summary: IndexSummary,
+    keptBytes: KeptBytes,
+    meet?: (log: PartitionLog, baseOffset: number | undefined) => void,
+  ): void {
     this.indexes.add(segment, summary.head)
     if (summary.hidesOlder()) this.#hiding.add(segment)
     for (const topicId of summary.droppedTopics()) this.#drop(topicId)
@@ -187,7 +200,11 @@ export class SegmentCatalog implements ExtentCensus {
         topic = this.#topicOf(topicId)
       }
       const log = this.#partitionOf(topic, topicId, summary.partition(row))
-      if (summary.runCount(row) > 0) gained++
+      if (summary.runCount(row) > 0) {
+        gained++
+        // Behind a truncation nothing follows from where the runs begin.
+        meet?.(log, summary.truncatedTo(row) < 0 ? summary.baseOffset(row) : undefined)
+      }
       epoch = log.applySummary(summary, row, segment, epoch, (offset) => keptBytes(log, offset))
     }
     this.#live.set(segment, this.liveCount(segment) + gained)
@@ -274,6 +291,18 @@ export class SegmentCatalog implements ExtentCensus {
     this.#droppedInActive.length = 0
     this.#activeEntries = 0
     this.#nextSequence = 0
+  }
+
+  /** Offsets of a partition, from its end up to `endOffset`, are lost with a value. */
+  lose(log: PartitionLog, endOffset: number, { segment, sequence, committedAtMs }: LostValue): void {
+    if (segment === this.#active) {
+      log.applyLost(endOffset, committedAtMs, { sequence })
+      this.#touched.add(log)
+      this.#activeEntries++
+    } else {
+      log.applyLost(endOffset, committedAtMs, { segment })
+      this.#live.set(segment, this.liveCount(segment) + 1)
+    }
   }
 
   /** Begins to read another segment as the active one; only recovery does. */

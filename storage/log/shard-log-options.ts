@@ -5,6 +5,7 @@ import type { Clock } from '../ports.ts'
 import type { CompressionCodecs } from '../record/compression.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import type { SegmentStore } from '../segment-store.ts'
+import type { DamageError } from './log-error.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { IndexCacheStats } from './sealed-indexes.ts'
 import type { ProducerOptions, ProducerStats } from './shard-producers.ts'
@@ -34,6 +35,8 @@ export interface ShardLogObserver {
   /** No write will succeed any more. Called once. */
   failed?(error: Error): void
   warning?(sentence: string): void
+  /** Bytes on disk are not what was written. Called once for each place, whoever meets it first. */
+  damaged?(error: DamageError): void
 }
 
 export interface Appended {
@@ -52,4 +55,6 @@ export interface ShardLogStats {
   readonly queuedBytes: number
   readonly producers: ProducerStats
   readonly indexCache: IndexCacheStats
+  /** Places in which damage was met since the start. */
+  readonly damagedPlaces: number
 }

@@ -13,16 +13,19 @@
 import { type SegmentStore, StorageError } from '../segment-store.ts'
 import { type Append, buildCommit, type Commit, type Control, type Pending } from './commit.ts'
 import { CommitQueue } from './commit-queue.ts'
+import { DamageReports } from './damage-reports.ts'
+import { LiveRuns } from './live-runs.ts'
 import { LogError } from './log-error.ts'
 import { LogReader, type ReadSlice } from './log-reader.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { ProducerStanding } from './producer-state.ts'
-import { recover } from './recovery.ts'
+import { type Recovered, recover } from './recovery.ts'
 import { type RetentionPolicy, type RetentionReport, retain } from './retention.ts'
 import { SegmentCatalog } from './segment-catalog.ts'
 import type { Appended, ShardLogObserver, ShardLogOptions, ShardLogStats } from './shard-log-options.ts'
 import { ShardProducers } from './shard-producers.ts'
 import { Slabs } from './slabs.ts'
+import { type TimedOffset, TimeSearch } from './time-search.ts'
 import {
   ENTRY_BYTES,
   type Entry,
@@ -46,7 +49,10 @@ export class ShardLog {
   readonly #store: SegmentStore
   readonly #observer: ShardLogObserver
   readonly #catalog: SegmentCatalog
+  readonly #damages: DamageReports
+  readonly #runs: LiveRuns
   readonly #reader: LogReader
+  readonly #times: TimeSearch
   readonly #queue = new CommitQueue<Pending>()
   /** Truncations: each is a commit of its own, before everything else that waits. */
   readonly #exclusive: Control[] = []
@@ -54,6 +60,8 @@ export class ShardLog {
   readonly #controls: Control[] = []
   readonly #producers: ShardProducers
   readonly #slabs: Slabs
+  /** Until the first commit: by then everybody has opened the partitions there were. */
+  #recovered: Recovered = { unknown: undefined }
   #running = false
   #scheduled = false
   #closed = false
@@ -71,7 +79,10 @@ export class ShardLog {
       options.crc32c,
       options.indexCacheBytesMax ?? INDEX_CACHE_BYTES_MAX,
     )
-    this.#reader = new LogReader(this.#catalog, options.codecs ?? {}, options.crc32c)
+    this.#damages = new DamageReports((error) => this.#observer.damaged?.(error))
+    this.#runs = new LiveRuns(this.#catalog, options.crc32c, this.#damages)
+    this.#reader = new LogReader(this.#runs)
+    this.#times = new TimeSearch(this.#runs, options.codecs ?? {}, options.crc32c)
     this.#producers = new ShardProducers(options.producers, options.crc32c, (sentence) =>
       this.#observer.warning?.(sentence),
     )
@@ -86,7 +97,7 @@ export class ShardLog {
   static async open(options: ShardLogOptions): Promise<ShardLog> {
     const log = new ShardLog(options)
     log.#producers.fitInto(log.#catalog.indexBytesMax())
-    await recover(log.#catalog, log.#reader, options.crc32c, {
+    log.#recovered = await recover(log.#catalog, log.#reader, options.crc32c, {
       warning: (sentence) => log.#observer.warning?.(sentence),
       producers: (snapshot) => log.#producers.restore(snapshot, log.#catalog),
       applied: (entry, partition, value, committedAtMs) =>
@@ -109,9 +120,17 @@ export class ShardLog {
     return this.#catalog.partition(topicId, partition)
   }
 
-  /** The partition's log, empty if there was none. Writes nothing. */
+  /**
+   * The partition's log, empty if there was none. Writes nothing. Where damage may have taken all that was known of a
+   * partition, one that is opened before the first commit begins above the offsets it may have given out.
+   */
   createPartition(topicId: Uint8Array, partition: number): PartitionLog {
-    return this.#catalog.createPartition(topicId, partition)
+    const known = this.#catalog.partition(topicId, partition)
+    if (known) return known
+    const log = this.#catalog.createPartition(topicId, partition)
+    const { unknown } = this.#recovered
+    if (unknown) this.#catalog.lose(log, unknown.endOffset, unknown.value)
+    return log
   }
 
   /**
@@ -216,7 +235,7 @@ export class ShardLog {
       return entryOf(EntryKind.logStart, log, {
         offset: target,
         endOffset: log.durableOffset,
-        maxTimestampMs: this.#reader.deadBytesAt(log, target),
+        maxTimestampMs: this.#reader.keptBytes(log, target),
         leaderEpoch: log.epochs.epochAt(target),
       })
     })
@@ -231,7 +250,7 @@ export class ShardLog {
     policyOf: (log: PartitionLog) => RetentionPolicy | undefined,
   ): Promise<RetentionReport> {
     this.#producers.expire(nowMs)
-    return retain(this, this.#catalog, this.#reader, nowMs, policyOf)
+    return retain(this, this.#catalog, this.#runs, nowMs, policyOf)
   }
 
   /** What the partition knows of an idempotent producer; undefined: nothing (any more). Durable things only. */
@@ -257,7 +276,8 @@ export class ShardLog {
 
   /**
    * Whole batches from the one that holds `offset` on, below `upTo`, at most `bytesMax` but at least
-   * one; undefined when there are none. The bytes are a private copy, valid until the next call of any
+   * one; undefined when there are none. Throws DamageError where the batch that holds `offset` is damaged; what
+   * lies behind the range it names can be read. The bytes are a private copy, valid until the next call of any
    * method here or the next turn; what lies before them may be overwritten.
    */
   read(log: PartitionLog, offset: number, upTo: number, bytesMax: number): ReadSlice | undefined {
@@ -270,12 +290,8 @@ export class ShardLog {
   }
 
   /** First record with a timestamp of at least `timestampMs`, below `upTo`; undefined: none. */
-  findTimestamp(
-    log: PartitionLog,
-    timestampMs: number,
-    upTo: number,
-  ): { offset: number; timestampMs: number } | undefined {
-    return this.#reader.findTimestamp(log, timestampMs, upTo)
+  findTimestamp(log: PartitionLog, timestampMs: number, upTo: number): TimedOffset | undefined {
+    return this.#times.find(log, timestampMs, upTo)
   }
 
   stats(): ShardLogStats {
@@ -290,6 +306,7 @@ export class ShardLog {
       queuedBytes: this.#queue.bytes,
       producers: this.#producers.stats(),
       indexCache: this.#catalog.indexes.stats(),
+      damagedPlaces: this.#damages.count,
     }
   }
 
@@ -397,6 +414,7 @@ export class ShardLog {
     committedAtMs: number,
   ): Promise<Iterable<PartitionLog>> {
     if (commit.values.length === 0) return []
+    this.#recovered = { unknown: undefined }
     const segment = this.#catalog.activeSegment
     const firstSequence = this.#catalog.nextSequence
     let bytes = 0

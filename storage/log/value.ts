@@ -25,7 +25,7 @@
  *     60  u32  batch count         run
  *     payload: the batches of the runs, in directory order
  *
- * A run is consecutive batches of one partition with one leader epoch. Its bytes are checked by each
+ * A run is consecutive batches of one partition, without gaps and with one leader epoch. Its bytes are checked by each
  * batch's own CRC; the directory by the header's.
  */
 import type { Crc32c } from '../record/crc32c.ts'
@@ -108,7 +108,7 @@ export function writeDirectory(
  * CRC over the header before the CRC field, and the directory. The field itself is covered as zero,
  * so that one call over adjoining bytes suffices.
  */
-function directoryCrc(value: Uint8Array, entryCount: number, crc32c: Crc32c): number {
+export function directoryCrc(value: Uint8Array, entryCount: number, crc32c: Crc32c): number {
   const data = view(value)
   const kept = data.getUint32(CRC_AT)
   data.setUint32(CRC_AT, 0)

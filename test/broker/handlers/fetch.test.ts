@@ -22,7 +22,8 @@ function batch(valueBytes: number): Uint8Array {
 }
 
 async function setup() {
-  const store = new MemorySegmentStore({ disk: new MemoryDisk(), segmentBytes: 4 * 1024 * 1024 })
+  const disk = new MemoryDisk()
+  const store = new MemorySegmentStore({ disk, segmentBytes: 4 * 1024 * 1024 })
   await store.open()
   const timers: { delayMs: number; run: () => void }[] = []
   const purgatory = new Purgatory({
@@ -53,8 +54,8 @@ async function setup() {
     logs,
   }
   const topics = { byId: (id: Uint8Array) => (id[0] === 3 ? topic : undefined) } as TopicTable
-  const fetch = fetchHandler({ topics, log: shard, purgatory, onDamage: (sentence) => t.fail(sentence) })
-  return { shard, logs, fetch, purgatory, timers }
+  const fetch = fetchHandler({ topics, log: shard, purgatory })
+  return { disk, shard, logs, fetch, purgatory, timers }
 }
 
 const context = {
@@ -189,4 +190,26 @@ t.test('an error of one partition is told at once and does not disturb the other
   )
   t.match(partitions[2].message, /offset 9 is outside 0 to 0/)
   t.equal(connection.sent.length, 1)
+})
+
+t.test('a damaged batch is told with its range, every time, and the other partitions go on', async (t) => {
+  const { disk, shard, logs, fetch } = await setup()
+  for (let i = 0; i < 3; i++) await shard.append({}, logs[0], batch(10))
+  const whole = batch(20)
+  await shard.append({}, logs[1], whole)
+  const [, damaged] = disk.segments[0].values
+  damaged[damaged.length - 1] ^= 1
+  for (let round = 0; round < 2; round++) {
+    const connection = new Connection(1_000_000)
+    const { partitions } = await fetch(request([{}, { partition: 1 }]), connection, context)
+    t.strictSame(
+      partitions.map(({ error }) => error),
+      [ErrorCode.CORRUPT_MESSAGE, ErrorCode.NONE],
+    )
+    t.match(partitions[0].message, /offsets 1 to 1 are damaged: segment 1, value 1: /)
+    t.equal(connection.sent.length, 2, 'what lies before it, and the other partition')
+  }
+  const behind = new Connection(1_000_000)
+  t.equal((await fetch(request([{ offset: 2 }]), behind, context)).partitions[0].error, ErrorCode.NONE)
+  t.equal(behind.sent.length, 1)
 })

@@ -59,6 +59,8 @@ class Run {
       crc32c: crc32cTable,
       soon: (run) => queueMicrotask(run),
       commitBytesMax: 200_000,
+      // Sometimes so small that nothing stays in it.
+      indexCacheBytesMax: this.random.pick([0, 2_000, 1_000_000]),
     })
     for (const subject of this.subjects) {
       subject.log = this.shard.createPartition(subject.topicId, subject.partition)

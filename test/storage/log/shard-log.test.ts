@@ -1,72 +1,11 @@
 /** What the log promises, one promise at a time, on the memory store. Random operations are in the model test. */
-import { gunzipSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import type { PartitionLog } from '../../../storage/log/partition-log.ts'
-import { ShardLog } from '../../../storage/log/shard-log.ts'
-import type { ShardLogObserver } from '../../../storage/log/shard-log-options.ts'
 import { MemoryDisk } from '../../../storage/memory/memory-disk.ts'
-import { MemorySegmentStore, type Syncs } from '../../../storage/memory/memory-segment-store.ts'
-import { BatchEncoder } from '../../../storage/record/batch-encoder.ts'
-import {
-  baseOffsetAt,
-  batchBytesAt,
-  lastOffsetAt,
-  setAttributes,
-  setCrc,
-  stampBatch,
-} from '../../../storage/record/batch-header.ts'
+import type { Syncs } from '../../../storage/memory/memory-segment-store.ts'
+import { setAttributes, setCrc, stampBatch } from '../../../storage/record/batch-header.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
-
-const topicId = new Uint8Array(16).fill(7)
-
-function batch(records: number, valueBytes = 10, timestampMs = 1_000): Uint8Array {
-  const encoder = new BatchEncoder({ crc32c: crc32cTable, bytesMax: 10_000_000 })
-  for (let i = 0; i < records; i++) encoder.append(timestampMs + i, null, new Uint8Array(valueBytes).fill(i))
-  return encoder.finish()
-}
-
-interface Setup {
-  readonly disk: MemoryDisk
-  readonly store: MemorySegmentStore
-  readonly shard: ShardLog
-  readonly log: PartitionLog
-}
-
-async function openLog(
-  disk = new MemoryDisk(),
-  options: {
-    syncs?: Syncs
-    observer?: ShardLogObserver
-    segmentBytes?: number
-    queuedBytesMax?: number
-  } = {},
-): Promise<Setup> {
-  const { syncs, observer, queuedBytesMax, segmentBytes = 64 * 1024 } = options
-  const store = new MemorySegmentStore({ disk, segmentBytes, ...(syncs && { syncs }) })
-  await store.open()
-  const shard = await ShardLog.open({
-    store,
-    clock: { nowMs: () => 5_000 },
-    crc32c: crc32cTable,
-    codecs: { gzip: { compress: gzipSync, decompress: (bytes) => gunzipSync(bytes) } },
-    soon: queueMicrotask,
-    commitBytesMax: 16 * 1024,
-    ...(observer && { observer }),
-    ...(queuedBytesMax && { queuedBytesMax }),
-  })
-  return { disk, store, shard, log: shard.createPartition(topicId, 0) }
-}
-
-function offsetsOf(shard: ShardLog, log: PartitionLog, from = log.logStartOffset): [number, number][] {
-  const offsets: [number, number][] = []
-  for (let offset = from; ; ) {
-    const slice = shard.read(log, offset, log.highWatermark, 1_000_000)
-    if (!slice) return offsets
-    for (let at = slice.start; at < slice.end; at += batchBytesAt(slice.value, at))
-      offsets.push([baseOffsetAt(slice.value, at), lastOffsetAt(slice.value, at)])
-    offset = slice.nextOffset
-  }
-}
+import { batch, offsetsOf, openLog, topicId } from './log-fixture.ts'
 
 /** Syncs that wait until they are let through. */
 function heldSyncs(): Syncs & { release(): void; readonly waiting: number } {
@@ -312,47 +251,6 @@ t.test('a follower takes batches as they are, and a truncation waits for nobody'
   t.strictSame([log.logEndOffset, log.highWatermark, log.bytes], [100, 100, 0])
   const again = await openLog(disk)
   t.equal(again.log.logEndOffset, 100)
-})
-
-t.test('damage is told by partition and place, and other partitions go on', async (t) => {
-  const { disk, shard, log } = await openLog()
-  const other = shard.createPartition(topicId, 1)
-  await shard.append({}, log, batch(3))
-  await shard.append({}, other, batch(2))
-  const [value] = disk.segments[0].values
-  value[8 + 3] ^= 1
-  t.throws(() => shard.read(log, 0, 3, 1_000), {
-    code: 'DAMAGED',
-    message: /^partition 0 of topic 07{1}(07){15}, segment 1, value 0: .*stale page/,
-  })
-  t.strictSame(offsetsOf(shard, other), [[0, 1]])
-  await t.rejects(openLog(disk), { code: 'DAMAGED', message: /^segment 1, value 0: / })
-  value[8 + 3] ^= 1
-  value[value.length - batch(3).length + 16] = 9
-  t.throws(() => shard.read(log, 0, 3, 1_000), {
-    code: 'DAMAGED',
-    message: /no whole record batch at offset 0/,
-  })
-})
-
-t.test('damage in one partition does not keep the data of the others', async (t) => {
-  const { disk, shard, log } = await openLog()
-  const other = shard.createPartition(topicId, 1)
-  for (const partition of [log, other]) {
-    await shard.append({}, partition, batch(3, 10, 1_000))
-    await shard.append({}, partition, batch(3, 10, 9_000))
-  }
-  for (const value of disk.segments[0].values.slice(0, 2)) value[8 + 3] ^= 1
-  const report = await shard.enforceRetention(100_000, (of) => ({
-    retentionMs: of === log ? 95_000 : 1_000,
-    retentionBytes: -1,
-  }))
-  t.equal(other.logStartOffset, 6)
-  t.equal(report.failures.length, 1)
-  t.match(report.failures[0], { code: 'DAMAGED', message: /^partition 0 / })
-  await t.rejects(shard.moveLogStart(log, 2), { code: 'DAMAGED' })
-  t.equal(shard.failure, undefined, 'only the one that asked is told')
-  t.equal((await shard.append({}, log, batch(1))).baseOffset, 6)
 })
 
 t.test('a sealed segment without a usable index is read by its values', async (t) => {
