@@ -36,6 +36,7 @@ export { Consumer, type PartitionPosition } from './consumer/consumer.ts'
 export type {
   Assignment,
   ConsumerOptions,
+  LostOffsets,
   OutOfRangePolicy,
   PartitionName,
   StartPosition,

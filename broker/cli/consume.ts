@@ -40,6 +40,11 @@ export function consume(name: string, flags: ConsumeFlags, context: CommandConte
         : { assignments: partitions.map((partition) => ({ topic: name, partition })) }),
       from,
       untilEnd: flags.untilEnd === true,
+      onLost: ({ topic, partition, firstOffset, lastOffset }) => {
+        context.err.write(
+          `octopus: offsets ${firstOffset} to ${lastOffset} of ${topic}, partition ${partition}, were lost to damage on the broker's disk\n`,
+        )
+      },
     })
     const stop = () => consumer.close()
     const endings = AbortSignal.any([interrupted, context.out.gone])

@@ -279,20 +279,28 @@ function addVerify(program: Command, context: CommandContext, done: (exitCode: n
     .command('verify')
     .description('check everything that is stored in a data directory no broker has open')
     .option('--data <dir>', 'the data directory', context.env.OCTOPUS_DATA ?? './data')
+    .option('--repair', 'show how what is damaged can be repaired, ask, and do it')
+    .option('--dry-run', 'with --repair: only show')
+    .option('-y, --yes', 'with --repair: do not ask')
     .option('-j, --json', 'print JSON for programs')
     .addHelpText(
       'after',
       examples(`octopus verify
-      octopus verify --data /var/lib/octopus
+      octopus verify --data /var/lib/octopus --repair --dry-run
+      octopus verify --data /var/lib/octopus --repair
       octopus verify --json | jq -c 'select(.finding.code == "batch-damaged") | .finding'`),
     )
     .addHelpText(
       'after',
       `
 Reads every value, checks every checksum, the offsets of every partition, every index against what it is the
-index of, and what metadata says. Changes nothing. Exit code 0: all is well; 65: something is damaged.
+index of, and what metadata says. Without --repair it changes nothing. Exit code 0: all is well; 65: something is damaged.
+--repair writes each damaged segment anew with everything of it that is whole. Offsets that are lost stay used and
+are marked as lost: readers go on behind them, and verify goes on telling of them. The damaged files are kept, as
+damaged-*.lmdb. It may be killed at any moment, and simply run again.
 With --json each finding is a line {"finding":{code,severity,sentence,remedy,file,segment,value,topic,topicId,
-partition,firstOffset,lastOffset,bytes}}, as far as it is known; the last line is {"summary":{…}}.`,
+partition,firstOffset,lastOffset,bytes}}, as far as it is known; the last line is {"summary":{…}}.
+With --repair come {"plan":{…}}, {"rewritten":{…}} and the findings of a second look.`,
     )
     .action(async (options) => {
       const { verify } = await import('./verify.ts')

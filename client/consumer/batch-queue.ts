@@ -28,8 +28,8 @@ export class BatchQueue<R> {
   }
 
   /**
-   * The next batch with records that somebody waits for, or the error that stands in its place. Moves the
-   * cursor's position behind the batch.
+   * The next batch that somebody waits for, with records or standing for lost ones, or the error that stands in its
+   * place. Moves the cursor's position behind the batch.
    */
   shift(): Arrived<R> | undefined {
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
@@ -39,7 +39,7 @@ export class BatchQueue<R> {
       if (what instanceof Error ? cursor.failure === what : cursor.epoch === epoch) {
         if (what instanceof Error) return next
         cursor.handedOut(what.lastOffset)
-        if (!what.isEmpty) return next
+        if (!what.isEmpty || what.isLost) return next
       }
     }
     return undefined

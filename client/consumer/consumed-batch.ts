@@ -11,6 +11,7 @@ import {
   recordCountAt,
 } from '../../storage/record/batch-header.ts'
 import type { CompressionCodecs } from '../../storage/record/compression.ts'
+import { isLostRangeAt } from '../../storage/record/lost-range.ts'
 import type { ConsumedRecord, RecordSource } from '../../storage/record/record.ts'
 import { RecordError } from '../../storage/record/record-error.ts'
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
@@ -74,6 +75,11 @@ export class ConsumedBatch<R = ConsumedRecord> {
   /** Markers of transactions, or a batch all of whose records have been removed: there only for its offsets. */
   get isEmpty(): boolean {
     return isControlAt(this.#frame, this.#at) || recordCountAt(this.#frame, this.#at) === 0
+  }
+
+  /** Stands for records that the broker lost to damage, and a repair marked as lost. */
+  get isLost(): boolean {
+    return isLostRangeAt(this.#frame, this.#at)
   }
 
   /** The records, in order of offset. Throws {@link ProtocolError} CORRUPT_MESSAGE naming topic, partition, offset. */

@@ -217,12 +217,30 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
 
   /** The next batch in the queue. Throws the error that stands in its place. */
   #takeBatch(): ConsumedBatch<R> | undefined {
-    const next = this.#queue.shift()
-    // Room may have become free also when nothing came of it: batches that were for nobody, or without records.
-    this.#fetcher.pump()
-    if (!next) return undefined
-    if (next.what instanceof Error) throw next.what
-    return next.what
+    for (;;) {
+      const next = this.#queue.shift()
+      // Room may have become free also when nothing came of it: batches that were for nobody, or without records.
+      this.#fetcher.pump()
+      if (!next) return undefined
+      if (next.what instanceof Error) throw next.what
+      if (!next.what.isLost) return next.what
+      this.#passLost(next.what)
+    }
+  }
+
+  /** The position is behind it already: whoever goes on after the error reads what follows. */
+  #passLost({ topic, partition, baseOffset, fromOffset, lastOffset }: ConsumedBatch<R>): void {
+    const { onLost } = this.#settings
+    const firstOffset = Math.max(baseOffset, fromOffset)
+    if (onLost !== 'fail') {
+      onLost({ topic, partition, firstOffset, lastOffset })
+      return
+    }
+    throw new ProtocolError(
+      ErrorCode.CORRUPT_MESSAGE,
+      `offsets ${firstOffset} to ${lastOffset} of topic ${topic}, partition ${partition}, were lost to damage on the broker's disk; ` +
+        'iterate again to read on behind them, or give the option onLost to be told and go on',
+    )
   }
 
   /** Everything that was received is handed out: whether that is the end. Throws why nothing more will come. */

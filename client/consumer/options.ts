@@ -22,6 +22,13 @@ export interface Assignment extends PartitionName {
 /** What to do when the broker does not hold the wanted offset (any more). */
 export type OutOfRangePolicy = 'earliest' | 'latest' | 'fail'
 
+/** Offsets whose records are lost, in the order of reading. */
+export interface LostOffsets extends PartitionName {
+  readonly firstOffset: number
+  /** Inclusive. */
+  readonly lastOffset: number
+}
+
 export interface ConsumerOptions<T = never> {
   /** Every partition of these topics, also those that are added while reading (from their beginning). */
   readonly topics?: readonly string[]
@@ -47,6 +54,12 @@ export interface ConsumerOptions<T = never> {
    * with the oldest record there is; the offsets of the records show the gap.
    */
   readonly onOutOfRange?: OutOfRangePolicy
+  /**
+   * When records were lost to damage on the broker's disk, and a repair marked their offsets as lost. `fail`, the default,
+   * throws an error that names the offsets, once: whoever iterates again reads on behind them. A function is told, and
+   * reading goes on.
+   */
+  readonly onLost?: 'fail' | ((range: LostOffsets) => void)
   /** Check the checksum of every batch when it arrives. Default true. */
   readonly checkCrc?: boolean
   /** End when the ends that the partitions had at the start are reached. Default false. */
@@ -69,6 +82,7 @@ export interface ConsumerSettings {
   /** As on the wire: 1 committed, 0 uncommitted. */
   readonly isolationLevel: 0 | 1
   readonly onOutOfRange: OutOfRangePolicy
+  readonly onLost: 'fail' | ((range: LostOffsets) => void)
   readonly checkCrc: boolean
   readonly untilEnd: boolean
   readonly signal: AbortSignal | undefined
@@ -102,6 +116,10 @@ export function consumerSettings(options: ConsumerOptions<unknown>): ConsumerSet
         ? 1
         : 0,
     onOutOfRange: oneOf('onOutOfRange', options.onOutOfRange ?? 'fail', ['earliest', 'latest', 'fail']),
+    onLost:
+      typeof options.onLost === 'function'
+        ? options.onLost
+        : oneOf('onLost', options.onLost ?? 'fail', ['fail'] as const),
     checkCrc: options.checkCrc ?? true,
     untilEnd: options.untilEnd ?? false,
     signal: options.signal,

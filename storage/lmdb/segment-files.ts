@@ -2,7 +2,7 @@
  * The files of a segment directory: their names, and the few operations on them that need care.
  *
  * `MANIFEST` names the live segments; `segment-0000000001.lmdb` is a segment, with `-lock` beside it LMDB's table
- * of readers; `free-*` was a segment and is to become one again, in this process or never; everything else that bears one of our
+ * of readers; `damaged-*` is what a repair put aside, for people to delete; `free-*` was a segment and is to become one again, in this process or never; everything else that bears one of our
  * names is left over from a crash and may go. Files with other names are never touched.
  */
 
@@ -32,6 +32,15 @@ export function preparingPath(directory: string, id: number): string {
 /** The file of a removed segment that is kept to be overwritten. */
 export function freePath(directory: string, id: number): string {
   return join(directory, `free-${String(id).padStart(10, '0')}.lmdb`)
+}
+
+/** Under which a repair keeps the damaged file of a segment it wrote anew: nobody's any more, never deleted. */
+export function damagedPath(directory: string, id: number): string {
+  return join(directory, `damaged-${String(id).padStart(10, '0')}.lmdb`)
+}
+
+export function isDamagedFile(name: string): boolean {
+  return /^damaged-\d{10}\.lmdb$/.test(name)
 }
 
 export function lockPath(path: string): string {

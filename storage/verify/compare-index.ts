@@ -3,6 +3,7 @@
  * entries of the values, partition by partition. Pure.
  */
 import { IndexSummary } from '../log/index-summary.ts'
+import type { EpochStart } from '../log/leader-epochs.ts'
 import { RANGE_STRIDE } from '../log/ranges.ts'
 import { RUN_BYTES, runsAt } from '../log/segment-index.ts'
 import type { Crc32c } from '../record/crc32c.ts'
@@ -50,25 +51,25 @@ export function indexedRuns(index: ReadIndex, crc32c: Crc32c): ReadonlyMap<numbe
   const bySequence = new Map<number, IndexedRun[]>()
   if (index.problem !== undefined) return bySequence
   const { summary } = index
+  const starts = new Map<number, EpochStart[]>()
+  for (let at = 0; at < summary.epochs; at++) {
+    const row = summary.epochRow(at)
+    const start = { epoch: summary.epoch(at), startOffset: summary.epochStartOffset(at) }
+    starts.set(row, [...(starts.get(row) ?? []), start])
+  }
   for (let row = 0; row < summary.partitions; row++) {
     const bytes = runBytes(index, row)
     if (crc32c(bytes) !== summary.runsCrc(row)) continue
     const topicId = summary.topicId(row)
+    const partition = summary.partition(row)
     const columns = numbers(bytes)
     for (let at = 0; at < columns.length; at += RANGE_STRIDE) {
       const [offset, endOffset, maxTimestampMs, sequence, position, length] = columns.subarray(
         at,
         at + RANGE_STRIDE,
       )
-      const run = {
-        topicId,
-        partition: summary.partition(row),
-        offset,
-        endOffset,
-        maxTimestampMs,
-        position,
-        length,
-      }
+      const leaderEpoch = epochAt(starts.get(row) ?? [], offset)
+      const run = { topicId, partition, offset, endOffset, maxTimestampMs, leaderEpoch, position, length }
       const runs = bySequence.get(sequence)
       if (runs === undefined) bySequence.set(sequence, [run])
       else runs.push(run)
@@ -76,6 +77,12 @@ export function indexedRuns(index: ReadIndex, crc32c: Crc32c): ReadonlyMap<numbe
   }
   for (const runs of bySequence.values()) runs.sort((a, b) => a.position - b.position)
   return bySequence
+}
+
+function epochAt(starts: readonly EpochStart[], offset: number): number {
+  let latest = 0
+  for (const { epoch, startOffset } of starts) if (startOffset <= offset) latest = Math.max(latest, epoch)
+  return latest
 }
 
 export function compareIndexes(

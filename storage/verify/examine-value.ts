@@ -7,7 +7,7 @@
  */
 
 import { ENTRY_BYTES, type Entry, EntryKind, readDirectory, VALUE_HEADER_BYTES } from '../log/value.ts'
-import { baseOffsetAt, leaderEpochAt, nextBatchEnd } from '../record/batch-header.ts'
+import { nextBatchEnd } from '../record/batch-header.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import { examineRun, type RunExamination } from './examine-run.ts'
 import { singleBit } from './single-bit.ts'
@@ -19,6 +19,7 @@ export interface IndexedRun {
   readonly offset: number
   readonly endOffset: number
   readonly maxTimestampMs: number
+  readonly leaderEpoch: number
   readonly position: number
   readonly length: number
 }
@@ -62,7 +63,10 @@ export function examineValue(
   const runs = new Map<number, RunExamination>()
   found.entries.forEach((entry, index) => {
     if (entry.kind !== EntryKind.run) return
-    const examination = examineRun(value, entry, crc32c, mends)
+    const isInside = entry.position + entry.length <= value.length
+    const examination = isInside
+      ? examineRun(value, entry, crc32c, mends)
+      : lostRun(entry, `the value ends after ${value.length} bytes, before the run does`)
     if (examination !== undefined) runs.set(index, examination)
   })
   return { ...found, runs }
@@ -71,22 +75,22 @@ export function examineValue(
 type Found = Omit<ExaminedValue, 'runs'>
 
 function allLost(indexed: readonly IndexedRun[]): Map<number, RunExamination> {
-  return new Map(
-    indexed.map(({ offset, endOffset, length }, index): [number, RunExamination] => [
-      index,
-      {
-        pieces: [{ kind: 'lost', offset, endOffset, start: 0, end: 0, batchCount: 0, maxTimestampMs: -1 }],
-        damages: [{ offset, endOffset, bytes: length, sentence: 'the value is missing', isMendable: false }],
-        fenced: [],
-      },
-    ]),
-  )
+  return new Map(indexed.map((run, index) => [index, lostRun(run, 'the value is missing')]))
+}
+
+function lostRun({ offset, endOffset, length }: IndexedRun, sentence: string): RunExamination {
+  const nowhere = { start: 0, end: 0, batchCount: 0, maxTimestampMs: -1 }
+  return {
+    pieces: [{ kind: 'lost', offset, endOffset, ...nowhere }],
+    damages: [{ offset, endOffset, bytes: length, sentence, isMendable: false }],
+    fenced: [],
+  }
 }
 
 /** The directory with the fields set that can have one value only, and with the one bit turned that its checksum tells. */
 function mendDirectory(
   value: Uint8Array,
-  { segment, sequence, crc32c, isKnown }: ValueContext,
+  { segment, sequence, crc32c }: ValueContext,
   problem: string,
 ): Found | undefined {
   if (value.length < VALUE_HEADER_BYTES) return undefined
@@ -111,12 +115,6 @@ function mendDirectory(
     data.setUint32(28, crc32c(trial.subarray(0, bytes)))
     const directory = readDirectory(trial, segment, sequence, crc32c)
     if ('problem' in directory || !isConfirmed(value, directory.entries)) continue
-    if (
-      !directory.entries.every(({ topicId, partition, kind }) =>
-        isKnown(topicId, kind === EntryKind.topicDrop ? 0 : partition),
-      )
-    )
-      continue
     return { source: 'mended', problem, ...directory }
   }
   return undefined
@@ -145,8 +143,8 @@ function known(value: Uint8Array | undefined, context: ValueContext, problem: st
   const { indexed } = context
   if (indexed.length > 0) {
     const entries = indexed.map((run): Entry => {
-      const bytes = value !== undefined && run.position + run.length <= value.length ? value : undefined
-      return { ...run, kind: EntryKind.run, ...headersOf(bytes, run) }
+      const batchCount = value === undefined ? 0 : countBatches(value, run)
+      return { ...run, kind: EntryKind.run, batchCount }
     })
     return { source: 'index', problem, entries, committedAtMs: 0 }
   }
@@ -154,21 +152,12 @@ function known(value: Uint8Array | undefined, context: ValueContext, problem: st
   return { source: entries.length > 0 ? 'batches' : 'none', problem, entries, committedAtMs: 0 }
 }
 
-/** Epoch and number of the batches of a run, of which an index says nothing. */
-function headersOf(
-  value: Uint8Array | undefined,
-  { position, length, offset }: IndexedRun,
-): { leaderEpoch: number; batchCount: number } {
-  let leaderEpoch = 0
-  let batchCount = 0
-  if (value === undefined) return { leaderEpoch, batchCount }
-  const end = position + length
-  for (let at = position; at >= 0 && at < end; at = nextBatchEnd(value, at, end)) {
-    // The epoch of the first batch whose place is right; a run has one for all.
-    if (batchCount === 0 || baseOffsetAt(value, position) !== offset) leaderEpoch = leaderEpochAt(value, at)
-    batchCount++
-  }
-  return { leaderEpoch, batchCount }
+/** How many batches there seem to be, of which an index says nothing. */
+function countBatches(value: Uint8Array, { position, length }: IndexedRun): number {
+  const end = Math.min(position + length, value.length)
+  let count = 0
+  for (let at = position; at >= 0 && at < end; at = nextBatchEnd(value, at, end)) count++
+  return count
 }
 
 /** Entries of runs that agree in everything with whole batches, of partitions that are known. */

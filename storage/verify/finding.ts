@@ -14,6 +14,7 @@ export const findingCodes = {
   'file-short': 'a file is shorter than it was made',
   'file-unreadable': 'the system does not let the file be read',
   'file-left': 'a file of ours that belongs to nothing; the next start deletes it',
+  'file-kept': 'a damaged file that a repair put aside',
   'file-strange': 'a file that is none of ours',
   'page-damaged': 'the structure of the file is damaged',
   'segment-damaged': 'header or trailer of the segment are not what they should be',

@@ -60,17 +60,9 @@ export interface Overlap {
 
 export class JournalOffsets {
   readonly #topics = new Map<string, Map<number, PartitionOffsets>>()
-  readonly overlaps: Overlap[] = []
   /** Topics that were dropped, and in which segment. */
   readonly #dropped = new Map<string, number>()
-
-  has(topicId: Uint8Array, partition: number): boolean {
-    return this.#topics.get(hex(topicId))?.has(partition) === true
-  }
-
-  *partitions(): Iterable<PartitionOffsets> {
-    for (const topic of this.#topics.values()) yield* topic.values()
-  }
+  readonly overlaps: Overlap[] = []
 
   apply(entry: Entry, place: JournalPlace): void {
     const id = hex(entry.topicId)
@@ -97,6 +89,10 @@ export class JournalOffsets {
         break
     }
     log.leaderEpoch = Math.max(log.leaderEpoch, entry.kind === EntryKind.truncate ? -1 : entry.leaderEpoch)
+  }
+
+  *partitions(): Iterable<PartitionOffsets> {
+    for (const topic of this.#topics.values()) yield* topic.values()
   }
 
   /** What is missing between log start and log end. */

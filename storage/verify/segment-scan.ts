@@ -16,7 +16,7 @@ import {
   type SegmentTrailer,
   TRAILER_KEY,
 } from '../lmdb/segment-layout.ts'
-import { identifyValue } from '../log/value.ts'
+import { identifyValue, readDirectory } from '../log/value.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import { overflowHeader, overflowProblem, type PageSource, readTree, type TreeProblem } from './page-tree.ts'
 
@@ -37,6 +37,7 @@ export class SegmentScan {
   readonly #crc32c: Crc32c
   readonly #places = new Map<number, Place>()
   readonly #index = new Map<number, Place>()
+  readonly #lengthProblems = new Map<number, string>()
   #header: Place | undefined
   #trailerPlace: Place | undefined
   /** What is wrong with the structure of the file. */
@@ -88,7 +89,28 @@ export class SegmentScan {
   /** Bytes of the value; undefined: it is missing. Not to be changed. */
   value(sequence: number): Uint8Array | undefined {
     const place = this.#places.get(sequence)
-    return place && this.#read(place)
+    if (place === undefined) return undefined
+    const bytes = this.#read(place)
+    if (identifyValue(bytes, this.segment, sequence) === undefined) return bytes
+    return this.#ofRightLength(sequence, place) ?? bytes
+  }
+
+  /** What is wrong with the length the tree gives a value that was read; undefined: nothing. */
+  lengthProblem(sequence: number): string | undefined {
+    return this.#lengthProblems.get(sequence)
+  }
+
+  /** The value with the length its own header has, if its directory proves that. */
+  #ofRightLength(sequence: number, { at, length }: Place): Uint8Array | undefined {
+    const said = this.#candidate(at, true)
+    if (said?.sequence !== sequence || said.length === length) return undefined
+    const bytes = this.#source.read(at, said.length)
+    if ('problem' in readDirectory(bytes, this.segment, sequence, this.#crc32c)) return undefined
+    this.#lengthProblems.set(
+      sequence,
+      `the tree says that value ${sequence} has ${length} bytes; it has ${said.length}`,
+    )
+    return bytes
   }
 
   /** The stored index, or what is wrong with it. */

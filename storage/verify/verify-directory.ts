@@ -8,7 +8,13 @@ import { join, relative } from 'node:path'
 import type { DataDirectory } from '../data-directory.ts'
 import { errorName, storageError } from '../lmdb/accidents.ts'
 import { type Manifest, readManifest } from '../lmdb/manifest.ts'
-import { leftoverFiles, MANIFEST_NAME, segmentOfFile, segmentPath } from '../lmdb/segment-files.ts'
+import {
+  isDamagedFile,
+  leftoverFiles,
+  MANIFEST_NAME,
+  segmentOfFile,
+  segmentPath,
+} from '../lmdb/segment-files.ts'
 import type { MetadataEntry } from '../metadata-store.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import { StorageError } from '../segment-store.ts'
@@ -161,6 +167,14 @@ async function verifyFiles(
         file: nameOf(name),
         remedy: 'nothing-to-do',
         sentence: 'it belongs to nothing any more; the next start deletes it',
+      })
+    else if (isDamagedFile(name))
+      onFinding({
+        code: 'file-kept',
+        severity: 'note',
+        file: nameOf(name),
+        remedy: 'nothing-to-do',
+        sentence: 'a repair put this damaged segment aside; delete it when it is not needed any more',
       })
     else if (name !== MANIFEST_NAME && segment === undefined)
       onFinding({

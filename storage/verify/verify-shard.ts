@@ -32,13 +32,12 @@ export interface VerifyOptions {
   readonly onProgress: (bytes: number) => Promise<void>
 }
 
-/** Offsets to be marked as lost, before or behind what a value of the segment holds already. */
+/** Offsets to be marked as lost in, or beside, a value of the segment. */
 export interface LostRange extends OffsetRange {
   readonly topicId: Uint8Array
   readonly partition: number
   readonly leaderEpoch: number
   readonly sequence: number
-  readonly isBehind: boolean
 }
 
 export interface SegmentVerdict {
@@ -220,11 +219,11 @@ class ShardVerifier {
     const { log, offset, endOffset, after, before } = gap
     const end = before > after ? before : Number.POSITIVE_INFINITY
     const unknown = this.#unknownPlaces.find((place) => place >= after && place <= end)
-    const isBehind = unknown === undefined && end === Number.POSITIVE_INFINITY
-    const { segmentNumber, sequence } = placeParts(Math.max(0, unknown ?? (isBehind ? after : before)))
+    const known = end === Number.POSITIVE_INFINITY ? after : before
+    const { segmentNumber, sequence } = placeParts(Math.max(0, unknown ?? known))
     const verdict = this.#verdicts[segmentNumber]
     const { topicId, partition, leaderEpoch } = log
-    verdict.lost.push({ topicId, partition, offset, endOffset, leaderEpoch, sequence, isBehind })
+    verdict.lost.push({ topicId, partition, offset, endOffset, leaderEpoch, sequence })
     this.#damage(verdict, {
       code: 'offsets-missing',
       sentence: `${endOffset - offset} offsets are in no segment, and neither a truncation nor the log start explains it`,
@@ -265,7 +264,10 @@ class SegmentVerifier {
     const hints = index === undefined ? new Map() : indexedRuns(index, crc32c)
     for (let sequence = 0; sequence < scan.valueCount; sequence++) {
       const value = scan.value(sequence)
-      const examined = examineValue(value, valueContext(scan.segment, sequence, hints, this.#shard))
+      const sentence = scan.lengthProblem(sequence)
+      if (sentence !== undefined)
+        this.#damage({ code: 'page-damaged', sentence, remedy: 'mend', value: sequence })
+      const examined = examineValue(value, valueContext(scan.segment, sequence, hints, this.#shard.options))
       this.#report(sequence, examined)
       for (const entry of examined.entries)
         this.#shard.journal.apply(entry, journalPlace(this.#number, sequence))
@@ -365,18 +367,14 @@ export function valueContext(
   segment: number,
   sequence: number,
   hints: ReadonlyMap<number, ValueContext['indexed']>,
-  {
-    options,
-    journal,
-  }: { readonly options: Pick<VerifyOptions, 'crc32c' | 'topics'>; readonly journal: JournalOffsets },
+  { crc32c, topics }: Pick<VerifyOptions, 'crc32c' | 'topics'>,
 ): ValueContext {
   return {
     segment,
     sequence,
-    crc32c: options.crc32c,
+    crc32c,
     indexed: hints.get(sequence) ?? [],
-    isKnown: (topicId, partition) =>
-      partition < (options.topics.get(hex(topicId))?.partitions ?? 0) || journal.has(topicId, partition),
+    isKnown: (topicId, partition) => partition < (topics.get(hex(topicId))?.partitions ?? 0),
   }
 }
 

@@ -176,6 +176,20 @@ t.test('the pages of the tree: what it no longer leads to is found all the same'
   t.ok(told > 0)
 })
 
+t.test('the length the tree gives a value', async (t) => {
+  // In the leaf: size of the data, flags, size of the key, key.
+  const node = Buffer.alloc(12)
+  node.writeUInt32LE(large.length, 0)
+  node.writeUInt16LE(1, 4)
+  node.writeUInt16LE(4, 6)
+  node.writeUInt32LE(large.sequence + 1, 8)
+  for (let at = file.indexOf(node); at >= 0; at = file.indexOf(node, at + 1)) {
+    const findings = await findingsAfter(change(SEALED, at, flip(0)))
+    if (findings.length > 0)
+      t.match(findings, [{ code: 'page-damaged', remedy: 'mend', segment: SEALED, value: large.sequence }])
+  }
+})
+
 t.test('meta pages that do not follow each other', async (t) => {
   const findings = await findingsAfter(change(SEALED, 152 + 1, flip(5)))
   t.match(findings[0], { code: 'page-damaged', sentence: /do not follow each other/ })

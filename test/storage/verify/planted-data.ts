@@ -2,6 +2,7 @@
  * A data directory with a little of everything, made by the real stores and the real log, and what it takes to damage
  * it: the bytes of its segment files in memory, to flip bits in and to verify without writing a file each time.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
@@ -17,6 +18,7 @@ import { createLmdbMetadataStore } from '../../../storage/metadata/lmdb-metadata
 import { BatchEncoder } from '../../../storage/record/batch-encoder.ts'
 import { baseOffsetAt, nextBatchEnd } from '../../../storage/record/batch-header.ts'
 import { isLostRangeAt } from '../../../storage/record/lost-range.ts'
+import { StorageError } from '../../../storage/segment-store.ts'
 import type { Finding, KnownTopics } from '../../../storage/verify/finding.ts'
 import { hex } from '../../../storage/verify/finding.ts'
 import { type PageSource, readTree } from '../../../storage/verify/page-tree.ts'
@@ -114,7 +116,10 @@ export async function load(path: string): Promise<Segments> {
   const directory = join(path, 'shard-0')
   const manifest = (await readManifest(directory))?.segments ?? []
   const files = new Map<number, Buffer>()
-  for (const { id } of manifest) files.set(id, await readFile(segmentPath(directory, id)))
+  for (const { id } of manifest) {
+    const path = segmentPath(directory, id)
+    if (existsSync(path)) files.set(id, await readFile(path))
+  }
   return { manifest, files }
 }
 
@@ -140,7 +145,11 @@ export async function verifyLoaded(
   const verdict = await verifyShard(manifest, {
     crc32c,
     topics: known,
-    openFile: (segment) => sourceOf(files.get(segment) ?? Buffer.alloc(0)),
+    openFile: (segment) => {
+      const file = files.get(segment)
+      if (file === undefined) throw new StorageError('DAMAGED', `segment ${segment} is missing`)
+      return sourceOf(file)
+    },
     fileName: (segment) => `segment ${segment}`,
     onFinding: onFinding ?? ((finding) => findings.push(finding)),
     onProgress: async () => {},
