@@ -95,6 +95,10 @@ export const performers: Readonly<Record<string, Performer>> = {
   },
   'storage/lmdb/segment-files.ts': { may: ['disk'], reason: 'names, sizes and removal of segment files' },
   'storage/verify/page-file.ts': { may: ['disk'], reason: 'reads the files that are verified' },
+  'storage/verify/repair-shard.ts': {
+    may: ['disk'],
+    reason: 'clears what a killed repair left, and puts damaged files aside',
+  },
   'storage/verify/verify-directory.ts': { may: ['disk'], reason: 'lists the files of a data directory' },
   'storage/metadata/metadata-environment.ts': { may: ['disk'], reason: 'all calls of lmdb-js for metadata' },
   'storage/metadata/metadata-file.ts': {
