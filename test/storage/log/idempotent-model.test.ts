@@ -269,7 +269,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 t.test('random operations, as the model has them', async (t) => {
   const { seed } = seededRandom(t)
-  const runs = process.env.OCTOPUS_SOAK === '1' ? 600 : 15
+  const runs = process.env.OCTOPUS_SOAK === '1' ? 300 : 12
   const done = new Map<string, number>()
   for (let number = 0; number < runs; number++) {
     const run = new Run(seed + number)
