@@ -236,6 +236,7 @@ class Run {
     const { after } = this.predict(sent)
     const ends = sent.map(({ subject }) => subject.log.logEndOffset)
     this.hangs = true
+    // Refused or never answered: the power is gone first.
     for (const { subject, bytes } of sent) this.shard.append(this.source, subject.log, bytes).catch(() => {})
     for (let i = 0; i < 30; i++) await Promise.resolve()
     this.disk.crash(this.random.unit)
