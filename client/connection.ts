@@ -41,6 +41,8 @@ const SOCKET_BUFFERED_BYTES_MAX = 4 * 1024 * 1024
 /** Requests that produce leaves to everything else. */
 const RESERVED_REQUESTS = 4
 const TICK_MS_MAX = 1_000
+/** What a producer asks before it sends: it takes the place that its batches have. */
+const producerApis: ReadonlySet<number> = new Set([apis.initProducerId.key, apis.describeProducers.key])
 
 /** Close codes of WebSocket. */
 const NORMAL_CLOSURE = 1000
@@ -134,7 +136,8 @@ export class Connection {
     exchange: Exchange<Response>,
     extraMs = 0,
   ): void {
-    if (!this.#mayStart && !this.#ended) {
+    const mayStart = producerApis.has(api.key) ? this.#hasPlace : this.#mayStart
+    if (!mayStart && !this.#ended) {
       this.#waiting.push(() => this.start(api, message, exchange, extraMs))
       return
     }
@@ -305,6 +308,10 @@ export class Connection {
     for (const run of others) run()
     // Whoever came first and still waits has had his turn.
     if (this.#waitingForRoom.delete(first)) this.#waitingForRoom.add(first)
+  }
+
+  get #hasPlace(): boolean {
+    return !this.#hello || this.#pending.size < this.#hello.limits.inFlightRequestsMax
   }
 
   /** Whether a request other than produce may be sent: long polls must leave a place to produce requests. */

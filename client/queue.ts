@@ -30,6 +30,11 @@ export class Queue<T> {
     return this.#ring[this.#head]
   }
 
+  /** From the oldest on; the queue must not change meanwhile. */
+  *[Symbol.iterator](): Generator<T> {
+    for (let i = 0; i < this.#length; i++) yield this.#ring[(this.#head + i) & (this.#ring.length - 1)] as T
+  }
+
   shift(): T | undefined {
     if (this.#length === 0) return undefined
     const element = this.#ring[this.#head]

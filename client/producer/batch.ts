@@ -9,6 +9,8 @@ export interface WaitingSend {
   /** Which record of its batch it is. */
   index: number
   timestampMs: number
+  /** The batch holds this record because it was given before. */
+  isDuplicate: boolean
   readonly resolve: (place: RecordPlace) => void
   readonly reject: (error: unknown) => void
 }
@@ -19,6 +21,8 @@ export interface WaitingSend {
  */
 export class FlushAccount {
   acknowledged = 0
+  /** Records among the acknowledged that were stored before. */
+  duplicates = 0
   failed = 0
   error: Error | undefined
   #open = 0
@@ -55,10 +59,18 @@ export interface Batch {
   readonly count: number
   /** When its first record came, on the monotonic clock. */
   readonly createdAtMs: number
-  readonly sends: readonly WaitingSend[] | undefined
+  sends: WaitingSend[] | undefined
   readonly account: FlushAccount
-  /** Position in the order of sending of its partition; a new one each time it is sent. */
-  sequence: number
-  /** Why it was refused, while others of its partition are still in flight. */
+  /** Without sequences: position in the order of sending of its partition; a new one each time it is sent. */
+  sentOrder: number
+  /** Sequence of its first record, not wrapped. */
+  baseSequence: number
+  /** Producer id, epoch and base sequence stand in its bytes. */
+  isStamped: boolean
+  /** A record in it says its own number: it can stand nowhere else. */
+  readonly isNumberedBySender: boolean
+  /** It was sent, and what became of that is not known for certain. */
+  mayBeStored: boolean
+  /** Why it was refused the last time. */
   refusal: ProtocolError | undefined
 }

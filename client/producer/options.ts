@@ -18,15 +18,24 @@ export interface ProducerRecord<V = RecordField> {
   readonly timestampMs?: number
   /** Default: what the partitioner says. */
   readonly partition?: number
+  /**
+   * Number of the record in its partition, from 0; only of a producer with a name, and only with a partition or a
+   * key (or one partition), so that the same record always has the same number. One that the partition holds is
+   * not stored again; one that leaves a gap is refused.
+   */
+  readonly sequence?: number
 }
 
 /** Where an acknowledged record stands. */
 export interface RecordPlace {
   readonly topic: string
   readonly partition: number
-  /** -1 with acks `none`, where nobody knows. */
+  /** -1 where nobody knows: with acks `none`, and of some duplicates. */
   readonly offset: number
+  /** -1 where nobody knows. */
   readonly timestampMs: number
+  /** The record was given before, by its `sequence`, and was not stored again. */
+  readonly isDuplicate?: true
 }
 
 /** What became of one batch. */
@@ -49,6 +58,17 @@ export interface ProducerOptions<V = RecordField> {
    * which a crash of the broker undoes.
    */
   readonly acks?: 'all' | 'leader' | 'none'
+  /**
+   * Every record is stored once, also when acknowledgements are lost, and always in order. The default with acks
+   * `all`; not to be had with others, nor with a `maxInFlight` above 5.
+   */
+  readonly idempotence?: boolean
+  /**
+   * A name that stays when the program starts again, in the characters of topic names. The broker then counts the
+   * records of this name in every partition, so that an agent goes on where its last life ended: see
+   * `nextSequence`. Of several producers with the same name only the newest may send.
+   */
+  readonly producerName?: string
   /** Default `none`. */
   readonly compression?: 'none' | 'gzip'
   /** Bound on the memory of batches that are not acknowledged. Default 64 MiB. */
@@ -73,6 +93,8 @@ export interface ProducerSettings {
   readonly batchBytes: number
   /** As on the wire. */
   readonly acks: -1 | 0 | 1
+  readonly isIdempotent: boolean
+  readonly producerName: string | undefined
   readonly compression: 'none' | 'gzip'
   readonly bufferBytesMax: number
   readonly deliveryTimeoutMs: number
@@ -107,10 +129,14 @@ export function producerSettings(
     1,
     TIMEOUT_MS_MAX,
   )
+  const acks = oneOf('acks', options.acks ?? 'all', ['all', 'leader', 'none'])
+  const maxInFlight = wholeNumber('maxInFlight', options.maxInFlight ?? 5, 1, 1_000)
   return {
     lingerMs: wholeNumber('lingerMs', options.lingerMs ?? 0, 0, deliveryTimeoutMs),
     batchBytes: Math.min(batchBytes, brokerBatchBytesMax),
-    acks: wireAcks[oneOf('acks', options.acks ?? 'all', ['all', 'leader', 'none'])],
+    acks: wireAcks[acks],
+    isIdempotent: isIdempotent(options, acks, maxInFlight),
+    producerName: options.producerName,
     compression,
     bufferBytesMax: wholeNumber(
       'bufferBytesMax',
@@ -119,8 +145,39 @@ export function producerSettings(
       64 * KIB ** 3,
     ),
     deliveryTimeoutMs,
-    maxInFlight: wholeNumber('maxInFlight', options.maxInFlight ?? 5, 1, 1_000),
+    maxInFlight,
     partitioner: options.partitioner ?? murmur2Partitioner,
     onDelivery: options.onDelivery,
   }
+}
+
+/** Batches of a producer that a partition remembers: more in flight could not be told from new ones. */
+const SEQUENCED_IN_FLIGHT_MAX = 5
+/** What topic names are made of. */
+const legalName = /^[A-Za-z0-9._-]{1,249}$/
+
+/** Who asks for less than durable acknowledgements asks for no more; everything else that does not fit is refused. */
+function isIdempotent(
+  { idempotence, producerName }: Omit<ProducerOptions<never>, 'serializer'>,
+  acks: 'all' | 'leader' | 'none',
+  maxInFlight: number,
+): boolean {
+  if (producerName !== undefined && !legalName.test(producerName))
+    throw new RangeError(
+      `option producerName: expected 1 to 249 of the characters a-z, A-Z, 0-9, ".", "_" and "-", got ${JSON.stringify(producerName)}`,
+    )
+  if (idempotence === false) {
+    if (producerName === undefined) return false
+    throw new RangeError('option producerName: the producer must be idempotent, leave out idempotence: false')
+  }
+  if (acks !== 'all') {
+    if (!idempotence && producerName === undefined) return false
+    const option = producerName === undefined ? 'idempotence' : 'producerName'
+    throw new RangeError(`option ${option}: needs acks 'all', got '${acks}'`)
+  }
+  if (maxInFlight > SEQUENCED_IN_FLIGHT_MAX)
+    throw new RangeError(
+      `option maxInFlight: an idempotent producer has at most ${SEQUENCED_IN_FLIGHT_MAX} batches of a partition in flight, got ${maxInFlight}; more need idempotence: false`,
+    )
+  return true
 }

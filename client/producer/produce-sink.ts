@@ -2,8 +2,8 @@
  * Sends the batches of one producer to one broker, as fast as the broker's window allows: full batches each
  * in a frame built in the headroom before them, without a copy; small ones of many partitions together.
  *
- * It promises that every batch it was given is settled once, and knows by the error table whether a refusal
- * is final. Order is the partition queue's business, bytes and senders are the ledger's.
+ * It promises that every batch it was given is settled once. What a refusal means, and order, are the business
+ * of the partition's delivery; bytes and senders are the ledger's.
  */
 import { backoffDelayMs } from '../backoff.ts'
 import type { BrokerLink } from '../broker-link.ts'
@@ -19,7 +19,9 @@ import { Queue } from '../queue.ts'
 import { RETRY_BACKOFF, staleMetadataCodes } from '../retry.ts'
 import { sameTopicId } from '../topic-id.ts'
 import type { Batch } from './batch.ts'
-import type { PartitionQueue, Requeued } from './partition-queue.ts'
+import type { BatchPlace } from './batch-ledger.ts'
+import type { Requeued } from './partition-delivery.ts'
+import type { PartitionQueue } from './partition-queue.ts'
 import type { TopicRoute } from './topic-route.ts'
 
 /** Free bytes in front of every batch: room for the frame header and the header of a one-partition request. */
@@ -33,11 +35,19 @@ export interface SinkHost {
   readonly acks: number
   /** Longest the broker may take, in ms. */
   readonly timeoutMs: number
+  /** Whether batches may be sent; if not, the host sees to that, and pumps. */
+  isReady(): boolean
   /** Finishes the batch that fills. */
   seal(queue: PartitionQueue): Batch
-  acknowledged(batch: Batch, produced: ProducedPartition): void
+  /** Writes the sequence into a batch whose bytes do not have it. */
+  stamp(batch: Batch): void
+  acknowledged(batch: Batch, place: BatchPlace): void
+  /** A batch of `queue` is about to fail: those behind it may have to be numbered anew. */
+  failing(queue: PartitionQueue): void
   failed(batch: Batch, error: ProtocolError): void
-  /** Refused batches of `queue` wait again. */
+  /** Another producer has taken the place of this one. Returns the reason as its users should read it. */
+  fenced(error: ProtocolError): ProtocolError
+  /** What is in flight of `queue` is settled; some of it may wait again. */
   requeued(queue: PartitionQueue): void
   /** The topic must be asked for again. */
   stale(route: TopicRoute): void
@@ -52,12 +62,18 @@ export class ProduceSink {
   readonly #ready = new Queue<PartitionQueue>()
   readonly #delays: DelayGroup
   readonly #pump = () => this.pump()
+  #unansweredCount = 0
 
   constructor(link: BrokerLink, ports: ClientPorts, host: SinkHost) {
     this.#link = link
     this.#ports = ports
     this.#host = host
     this.#delays = new DelayGroup(ports.timers)
+  }
+
+  /** Nothing is in flight. */
+  get isQuiet(): boolean {
+    return this.#unansweredCount === 0
   }
 
   /** `queue` may have something to send. Does not send yet. */
@@ -70,7 +86,7 @@ export class ProduceSink {
   /** Sends what the connection takes; partitions take turns, batch by batch. */
   pump(): void {
     const connection = this.#link.connection
-    if (!connection) return
+    if (!connection || !this.#ready.peek() || !this.#host.isReady()) return
     for (let queue = this.#ready.peek(); queue; queue = this.#ready.peek()) {
       if (queue.canSend && !connection.admits(queue.nextBytes)) {
         connection.whenRoom(this.#pump)
@@ -95,7 +111,8 @@ export class ProduceSink {
 
   #take(queue: PartitionQueue): Batch {
     const batch = queue.sealed.shift() ?? this.#host.seal(queue)
-    queue.sent(batch)
+    if (!batch.isStamped) this.#host.stamp(batch)
+    queue.delivery.sent(batch)
     this.list(queue)
     return batch
   }
@@ -137,6 +154,7 @@ export class ProduceSink {
     const bodyBytes = batches.reduce((sum, { bytes }) => sum + bytes.length, 0)
     const frame = batches.length === 1 ? frameAround(batches[0], correlationId, request) : undefined
     const bodies = batches.map(({ bytes }) => bytes)
+    this.#unansweredCount++
     connection.produce(
       correlationId,
       frame ?? encodeRequest(apis.produce, correlationId, request, bodies),
@@ -166,37 +184,48 @@ export class ProduceSink {
         'a produce answer that does not match its request',
       )
       for (const batch of batches) this.#refused(batch, error)
+      this.#settled()
       throw new ProtocolError(ErrorCode.INVALID_REQUEST, error.message)
     }
     for (let i = 0; i < batches.length; i++) {
       const { error, message } = produced[i]
-      if (error !== ErrorCode.NONE) this.#refused(batches[i], new ProtocolError(error, message ?? undefined))
-      else {
-        this.#requeued(batches[i].queue, batches[i].queue.acknowledged(batches[i]))
-        this.#host.acknowledged(batches[i], produced[i])
-      }
+      if (error === ErrorCode.NONE) this.#stored(batches[i], produced[i])
+      else this.#refused(batches[i], new ProtocolError(error, message ?? undefined))
     }
     this.#settled()
   }
 
+  #stored(batch: Batch, place: BatchPlace): void {
+    batch.queue.attempts = 0
+    this.requeued(batch.queue, batch.queue.delivery.acknowledged(batch))
+    this.#host.acknowledged(batch, place)
+  }
+
   #refused(batch: Batch, error: ProtocolError): void {
     const { queue } = batch
+    const { delivery } = queue
     if (staleMetadataCodes.has(error.code)) this.#host.stale(queue.route)
-    if (error.retriable) this.#requeued(queue, queue.refused(batch, error))
+    const verdict = delivery.verdict(batch, error)
+    if (verdict === 'again') this.requeued(queue, delivery.refused(batch, error))
+    else if (verdict === 'stored') this.#stored(batch, nowhere)
     else {
-      this.#requeued(queue, queue.rejected(batch))
-      this.#host.failed(batch, error)
+      const reason = verdict === 'fenced' ? this.#host.fenced(error) : error
+      this.#host.failing(queue)
+      const requeued = delivery.rejected(batch)
+      this.#host.failed(batch, reason)
+      this.requeued(queue, requeued)
     }
   }
 
-  #requeued(queue: PartitionQueue, requeued: Requeued | undefined): void {
+  /** What a delivery says when everything in flight is settled. */
+  requeued(queue: PartitionQueue, requeued: Requeued | undefined): void {
     this.list(queue)
     if (!requeued) return
-    const { refusal, overtaken } = requeued
-    for (const batch of overtaken) this.#host.failed(batch, overtakenError(batch, refusal))
+    const { refusal, failed } = requeued
+    for (const { batch, error } of failed) this.#host.failed(batch, error)
     this.#host.requeued(queue)
     // A new connection is the remedy for a lost one, and the link has waited for it.
-    if (refusal.code === ErrorCode.DISCONNECTED) return
+    if (!refusal || refusal.code === ErrorCode.DISCONNECTED) return
     queue.isResting = true
     const delayMs = backoffDelayMs(
       RETRY_BACKOFF,
@@ -213,10 +242,13 @@ export class ProduceSink {
 
   /** Other producers may have waited longer for the room that an answer makes. */
   #settled(): void {
+    this.#unansweredCount--
     this.#host.answered()
     this.#link.connection?.whenRoom(this.#pump)
   }
 }
+
+const nowhere: BatchPlace = { baseOffset: -1, logAppendTimeMs: -1 }
 
 function topicIdOf(queue: PartitionQueue): Uint8Array {
   const { topic } = queue.route
@@ -229,14 +261,4 @@ function frameAround(batch: Batch, correlationId: number, request: ProduceReques
   const { key, versionMax, request: type } = apis.produce
   const header = encodeHeader(type, request)
   return writeFrameBefore(batch.bytes, HEADROOM_BYTES, key, versionMax, 0, correlationId, header)
-}
-
-function overtakenError({ queue, refusal }: Batch, latest: ProtocolError): ProtocolError {
-  const { code, message } = refusal ?? latest
-  return new ProtocolError(
-    code,
-    `topic ${queue.route.name}, partition ${queue.partition}: ${message} A later batch was, or may have been, ` +
-      'stored meanwhile: sending this one again would put it out of order.',
-    { cause: refusal },
-  )
 }

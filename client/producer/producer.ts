@@ -3,8 +3,9 @@
  *
  * The way of a record: {@link Producer.append} or {@link Producer.send} encodes it at once into the open batch
  * of its partition; the batch is sent when it is full, or due and the connection has room; the broker
- * acknowledges it when it is durable. Records of a partition are stored in the order in which they were given.
- * After a lost connection a batch whose acknowledgement was lost is sent again, so it may be stored twice.
+ * acknowledges it when it is durable. Records of a partition are stored in the order in which they were given,
+ * each of them once: a batch whose acknowledgement was lost is sent again, and the broker knows it by its
+ * sequence. Without idempotence it may then be stored twice.
  *
  * Taking a record allocates nothing. Only when it cannot be taken at once (topic not known yet, memory used
  * up) is it copied and waits.
@@ -20,18 +21,23 @@ import type { Topic, TopicDirectory } from '../topic-directory.ts'
 import { type Batch, FlushAccount, type WaitingSend } from './batch.ts'
 import { BatchLedger } from './batch-ledger.ts'
 import { DeliveryDeadline } from './delivery-deadline.ts'
+import { Idempotence } from './idempotence.ts'
 import { OpenBatches } from './open-batches.ts'
 import type { ProducerRecord, ProducerSettings, RecordPlace } from './options.ts'
 import type { PartitionQueue } from './partition-queue.ts'
 import { murmur2Partitioner, StickyPartition } from './partitioner.ts'
 import { ProduceSink } from './produce-sink.ts'
-import { checkField, checkHeaders, ownCopy, recordBytes } from './record-fields.ts'
+import { RecordBacklog } from './record-backlog.ts'
+import { checkField, checkHeaders, checkSequence, ownCopy } from './record-fields.ts'
+import { gapError } from './sequenced-delivery.ts'
 import type { TopicRoute } from './topic-route.ts'
 import { TopicRoutes } from './topic-routes.ts'
 
 /** What became of everything that was taken since the last flush. */
 export interface FlushResult {
   readonly acknowledged: number
+  /** So many of the acknowledged were stored before; see the `sequence` of a record. Not there: none. */
+  readonly duplicates?: number
   readonly failed: number
   /** The first failure. */
   readonly error?: Error
@@ -52,6 +58,9 @@ export class Producer<V = RecordField> {
   readonly #spreadsKeyless: boolean
   readonly #serialize: ((value: V) => RecordField) | undefined
   readonly #onClosed: () => void
+  readonly #directory: TopicDirectory
+  readonly #requestTimeoutMs: number
+  readonly #idempotence: Idempotence | undefined
   readonly #ledger: BatchLedger
   readonly #open: OpenBatches
   readonly #sink: ProduceSink
@@ -62,9 +71,9 @@ export class Producer<V = RecordField> {
   #route: TopicRoute | undefined
   /** Its name as the caller's own string, which compares by identity as long as the caller passes the same one. */
   #routeName: string | undefined
-  /** Routes with records that wait. */
+  readonly #backlog: RecordBacklog
+  /** Routes with records that wait, or that have to. */
   readonly #blocked = new Set<TopicRoute>()
-  #waitingBytes = 0
   /** Records taken from now on are counted here. */
   #account: FlushAccount
   #flushed: Promise<unknown> = Promise.resolve()
@@ -100,9 +109,13 @@ export class Producer<V = RecordField> {
     this.#spreadsKeyless = settings.partitioner === murmur2Partitioner
     this.#serialize = serializer && ((value) => serializer.serialize(value))
     this.#onClosed = onClosed
-    this.#ledger = new BatchLedger(settings, ports)
-    this.#account = this.#ledger.account
+    this.#directory = directory
+    this.#requestTimeoutMs = requestTimeoutMs
     this.#delays = new DelayGroup(ports.timers)
+    this.#idempotence = settings.isIdempotent ? this.#createIdempotence() : undefined
+    this.#ledger = new BatchLedger(settings, ports, this.#idempotence?.epoch)
+    this.#backlog = new RecordBacklog(settings.bufferBytesMax)
+    this.#account = this.#ledger.account
     const { clock, timers, random } = ports
     this.#deadline = new DeliveryDeadline(clock, this.#delays, settings.deliveryTimeoutMs, (upToMs) =>
       this.#expire(upToMs),
@@ -114,9 +127,13 @@ export class Producer<V = RecordField> {
     this.#sink = new ProduceSink(link, ports, {
       acks: settings.acks,
       timeoutMs: requestTimeoutMs,
+      isReady: () => this.#idempotence?.isReady() ?? true,
       seal: (queue) => this.#seal(queue),
-      acknowledged: (batch, produced) => this.#ledger.acknowledged(batch, produced),
-      failed: (batch, error) => this.#ledger.failed(batch, error),
+      stamp: (batch) => this.#ledger.stamp(batch),
+      acknowledged: (batch, place) => this.#ledger.acknowledged(batch, place),
+      failing: (queue) => this.#sealNumbered(queue),
+      failed: (batch, error) => this.#failed(batch, error),
+      fenced: (error) => this.#fenced(error),
       requeued: (queue) => this.#requeued(queue),
       stale: (route) => this.#routes.refresh(route),
       answered: () => this.#makeRoom(),
@@ -168,7 +185,7 @@ export class Producer<V = RecordField> {
    */
   send(topic: string, record: ProducerRecord<V>): Promise<RecordPlace> {
     return new Promise((resolve, reject) => {
-      const send: WaitingSend = { index: 0, timestampMs: 0, resolve, reject }
+      const send: WaitingSend = { index: 0, timestampMs: 0, isDuplicate: false, resolve, reject }
       const route = this.#routeOf(topic)
       const value = this.#valueOf(record)
       if (route.isBlocked || this.#ledger.usedBytes >= this.#settings.bufferBytesMax)
@@ -190,8 +207,24 @@ export class Producer<V = RecordField> {
     const done = Promise.all([this.#flushed, account.empty()])
     this.#flushed = done
     await done
-    const { acknowledged, failed, error } = account
-    return error ? { acknowledged, failed, error } : { acknowledged, failed }
+    const { acknowledged, duplicates, failed, error } = account
+    return { acknowledged, ...(duplicates > 0 && { duplicates }), failed, ...(error && { error }) }
+  }
+
+  /**
+   * How many records of this producer's name the partition holds: the `sequence` of the one to send next, after a
+   * restart too. What is on its way does not count: flush first. From the first call (or record) on, earlier
+   * producers with the name can send nothing more.
+   *
+   * Rejects with TypeError when the producer has no name, and with {@link ProtocolError}:
+   * UNKNOWN_TOPIC_OR_PARTITION; INVALID_PRODUCER_EPOCH when another producer has taken over the name; whatever
+   * keeps the broker from answering within the request timeout.
+   */
+  async nextSequence(topic: string, partition: number): Promise<number> {
+    if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
+    if (!this.#idempotence?.isNamed)
+      throw new TypeError('nextSequence: only a producer with the option producerName has a count that lasts')
+    return this.#idempotence.nextSequence(this.#directory, topic, partition, this.#requestTimeoutMs)
   }
 
   /**
@@ -208,6 +241,7 @@ export class Producer<V = RecordField> {
     for (const route of this.#routes.all()) route.isBlocked = true
     await this.flush()
     this.#stopWatching()
+    this.#idempotence?.close()
     this.#routes.close()
     this.#sink.close()
     this.#open.close()
@@ -218,6 +252,7 @@ export class Producer<V = RecordField> {
   #valueOf(record: ProducerRecord<V>): RecordField {
     if (record.key !== undefined) checkField('key', record.key)
     if (record.headers !== undefined) checkHeaders(record.headers)
+    if (record.sequence !== undefined) checkSequence(record.sequence, this.#idempotence?.isNamed === true)
     const value: unknown = this.#serialize === undefined ? record.value : this.#serialize(record.value)
     checkField('value', value)
     return value
@@ -228,7 +263,8 @@ export class Producer<V = RecordField> {
    * memory is taken and nothing else has to be looked at.
    */
   #joinsOpenBatch(route: TopicRoute, record: ProducerRecord<V>, value: RecordField): boolean {
-    if (record.key !== undefined || record.partition !== undefined) return false
+    if (record.key !== undefined || record.partition !== undefined || record.sequence !== undefined)
+      return false
     if (route.isBlocked || !this.#spreadsKeyless) return false
     const { encoder } = stickyQueue(route)
     if (encoder.recordCount === 0) return false
@@ -250,6 +286,11 @@ export class Producer<V = RecordField> {
     const isSticky = partition === undefined
     let queue = isSticky ? stickyQueue(route) : route.queues[partition as number]
     if (queue === undefined) throw noSuchPartition(route, partition as number)
+    const { sequence } = record
+    if (sequence !== undefined && this.#isRepeated(queue, isSticky, sequence)) {
+      this.#ledger.repeated(queue, sequence, timestampMs, send)
+      return
+    }
     while (!queue.encoder.append(timestampMs, key, value, record.headers)) {
       this.#sealed(queue)
       this.#sink.pump()
@@ -257,6 +298,7 @@ export class Producer<V = RecordField> {
       if (isSticky) queue = stickyQueue(route)
     }
     const count = queue.encoder.recordCount
+    if (sequence !== undefined) queue.isNumberedBySender = true
     if (send) {
       send.index = count - 1
       send.timestampMs = timestampMs
@@ -266,18 +308,35 @@ export class Producer<V = RecordField> {
     if (count === 1) this.#opened(queue)
   }
 
+  /** Whether a record that says its number was given before. Throws when it leaves a gap. */
+  #isRepeated(queue: PartitionQueue, isSticky: boolean, sequence: number): boolean {
+    const { route, nextSequence } = queue
+    if (isSticky && route.queues.length > 1)
+      throw new ProtocolError(
+        ErrorCode.INVALID_REQUEST,
+        `a record of topic ${route.name} with a sequence: it must name its partition or have a key, or the same ` +
+          `record would go to another one of the ${route.queues.length} partitions the next time`,
+      )
+    if (sequence > nextSequence) throw gapError(queue, nextSequence, sequence)
+    return sequence < nextSequence
+  }
+
   #opened(queue: PartitionQueue): void {
     const nowMs = this.#ports.clock.monotonicMs()
     this.#ledger.opened(queue, nowMs)
     this.#open.add(queue)
     this.#deadline.watch(nowMs)
     this.#beginTurn()
+    if (queue.sequences && !queue.sequences.isNumbered && this.#idempotence?.epoch.isKnown)
+      this.#idempotence.ask()
     const bytesMax = this.#link.limits?.batchBytesMax ?? Number.POSITIVE_INFINITY
     if (queue.encoder.byteLength <= bytesMax) return
     // Only the record that a batch begins with can be larger than a batch may be.
     const batch = this.#seal(queue)
     const sentence = `a record of topic ${queue.route.name} makes a batch of ${batch.bytes.length} bytes, the broker takes ${bytesMax}`
-    this.#ledger.failed(batch, new ProtocolError(ErrorCode.MESSAGE_TOO_LARGE, sentence))
+    queue.delivery.dropped(batch)
+    this.#failed(batch, new ProtocolError(ErrorCode.MESSAGE_TOO_LARGE, sentence))
+    this.#sink.requeued(queue, queue.delivery.settle())
   }
 
   /** The batch of `queue` takes no more records and waits to be sent. */
@@ -290,6 +349,11 @@ export class Producer<V = RecordField> {
     this.#open.remove(queue)
     queue.route.sticky?.moveOn(queue.partition)
     return this.#ledger.seal(queue)
+  }
+
+  /** Records that say their numbers must not join a batch whose number may change. */
+  #sealNumbered(queue: PartitionQueue): void {
+    if (queue.account && queue.isNumberedBySender) this.#sealed(queue)
   }
 
   #sealAll(): void {
@@ -325,30 +389,30 @@ export class Producer<V = RecordField> {
     send: WaitingSend | undefined,
   ): void {
     if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
-    if (this.#link.failure) throw this.#link.failure
-    const bytes = recordBytes(record, value)
-    if (this.#waitingBytes + bytes > this.#settings.bufferBytesMax)
-      throw new ProtocolError(
-        ErrorCode.BUFFER_FULL,
-        `${this.#waitingBytes} bytes wait already; await the promise that append returns`,
-      )
+    const failure = this.#link.failure ?? this.#idempotence?.epoch.failure
+    if (failure) throw failure
+    const bytes = this.#backlog.room(record, value)
     const sinceMs = this.#ports.clock.monotonicMs()
     const kept = ownCopy(record, value, record.timestampMs ?? this.#now())
-    route.waiting.push({ record: kept, bytes, sinceMs, send, account: this.#account })
-    route.isBlocked = true
-    this.#blocked.add(route)
-    this.#waitingBytes += bytes
+    this.#backlog.push(route, { record: kept, bytes, sinceMs, send, account: this.#account })
+    this.#block(route)
     this.#account.opened()
     this.#deadline.watch(sinceMs)
+    if (this.#idempotence?.isNamed) this.#idempotence.ask()
+  }
+
+  #block(route: TopicRoute): void {
+    route.isBlocked = true
+    this.#blocked.add(route)
   }
 
   /** Takes the records that waited, as far as there is room. */
   #drain(route: TopicRoute): void {
-    while (route.topic && this.#ledger.usedBytes < this.#settings.bufferBytesMax) {
-      const waiting = route.waiting.shift()
+    const takesRecords = this.#takesRecords(route)
+    while (takesRecords && this.#ledger.usedBytes < this.#settings.bufferBytesMax) {
+      const waiting = this.#backlog.shift(route)
       if (!waiting) break
-      const { record, bytes, send, account } = waiting
-      this.#waitingBytes -= bytes
+      const { record, send, account } = waiting
       // A batch is counted with one flush only.
       if (account !== this.#ledger.account) {
         this.#sealAll()
@@ -365,8 +429,18 @@ export class Producer<V = RecordField> {
       this.#sealAll()
       this.#ledger.account = this.#account
     }
-    if (route.waiting.length === 0) this.#blocked.delete(route)
-    route.isBlocked = !route.topic || route.waiting.length > 0 || this.#isClosed
+    const mustWait = route.waiting.length > 0 || !this.#takesRecords(route)
+    if (route.waiting.length === 0 && (!mustWait || this.#idempotence?.epoch.failure))
+      this.#blocked.delete(route)
+    route.isBlocked = mustWait || this.#isClosed
+  }
+
+  /** Its partitions are known, and with a name, where their sequences stand. */
+  #takesRecords(route: TopicRoute): boolean {
+    if (!route.topic || this.#idempotence?.epoch.failure) return false
+    if (!this.#idempotence?.isNamed) return true
+    for (const { sequences } of route.queues) if (!sequences?.isNumbered) return false
+    return true
   }
 
   #roomAgain(): Promise<void> {
@@ -387,6 +461,7 @@ export class Producer<V = RecordField> {
       : bufferBytesMax
     this.#fullBytes = Math.min(bufferBytesMax, windowsBytes)
     for (const route of this.#blocked) this.#drain(route)
+    this.#idempotence?.renew()
     const isRoom = this.#blocked.size === 0 && this.#ledger.usedBytes <= (this.#fullBytes * 3) / 4
     if (isRoom) this.#room.open()
   }
@@ -402,11 +477,47 @@ export class Producer<V = RecordField> {
   #learned(route: TopicRoute, topic: Topic): void {
     route.topic = topic
     const count = topic.partitions.length
-    for (let partition = route.queues.length; partition < count; partition++)
+    const known = route.queues.length
+    for (let partition = known; partition < count; partition++)
       route.queues.push(this.#ledger.createQueue(route, partition))
+    if (count > known) this.#idempotence?.add(route.queues.slice(known))
     route.sticky ??= new StickyPartition(count, this.#ports.random.unit())
     route.sticky.resize(route.queues.length)
     this.#drain(route)
+    this.#makeRoom()
+  }
+
+  #createIdempotence(): Idempotence {
+    const { producerName } = this.#settings
+    return new Idempotence(producerName, this.#link, this.#ports, this.#delays, {
+      queues: () => this.#queues(),
+      isQuiet: () => this.#sink.isQuiet,
+      isNeeded: () => this.#ledger.usedBytes > 0 || this.#backlog.bytes > 0,
+      renumbering: (queue) => {
+        this.#sealNumbered(queue)
+        this.#awaitNumbers(queue)
+      },
+      numbered: (queue) => this.#sink.list(queue),
+      changed: () => {
+        for (const route of this.#routes.all()) if (route.isBlocked) this.#drain(route)
+        this.#makeRoom()
+        this.#sink.pump()
+      },
+      acknowledged: (batch, place) => this.#ledger.acknowledged(batch, place),
+      failed: (batch, error) => this.#failed(batch, error),
+      refused: (error, queues) => this.#refusedFor(queues ?? [...this.#queues()], error),
+      stale: (route) => this.#routes.refresh(route),
+    })
+  }
+
+  *#queues(): Generator<PartitionQueue> {
+    for (const { queues } of this.#routes.all()) yield* queues
+  }
+
+  /** The broker gives no epoch, or does not tell where these partitions stand: what waits has failed. */
+  #refusedFor(queues: readonly PartitionQueue[], error: ProtocolError): void {
+    for (const route of new Set(queues.map(({ route }) => route)))
+      this.#failUpTo(route, Number.POSITIVE_INFINITY, () => error)
     this.#makeRoom()
   }
 
@@ -425,47 +536,67 @@ export class Producer<V = RecordField> {
     this.#makeRoom()
   }
 
+  #failed(batch: Batch, error: ProtocolError): void {
+    this.#ledger.failed(batch, error)
+    this.#awaitNumbers(batch.queue)
+  }
+
+  /** Another producer has taken over the name of this one. */
+  #fenced(cause: ProtocolError): ProtocolError {
+    const error = this.#idempotence?.fenced(cause) ?? cause
+    this.#failAll(error)
+    return error
+  }
+
   /** Batches that were in flight wait again: perhaps for a topic that is gone, or for too long already. */
-  #requeued({ route, sealed }: PartitionQueue): void {
-    const { failure } = route
+  #requeued(queue: PartitionQueue): void {
+    const { route, sealed } = queue
+    this.#idempotence?.settled(queue)
+    this.#awaitNumbers(queue)
+    const failure = route.failure ?? this.#idempotence?.epoch.failure
     const oldest = sealed.peek()
     if (failure) this.#failUpTo(route, Number.POSITIVE_INFINITY, () => failure)
     else if (oldest) this.#deadline.watch(oldest.createdAtMs)
   }
 
+  /** Records that may say their number wait until it is certain which one is next. */
+  #awaitNumbers({ route, sequences }: PartitionQueue): void {
+    if (this.#idempotence?.isNamed && !sequences?.isNumbered && !route.failure) this.#block(route)
+  }
+
   /** Fails, in order, what came at `upToMs` or before and is not in flight. */
-  #failUpTo(route: TopicRoute, upToMs: number, errorOf: () => ProtocolError): void {
+  #failUpTo(route: TopicRoute, upToMs: number, errorOf: (batch?: Batch) => ProtocolError): void {
     for (const queue of route.queues) {
       if (queue.account && queue.openedAtMs <= upToMs) this.#sealed(queue)
-      for (
-        let batch = queue.sealed.peek();
-        batch && batch.createdAtMs <= upToMs;
-        batch = queue.sealed.peek()
-      ) {
+      const isLate = (batch: Batch | undefined): batch is Batch =>
+        batch !== undefined && batch.createdAtMs <= upToMs
+      if (!isLate(queue.sealed.peek())) continue
+      this.#sealNumbered(queue)
+      for (let batch = queue.sealed.peek(); isLate(batch); batch = queue.sealed.peek()) {
         queue.sealed.shift()
-        this.#ledger.failed(batch, errorOf())
+        queue.delivery.dropped(batch)
+        this.#failed(batch, errorOf(batch))
       }
+      this.#sink.requeued(queue, queue.delivery.settle())
     }
-    for (let first = route.waiting.peek(); first && first.sinceMs <= upToMs; first = route.waiting.peek()) {
-      route.waiting.shift()
-      this.#waitingBytes -= first.bytes
-      this.#ledger.recordFailed(errorOf(), first.send, first.account)
-    }
-    if (route.waiting.length === 0) this.#blocked.delete(route)
+    for (let record = this.#backlog.shift(route, upToMs); record; record = this.#backlog.shift(route, upToMs))
+      this.#ledger.recordFailed(errorOf(), record.send, record.account)
+    if (route.waiting.length === 0 && (route.failure || !route.topic)) this.#blocked.delete(route)
   }
 
   /** Fails what is late, and watches the oldest of the rest. */
   #expire(upToMs: number): void {
     for (const route of this.#routes.all()) {
-      this.#failUpTo(route, upToMs, () => this.#late(route))
+      this.#failUpTo(route, upToMs, (batch) => this.#late(route, batch))
       this.#deadline.watch(oldestOf(route))
     }
     this.#makeRoom()
   }
 
-  #late(route: TopicRoute): ProtocolError {
+  #late(route: TopicRoute, batch: Batch | undefined): ProtocolError {
     const { lastError } = this.#link
-    const why = lastError ? `; ${lastError.message}` : ''
+    const sent = batch?.mayBeStored ? '; it was sent, and may be stored' : ''
+    const why = `${sent}${lastError ? `; ${lastError.message}` : ''}`
     return new ProtocolError(
       ErrorCode.REQUEST_TIMED_OUT,
       `topic ${route.name}: not acknowledged within ${this.#settings.deliveryTimeoutMs} ms${why}`,

@@ -1,5 +1,6 @@
 /** The producer when things go wrong: nothing is lost in silence, and nothing is put out of order. */
 import t from 'tap'
+import type { ProducerOptions } from '../../../client/producer/options.ts'
 import { ErrorCode } from '../../../client/protocol/errors.ts'
 import type { ProduceRequest } from '../../../client/protocol/messages/produce.ts'
 import type { FakeRequest, Misbehaviour } from '../support/fake-broker.ts'
@@ -15,11 +16,17 @@ function onProduce(
 
 const onePartition = { kind: 'refuse partitions', partitions: [0] } as const
 
+const plain = { idempotence: false } as const
+
 /** Five batches of two records each, in five requests, all in flight together. */
-async function fiveInFlight(wrong: Readonly<Record<number, Misbehaviour>>, requestTimeoutMs = 30_000) {
+async function fiveInFlight(
+  wrong: Readonly<Record<number, Misbehaviour>>,
+  options: ProducerOptions = {},
+  requestTimeoutMs = 30_000,
+) {
   const harness = await connected(1, { requestTimeoutMs })
   const { world, broker, client } = harness
-  const producer = client.producer({ batchBytes: 1_024, lingerMs: 1_000 })
+  const producer = client.producer({ batchBytes: 1_024, lingerMs: 1_000, ...options })
   await world.until(producer.send('t', { value: 'start' }))
   broker.commitMs = 5
   broker.misbehave = onProduce(wrong)
@@ -43,8 +50,15 @@ t.test('a connection that is lost before a batch is stored costs nothing', async
   t.equal(broker.network.attempts, 2)
 })
 
-t.test('a connection that is lost after it was stored repeats, in order', async (t) => {
-  const { flushed, stored } = await fiveInFlight({ 3: { kind: 'drop after' } })
+t.test('a connection that is lost after it was stored: sent again, stored once', async (t) => {
+  const { flushed, stored, broker } = await fiveInFlight({ 3: { kind: 'drop after' } })
+  t.same(flushed, { acknowledged: 11, failed: 0 })
+  t.same(stored, inOrder)
+  t.equal(broker.producers.duplicates, 3)
+})
+
+t.test('without idempotence it repeats, in order', async (t) => {
+  const { flushed, stored } = await fiveInFlight({ 3: { kind: 'drop after' } }, plain)
   t.same(flushed, { acknowledged: 11, failed: 0 })
   t.same(stored, [0, 1, 2, 3, 4, 5, ...inOrder], 'what was stored without an acknowledgement comes twice')
 })
@@ -57,9 +71,16 @@ t.test('a refusal that may heal: all behind it is refused too, and goes again in
   t.ok(broker.requests.filter((name) => name === 'metadata').length >= 2, 'who leads is asked again')
 })
 
-t.test('a batch that was overtaken has failed: it is never put behind a later one', async (t) => {
+t.test('one batch is refused: the broker refuses all behind it, and they go again in order', async (t) => {
   const refused = { ...onePartition, code: ErrorCode.CORRUPT_MESSAGE }
   const { flushed, stored } = await fiveInFlight({ 2: refused, 5: refused })
+  t.same(flushed, { acknowledged: 11, failed: 0 })
+  t.same(stored, inOrder)
+})
+
+t.test('without idempotence a batch that was overtaken has failed: it is never put behind', async (t) => {
+  const refused = { ...onePartition, code: ErrorCode.CORRUPT_MESSAGE }
+  const { flushed, stored } = await fiveInFlight({ 2: refused, 5: refused }, plain)
   t.match(flushed, { acknowledged: 9, failed: 2, error: { name: 'CORRUPT_MESSAGE' } })
   t.match(
     flushed.error?.message,
@@ -68,23 +89,36 @@ t.test('a batch that was overtaken has failed: it is never put behind a later on
   t.same(stored, [0, 1, 4, 5, 6, 7, 8, 9], 'the fifth was refused as well and overtaken by nobody')
 })
 
-t.test('a refused batch with a later one of unknown outcome counts as overtaken', async (t) => {
+t.test('a refused batch with a later one of unknown outcome: both go again', async (t) => {
   const refused = { ...onePartition, code: ErrorCode.CORRUPT_MESSAGE }
-  const { flushed, stored } = await fiveInFlight({ 2: refused, 3: { kind: 'fall silent' } }, 1_000)
+  const { flushed, stored } = await fiveInFlight({ 2: refused, 3: { kind: 'fall silent' } }, {}, 1_000)
+  t.same(flushed, { acknowledged: 11, failed: 0 })
+  t.same(stored, inOrder)
+})
+
+t.test('without idempotence it counts as overtaken', async (t) => {
+  const refused = { ...onePartition, code: ErrorCode.CORRUPT_MESSAGE }
+  const { flushed, stored } = await fiveInFlight({ 2: refused, 3: { kind: 'fall silent' } }, plain, 1_000)
   t.match(flushed, { acknowledged: 9, failed: 2, error: { name: 'CORRUPT_MESSAGE' } })
   t.same(stored, [0, 1, 4, 5, 6, 7, 8, 9])
 })
 
-t.test(
-  'a batch that the disk failed on may be stored: it comes twice, and nothing is put behind it',
-  async (t) => {
-    const refused = { ...onePartition, code: ErrorCode.CORRUPT_MESSAGE }
-    const failed = { ...onePartition, code: ErrorCode.KAFKA_STORAGE_ERROR, isStored: true }
-    const { flushed, stored } = await fiveInFlight({ 2: refused, 3: failed, 4: refused, 5: refused })
-    t.match(flushed, { acknowledged: 9, failed: 2, error: { name: 'CORRUPT_MESSAGE' } })
-    t.same(stored, [0, 1, 4, 5, 4, 5, 6, 7, 8, 9])
-  },
-)
+t.test('a batch that the disk failed on may be stored: sent again, it is known', async (t) => {
+  const refused = { ...onePartition, code: ErrorCode.CORRUPT_MESSAGE }
+  const failed = { ...onePartition, code: ErrorCode.KAFKA_STORAGE_ERROR, isStored: true }
+  const { flushed, stored } = await fiveInFlight({ 2: failed, 3: refused, 4: refused, 5: refused })
+  t.same(flushed, { acknowledged: 11, failed: 0 })
+  t.same(stored, inOrder)
+})
+
+t.test('without idempotence it comes twice, and nothing is put behind it', async (t) => {
+  const refused = { ...onePartition, code: ErrorCode.CORRUPT_MESSAGE }
+  const failed = { ...onePartition, code: ErrorCode.KAFKA_STORAGE_ERROR, isStored: true }
+  const wrong = { 2: refused, 3: failed, 4: refused, 5: refused }
+  const { flushed, stored } = await fiveInFlight(wrong, plain)
+  t.match(flushed, { acknowledged: 9, failed: 2, error: { name: 'CORRUPT_MESSAGE' } })
+  t.same(stored, [0, 1, 4, 5, 4, 5, 6, 7, 8, 9])
+})
 
 t.test('after a refusal nothing is sent until all that is in flight is settled', async (t) => {
   const { world, broker, client } = await connected(1)

@@ -15,8 +15,10 @@ import {
 } from '../../../client/protocol/codec.ts'
 import { ErrorCode } from '../../../client/protocol/errors.ts'
 import { type Frame, readFrame } from '../../../client/protocol/frame.ts'
+import type { DescribeProducersRequest } from '../../../client/protocol/messages/describe-producers.ts'
 import type { FetchRequest } from '../../../client/protocol/messages/fetch.ts'
 import type { HelloResponse } from '../../../client/protocol/messages/hello.ts'
+import type { InitProducerIdRequest } from '../../../client/protocol/messages/init-producer-id.ts'
 import type { ListOffsetsRequest } from '../../../client/protocol/messages/list-offsets.ts'
 import type { MetadataRequest } from '../../../client/protocol/messages/metadata.ts'
 import type { ProducedPartition, ProduceRequest } from '../../../client/protocol/messages/produce.ts'
@@ -26,9 +28,11 @@ import {
   lastOffsetAt,
   maxTimestampAt,
   nextBatchEnd,
+  producerIdAt,
   stampBatch,
 } from '../../../storage/record/batch-header.ts'
 import { checkProducedBatch } from '../../../storage/record/validate.ts'
+import { FakeProducers } from './fake-producers.ts'
 import { Network, type ServerSocket } from './network.ts'
 import type { World } from './world.ts'
 
@@ -97,6 +101,7 @@ type Answer = { correlationId: number; partitions: ProducedPartition[] }
 export class FakeBroker {
   readonly network: Network
   readonly topics = new Map<string, FakeTopic>()
+  readonly producers = new FakeProducers()
   /** Every request that came, as `api name`. */
   readonly requests: string[] = []
   /** Asked for every request. */
@@ -265,7 +270,30 @@ export class FakeBroker {
           this.#serve(parked, true)
         })
       }
-    } else throw new Error(`the fake broker has no ${api.name}`)
+    } else if (api === apis.initProducerId) {
+      const { producerName, producerId, producerEpoch } = message as InitProducerIdRequest
+      reply(this.producers.init(producerName, producerId, producerEpoch))
+    } else if (api === apis.describeProducers)
+      reply(this.#describeProducers(message as DescribeProducersRequest, refused))
+    else throw new Error(`the fake broker has no ${api.name}`)
+  }
+
+  #describeProducers(
+    { producerId, partitions }: DescribeProducersRequest,
+    refused: { readonly code: number; readonly partitions: readonly number[] },
+  ): unknown {
+    return {
+      partitions: partitions.map(({ topicId, partition }) => {
+        const log = this.#find(topicId, partition)
+        const error = refused.partitions.includes(partition)
+          ? refused.code
+          : log
+            ? 0
+            : ErrorCode.UNKNOWN_TOPIC_ID
+        const standing = this.producers.describe(log ?? newPartition(), producerId)
+        return { topicId, partition, error, message: null, ...standing }
+      }),
+    }
   }
 
   #hello(): HelloResponse {
@@ -364,14 +392,21 @@ export class FakeBroker {
       const isRefused = refused.partitions.includes(partition)
       if (isRefused && !refused.isStored) return { ...entry, error: refused.code }
       if (!log) return { ...entry, error: ErrorCode.UNKNOWN_TOPIC_ID }
-      const baseOffset = log.logEnd
+      let baseOffset = log.logEnd
       for (let from = 0; from < body.length; ) {
         const problem = checkProducedBatch(body, from, body.length, crc32c, {
           bytesMax: this.limits.batchBytesMax,
         })
         if (problem) throw new Error(`the client sent a bad batch: ${problem.sentence}`)
         const end = nextBatchEnd(body, from, body.length)
-        this.#append(log, body.subarray(from, end))
+        const batch = body.subarray(from, end)
+        const isSequenced = producerIdAt(batch, 0) >= 0
+        if (isSequenced && end - from !== body.length)
+          throw new Error('the client sent two batches with sequences for one partition')
+        const known = this.producers.check(log, batch)
+        if (known && 'code' in known) return { ...entry, error: known.code }
+        if (known) baseOffset = known.baseOffset
+        else this.#append(log, batch)
         from = end
       }
       if (isRefused) return { ...entry, error: refused.code }
@@ -409,6 +444,7 @@ export class FakeBroker {
   #append(log: FakePartition, batch: Uint8Array): void {
     const stored = batch.slice()
     stampBatch(stored, 0, log.logEnd, 0)
+    this.producers.stored(log, stored, log.logEnd)
     log.batches.push(stored)
     log.logEnd = lastOffsetAt(stored, 0) + 1
   }
