@@ -24,6 +24,7 @@ import type { Batch } from './batch.ts'
 import type { BatchPlace } from './batch-ledger.ts'
 import type { PartitionQueue } from './partition-queue.ts'
 import { ProducerEpoch } from './producer-epoch.ts'
+import type { Held } from './sequenced-delivery.ts'
 import type { TopicRoute } from './topic-route.ts'
 
 export interface IdempotenceHost {
@@ -45,18 +46,26 @@ export interface IdempotenceHost {
   stale(route: TopicRoute): void
 }
 
+/** Id and epoch under which sequences were given. */
+interface Numbering {
+  readonly producerId: number
+  readonly producerEpoch: number
+}
+
+const nothing: Held = { nextSequence: 0, lastOffset: -1 }
+
 /** Partitions asked about in one request. */
 const PARTITIONS_PER_REQUEST = 1_000
 
 export class Idempotence {
-  readonly epoch = new ProducerEpoch()
+  readonly epoch: ProducerEpoch
   readonly #name: string | undefined
   readonly #link: BrokerLink
   readonly #ports: Pick<ClientPorts, 'clock' | 'random' | 'timers'>
   readonly #delays: DelayGroup
   readonly #host: IdempotenceHost
-  /** Partitions that wait to be told where they stand, and the id under which they were numbered. */
-  readonly #unnumbered = new Map<PartitionQueue, number>()
+  /** Partitions that wait to be told where they stand, and under what they were numbered. */
+  readonly #unnumbered = new Map<PartitionQueue, Numbering>()
   #initializing: Promise<void> | undefined
   #isAsking = false
   #isLocating = false
@@ -69,6 +78,7 @@ export class Idempotence {
     delays: DelayGroup,
     host: IdempotenceHost,
   ) {
+    this.epoch = new ProducerEpoch(name !== undefined)
     this.#name = name
     this.#link = link
     this.#ports = ports
@@ -76,8 +86,9 @@ export class Idempotence {
     this.#host = host
   }
 
-  get isNamed(): boolean {
-    return this.#name !== undefined
+  get #numbering(): Numbering {
+    const { producerId, producerEpoch } = this.epoch
+    return { producerId, producerEpoch }
   }
 
   /** Batches may be stamped and sent. If not, sees to it. */
@@ -98,8 +109,8 @@ export class Idempotence {
 
   /** Partitions that are new to this producer. */
   add(queues: readonly PartitionQueue[]): void {
-    if (!this.isNamed) return
-    for (const queue of queues) this.#unnumbered.set(queue, this.epoch.producerId)
+    if (!this.epoch.isNamed) return
+    for (const queue of queues) this.#unnumbered.set(queue, this.#numbering)
     this.ask()
   }
 
@@ -215,12 +226,13 @@ export class Idempotence {
   /** The first epoch, or the one that follows on the present one. */
   async #initialize(): Promise<void> {
     const { epoch } = this
-    const { producerId, producerEpoch } = epoch
+    const before = this.#numbering
+    const { producerId, producerEpoch } = before
     const request =
       this.#name === undefined
         ? { producerName: null, producerId, producerEpoch }
         : { producerName: this.#name, producerId: -1, producerEpoch: -1 }
-    let answer: { readonly producerId: number; readonly producerEpoch: number }
+    let answer: Numbering
     try {
       answer = await this.#link.call(apis.initProducerId, request, { repeatable: true })
     } catch (error) {
@@ -233,9 +245,9 @@ export class Idempotence {
     epoch.begin(answer.producerId, answer.producerEpoch)
     for (const queue of this.#host.queues()) {
       this.#host.renumbering(queue)
-      if (this.isNamed) this.#unnumbered.set(queue, answer.producerId)
+      if (this.epoch.isNamed) this.#unnumbered.set(queue, this.#numbering)
       else if (!queue.sequences?.isUncertain) this.#restart(queue, undefined)
-      else if (!this.#unnumbered.has(queue)) this.#unnumbered.set(queue, producerId)
+      else if (!this.#unnumbered.has(queue)) this.#unnumbered.set(queue, before)
     }
     this.#host.changed()
     if (this.#unnumbered.size > 0) void this.#locate()
@@ -276,7 +288,9 @@ export class Idempotence {
   #nextUnnumbered(refused: ReadonlySet<PartitionQueue>): { producerId: number; queues: PartitionQueue[] } {
     const queues: PartitionQueue[] = []
     let producerId = -1
-    for (const [queue, id] of this.#unnumbered) {
+    for (const [queue, numbering] of this.#unnumbered) {
+      // A name may have got its id only now.
+      const id = this.epoch.isNamed ? this.epoch.producerId : numbering.producerId
       if (queue.route.failure) this.#unnumbered.delete(queue)
       else if (queues.length === PARTITIONS_PER_REQUEST) break
       else if (!refused.has(queue) && (queues.length === 0 || id === producerId)) {
@@ -284,7 +298,7 @@ export class Idempotence {
         queues.push(queue)
       }
     }
-    return { producerId: this.isNamed ? this.epoch.producerId : producerId, queues }
+    return { producerId, queues }
   }
 
   /** Returns why to ask again, if there is a reason to. */
@@ -295,10 +309,11 @@ export class Idempotence {
   ): ProtocolError | undefined {
     let retriable: ProtocolError | undefined
     for (const [i, queue] of queues.entries()) {
-      const { error, message, nextSequence, lastOffset } = entries[i]
+      const { error, message } = entries[i]
       if (error === ErrorCode.NONE) {
+        const held = this.#heldOf(queue, entries[i])
         this.#unnumbered.delete(queue)
-        this.#restart(queue, nextSequence < 0 ? undefined : { nextSequence, lastOffset })
+        this.#restart(queue, held)
         continue
       }
       const reason = new ProtocolError(error, message ?? undefined)
@@ -310,13 +325,24 @@ export class Idempotence {
     return retriable
   }
 
+  /** What a partition holds of the sequences that its queue was numbered by; undefined: it has forgotten. */
+  #heldOf(
+    queue: PartitionQueue,
+    { producerEpoch, nextSequence, lastOffset }: DescribedProducer,
+  ): Held | undefined {
+    if (nextSequence < 0) return undefined
+    // Without a name every epoch counts from 0, and this partition has got nothing of the one in question.
+    if (!this.epoch.isNamed && producerEpoch !== this.#unnumbered.get(queue)?.producerEpoch) return nothing
+    return { nextSequence, lastOffset }
+  }
+
   #refuse(queues: readonly PartitionQueue[], error: ProtocolError, refused: Set<PartitionQueue>): void {
     for (const queue of queues) refused.add(queue)
     this.#host.refused(error, queues)
   }
 
-  #restart(queue: PartitionQueue, held: { nextSequence: number; lastOffset: number } | undefined): void {
-    const restarted = queue.sequences?.restart(held, this.isNamed)
+  #restart(queue: PartitionQueue, held: Held | undefined): void {
+    const restarted = queue.sequences?.restart(held)
     for (const { batch, baseOffset } of restarted?.stored ?? [])
       this.#host.acknowledged(batch, { baseOffset, logAppendTimeMs: -1 })
     for (const { batch, error } of restarted?.failed ?? []) this.#host.failed(batch, error)

@@ -2,6 +2,8 @@
 import type { ProtocolError } from '../protocol/errors.ts'
 
 export class ProducerEpoch {
+  /** Sequences go on where the epoch before left them; without a name each epoch begins at 0. */
+  readonly isNamed: boolean
   /** -1: there was never one. */
   producerId = -1
   producerEpoch = -1
@@ -13,6 +15,10 @@ export class ProducerEpoch {
   generation = 0
   /** Why there will never be another one: the producer has been fenced. */
   failure: ProtocolError | undefined
+
+  constructor(isNamed: boolean) {
+    this.isNamed = isNamed
+  }
 
   begin(producerId: number, producerEpoch: number): void {
     this.producerId = producerId

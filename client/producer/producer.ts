@@ -20,7 +20,6 @@ import type { Serializer } from '../serializers.ts'
 import type { Topic, TopicDirectory } from '../topic-directory.ts'
 import { type Batch, FlushAccount, type WaitingSend } from './batch.ts'
 import { BatchLedger } from './batch-ledger.ts'
-import { DeliveryDeadline } from './delivery-deadline.ts'
 import { Idempotence } from './idempotence.ts'
 import { OpenBatches } from './open-batches.ts'
 import type { ProducerRecord, ProducerSettings, RecordPlace } from './options.ts'
@@ -30,8 +29,9 @@ import { ProduceSink } from './produce-sink.ts'
 import { RecordBacklog } from './record-backlog.ts'
 import { checkField, checkHeaders, checkSequence, ownCopy } from './record-fields.ts'
 import { gapError } from './sequenced-delivery.ts'
-import type { TopicRoute } from './topic-route.ts'
+import type { TopicRoute, WaitingRecord } from './topic-route.ts'
 import { TopicRoutes } from './topic-routes.ts'
+import { Undelivered } from './undelivered.ts'
 
 /** What became of everything that was taken since the last flush. */
 export interface FlushResult {
@@ -65,15 +65,13 @@ export class Producer<V = RecordField> {
   readonly #open: OpenBatches
   readonly #sink: ProduceSink
   readonly #delays: DelayGroup
-  readonly #deadline: DeliveryDeadline
+  readonly #undelivered: Undelivered
   readonly #routes: TopicRoutes
   /** The route used last: most calls are for the same topic as the one before. */
   #route: TopicRoute | undefined
   /** Its name as the caller's own string, which compares by identity as long as the caller passes the same one. */
   #routeName: string | undefined
   readonly #backlog: RecordBacklog
-  /** Routes with records that wait, or that have to. */
-  readonly #blocked = new Set<TopicRoute>()
   /** Records taken from now on are counted here. */
   #account: FlushAccount
   #flushed: Promise<unknown> = Promise.resolve()
@@ -114,11 +112,30 @@ export class Producer<V = RecordField> {
     this.#delays = new DelayGroup(ports.timers)
     this.#idempotence = settings.isIdempotent ? this.#createIdempotence() : undefined
     this.#ledger = new BatchLedger(settings, ports, this.#idempotence?.epoch)
-    this.#backlog = new RecordBacklog(settings.bufferBytesMax)
     this.#account = this.#ledger.account
     const { clock, timers, random } = ports
-    this.#deadline = new DeliveryDeadline(clock, this.#delays, settings.deliveryTimeoutMs, (upToMs) =>
-      this.#expire(upToMs),
+    this.#backlog = new RecordBacklog(settings.bufferBytesMax, {
+      takesRecords: (route) => this.#takesRecords(route),
+      hasMemory: () => this.#hasMemory,
+      take: (route, record) => this.#takeWaiting(route, record),
+      taken: () => this.#countOn(this.#account),
+      isClosed: () => this.#isClosed,
+    })
+    this.#undelivered = new Undelivered(
+      link,
+      clock,
+      this.#delays,
+      settings.deliveryTimeoutMs,
+      this.#backlog,
+      {
+        routes: () => this.#routes.all(),
+        seal: (queue) => this.#sealed(queue),
+        failing: (queue) => this.#sealNumbered(queue),
+        failed: (batch, error) => this.#failed(batch, error),
+        recordFailed: ({ send, account }, error) => this.#ledger.recordFailed(error, send, account),
+        settled: (queue) => this.#sink.requeued(queue, queue.delivery.settle()),
+        expired: () => this.#makeRoom(),
+      },
     )
     this.#routes = new TopicRoutes(link, directory, random, this.#delays, {
       learned: (route, topic) => this.#learned(route, topic),
@@ -171,7 +188,7 @@ export class Producer<V = RecordField> {
     this.#routeName = topic
     const value = this.#valueOf(record)
     if (this.#joinsOpenBatch(route, record, value)) return undefined
-    if (route.isBlocked || this.#ledger.usedBytes >= this.#settings.bufferBytesMax) {
+    if (route.isBlocked || !this.#hasMemory) {
       this.#wait(route, record, value, undefined)
       return this.#roomAgain()
     }
@@ -188,8 +205,7 @@ export class Producer<V = RecordField> {
       const send: WaitingSend = { index: 0, timestampMs: 0, isDuplicate: false, resolve, reject }
       const route = this.#routeOf(topic)
       const value = this.#valueOf(record)
-      if (route.isBlocked || this.#ledger.usedBytes >= this.#settings.bufferBytesMax)
-        this.#wait(route, record, value, send)
+      if (route.isBlocked || !this.#hasMemory) this.#wait(route, record, value, send)
       else this.#take(route, record, value, send)
     })
   }
@@ -222,7 +238,7 @@ export class Producer<V = RecordField> {
    */
   async nextSequence(topic: string, partition: number): Promise<number> {
     if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
-    if (!this.#idempotence?.isNamed)
+    if (!this.#idempotence?.epoch.isNamed)
       throw new TypeError('nextSequence: only a producer with the option producerName has a count that lasts')
     return this.#idempotence.nextSequence(this.#directory, topic, partition, this.#requestTimeoutMs)
   }
@@ -252,7 +268,8 @@ export class Producer<V = RecordField> {
   #valueOf(record: ProducerRecord<V>): RecordField {
     if (record.key !== undefined) checkField('key', record.key)
     if (record.headers !== undefined) checkHeaders(record.headers)
-    if (record.sequence !== undefined) checkSequence(record.sequence, this.#idempotence?.isNamed === true)
+    if (record.sequence !== undefined)
+      checkSequence(record.sequence, this.#idempotence?.epoch.isNamed === true)
     const value: unknown = this.#serialize === undefined ? record.value : this.#serialize(record.value)
     checkField('value', value)
     return value
@@ -325,7 +342,7 @@ export class Producer<V = RecordField> {
     const nowMs = this.#ports.clock.monotonicMs()
     this.#ledger.opened(queue, nowMs)
     this.#open.add(queue)
-    this.#deadline.watch(nowMs)
+    this.#undelivered.watch(nowMs)
     this.#beginTurn()
     if (queue.sequences && !queue.sequences.isNumbered && this.#idempotence?.epoch.isKnown)
       this.#idempotence.ask()
@@ -389,56 +406,46 @@ export class Producer<V = RecordField> {
     send: WaitingSend | undefined,
   ): void {
     if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
-    const failure = this.#link.failure ?? this.#idempotence?.epoch.failure
-    if (failure) throw failure
-    const bytes = this.#backlog.room(record, value)
+    if (this.#failure) throw this.#failure
+    const bytes = this.#backlog.roomFor(record, value)
     const sinceMs = this.#ports.clock.monotonicMs()
     const kept = ownCopy(record, value, record.timestampMs ?? this.#now())
     this.#backlog.push(route, { record: kept, bytes, sinceMs, send, account: this.#account })
-    this.#block(route)
     this.#account.opened()
-    this.#deadline.watch(sinceMs)
-    if (this.#idempotence?.isNamed) this.#idempotence.ask()
+    this.#undelivered.watch(sinceMs)
+    if (this.#idempotence?.epoch.isNamed) this.#idempotence.ask()
   }
 
-  #block(route: TopicRoute): void {
-    route.isBlocked = true
-    this.#blocked.add(route)
+  #takeWaiting(route: TopicRoute, { record, send, account }: WaitingRecord): void {
+    this.#countOn(account)
+    try {
+      this.#take(route, record, record.value, send)
+      account.closed()
+    } catch (error) {
+      this.#ledger.recordFailed(error as Error, send, account)
+    }
   }
 
-  /** Takes the records that waited, as far as there is room. */
-  #drain(route: TopicRoute): void {
-    const takesRecords = this.#takesRecords(route)
-    while (takesRecords && this.#ledger.usedBytes < this.#settings.bufferBytesMax) {
-      const waiting = this.#backlog.shift(route)
-      if (!waiting) break
-      const { record, send, account } = waiting
-      // A batch is counted with one flush only.
-      if (account !== this.#ledger.account) {
-        this.#sealAll()
-        this.#ledger.account = account
-      }
-      try {
-        this.#take(route, record, record.value, send)
-        account.closed()
-      } catch (error) {
-        this.#ledger.recordFailed(error as Error, send, account)
-      }
-    }
-    if (this.#ledger.account !== this.#account) {
-      this.#sealAll()
-      this.#ledger.account = this.#account
-    }
-    const mustWait = route.waiting.length > 0 || !this.#takesRecords(route)
-    if (route.waiting.length === 0 && (!mustWait || this.#idempotence?.epoch.failure))
-      this.#blocked.delete(route)
-    route.isBlocked = mustWait || this.#isClosed
+  /** A batch is counted with one flush only. */
+  #countOn(account: FlushAccount): void {
+    if (account === this.#ledger.account) return
+    this.#sealAll()
+    this.#ledger.account = account
+  }
+
+  get #hasMemory(): boolean {
+    return this.#ledger.usedBytes < this.#settings.bufferBytesMax
+  }
+
+  /** Why nothing will be sent any more. */
+  get #failure(): ProtocolError | undefined {
+    return this.#link.failure ?? this.#idempotence?.epoch.failure
   }
 
   /** Its partitions are known, and with a name, where their sequences stand. */
   #takesRecords(route: TopicRoute): boolean {
-    if (!route.topic || this.#idempotence?.epoch.failure) return false
-    if (!this.#idempotence?.isNamed) return true
+    if (!route.topic || this.#failure) return false
+    if (!this.#idempotence?.epoch.isNamed) return true
     for (const { sequences } of route.queues) if (!sequences?.isNumbered) return false
     return true
   }
@@ -460,9 +467,9 @@ export class Producer<V = RecordField> {
       ? Math.max(WINDOWS_BUFFERED * connection.windowBytes, 16 * batchBytes)
       : bufferBytesMax
     this.#fullBytes = Math.min(bufferBytesMax, windowsBytes)
-    for (const route of this.#blocked) this.#drain(route)
+    this.#backlog.drain()
     this.#idempotence?.renew()
-    const isRoom = this.#blocked.size === 0 && this.#ledger.usedBytes <= (this.#fullBytes * 3) / 4
+    const isRoom = this.#backlog.bytes === 0 && this.#ledger.usedBytes <= (this.#fullBytes * 3) / 4
     if (isRoom) this.#room.open()
   }
 
@@ -483,7 +490,7 @@ export class Producer<V = RecordField> {
     if (count > known) this.#idempotence?.add(route.queues.slice(known))
     route.sticky ??= new StickyPartition(count, this.#ports.random.unit())
     route.sticky.resize(route.queues.length)
-    this.#drain(route)
+    this.#backlog.block(route)
     this.#makeRoom()
   }
 
@@ -499,13 +506,15 @@ export class Producer<V = RecordField> {
       },
       numbered: (queue) => this.#sink.list(queue),
       changed: () => {
-        for (const route of this.#routes.all()) if (route.isBlocked) this.#drain(route)
         this.#makeRoom()
         this.#sink.pump()
       },
       acknowledged: (batch, place) => this.#ledger.acknowledged(batch, place),
       failed: (batch, error) => this.#failed(batch, error),
-      refused: (error, queues) => this.#refusedFor(queues ?? [...this.#queues()], error),
+      refused: (error, queues) => {
+        this.#undelivered.failAll(error, queues && new Set(queues.map(({ route }) => route)))
+        this.#makeRoom()
+      },
       stale: (route) => this.#routes.refresh(route),
     })
   }
@@ -514,25 +523,17 @@ export class Producer<V = RecordField> {
     for (const { queues } of this.#routes.all()) yield* queues
   }
 
-  /** The broker gives no epoch, or does not tell where these partitions stand: what waits has failed. */
-  #refusedFor(queues: readonly PartitionQueue[], error: ProtocolError): void {
-    for (const route of new Set(queues.map(({ route }) => route)))
-      this.#failUpTo(route, Number.POSITIVE_INFINITY, () => error)
-    this.#makeRoom()
-  }
-
   #dropped(route: TopicRoute, error: ProtocolError): void {
     if (this.#route === route) this.#route = undefined
-    this.#failUpTo(route, Number.POSITIVE_INFINITY, () => error)
-    route.isBlocked = true
+    this.#undelivered.failAll(error, [route])
+    this.#backlog.forget(route)
     this.#makeRoom()
   }
 
   #failAll(error: ProtocolError): void {
-    for (const route of this.#routes.all()) {
-      this.#failUpTo(route, Number.POSITIVE_INFINITY, () => error)
-      route.isBlocked = true
-    }
+    this.#undelivered.failAll(error)
+    // What comes later is refused, see #wait.
+    for (const route of this.#routes.all()) this.#backlog.block(route)
     this.#makeRoom()
   }
 
@@ -555,64 +556,15 @@ export class Producer<V = RecordField> {
     this.#awaitNumbers(queue)
     const failure = route.failure ?? this.#idempotence?.epoch.failure
     const oldest = sealed.peek()
-    if (failure) this.#failUpTo(route, Number.POSITIVE_INFINITY, () => failure)
-    else if (oldest) this.#deadline.watch(oldest.createdAtMs)
+    if (failure) this.#undelivered.failAll(failure, [route])
+    else if (oldest) this.#undelivered.watch(oldest.createdAtMs)
   }
 
   /** Records that may say their number wait until it is certain which one is next. */
   #awaitNumbers({ route, sequences }: PartitionQueue): void {
-    if (this.#idempotence?.isNamed && !sequences?.isNumbered && !route.failure) this.#block(route)
+    if (this.#idempotence?.epoch.isNamed && !sequences?.isNumbered && !route.failure)
+      this.#backlog.block(route)
   }
-
-  /** Fails, in order, what came at `upToMs` or before and is not in flight. */
-  #failUpTo(route: TopicRoute, upToMs: number, errorOf: (batch?: Batch) => ProtocolError): void {
-    for (const queue of route.queues) {
-      if (queue.account && queue.openedAtMs <= upToMs) this.#sealed(queue)
-      const isLate = (batch: Batch | undefined): batch is Batch =>
-        batch !== undefined && batch.createdAtMs <= upToMs
-      if (!isLate(queue.sealed.peek())) continue
-      this.#sealNumbered(queue)
-      for (let batch = queue.sealed.peek(); isLate(batch); batch = queue.sealed.peek()) {
-        queue.sealed.shift()
-        queue.delivery.dropped(batch)
-        this.#failed(batch, errorOf(batch))
-      }
-      this.#sink.requeued(queue, queue.delivery.settle())
-    }
-    for (let record = this.#backlog.shift(route, upToMs); record; record = this.#backlog.shift(route, upToMs))
-      this.#ledger.recordFailed(errorOf(), record.send, record.account)
-    if (route.waiting.length === 0 && (route.failure || !route.topic)) this.#blocked.delete(route)
-  }
-
-  /** Fails what is late, and watches the oldest of the rest. */
-  #expire(upToMs: number): void {
-    for (const route of this.#routes.all()) {
-      this.#failUpTo(route, upToMs, (batch) => this.#late(route, batch))
-      this.#deadline.watch(oldestOf(route))
-    }
-    this.#makeRoom()
-  }
-
-  #late(route: TopicRoute, batch: Batch | undefined): ProtocolError {
-    const { lastError } = this.#link
-    const sent = batch?.mayBeStored ? '; it was sent, and may be stored' : ''
-    const why = `${sent}${lastError ? `; ${lastError.message}` : ''}`
-    return new ProtocolError(
-      ErrorCode.REQUEST_TIMED_OUT,
-      `topic ${route.name}: not acknowledged within ${this.#settings.deliveryTimeoutMs} ms${why}`,
-      { cause: lastError },
-    )
-  }
-}
-
-/** When the oldest record that is neither settled nor in flight came; Infinity: there is none. */
-function oldestOf(route: TopicRoute): number {
-  let oldestMs = route.waiting.peek()?.sinceMs ?? Number.POSITIVE_INFINITY
-  for (const queue of route.queues) {
-    oldestMs = Math.min(oldestMs, queue.sealed.peek()?.createdAtMs ?? Number.POSITIVE_INFINITY)
-    if (queue.account) oldestMs = Math.min(oldestMs, queue.openedAtMs)
-  }
-  return oldestMs
 }
 
 function stickyQueue(route: TopicRoute): PartitionQueue {

@@ -4,15 +4,31 @@
  */
 import type { RecordField } from '../../storage/record/batch-encoder.ts'
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
+import type { ProducerRecord } from './options.ts'
 import { recordBytes } from './record-fields.ts'
 import type { TopicRoute, WaitingRecord } from './topic-route.ts'
 
+export interface RecordBacklogHost {
+  /** Records of the route can be taken, as far as there is memory. */
+  takesRecords(route: TopicRoute): boolean
+  hasMemory(): boolean
+  take(route: TopicRoute, record: WaitingRecord): void
+  /** Nothing more is taken for now. */
+  taken(): void
+  /** New records are refused, also where nothing waits any more. */
+  isClosed(): boolean
+}
+
 export class RecordBacklog {
   readonly #bytesMax: number
+  readonly #host: RecordBacklogHost
+  /** Routes whose records have to wait. */
+  readonly #blocked = new Set<TopicRoute>()
   #bytes = 0
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, host: RecordBacklogHost) {
     this.#bytesMax = bytesMax
+    this.#host = host
   }
 
   /** What waits takes about so many bytes. */
@@ -20,8 +36,8 @@ export class RecordBacklog {
     return this.#bytes
   }
 
-  /** Throws {@link ProtocolError} BUFFER_FULL when there is no room for a record. Returns what it takes. */
-  room(record: WaitingRecord['record'] | { readonly value: unknown }, value: RecordField): number {
+  /** What a record takes. Throws {@link ProtocolError} BUFFER_FULL when there is no room for it. */
+  roomFor(record: ProducerRecord<unknown>, value: RecordField): number {
     const bytes = recordBytes(record, value)
     if (this.#bytes + bytes > this.#bytesMax)
       throw new ProtocolError(
@@ -34,6 +50,24 @@ export class RecordBacklog {
   push(route: TopicRoute, record: WaitingRecord): void {
     route.waiting.push(record)
     this.#bytes += record.bytes
+    this.block(route)
+  }
+
+  /** Records of `route` have to wait until {@link drain} finds that they can be taken. */
+  block(route: TopicRoute): void {
+    route.isBlocked = true
+    this.#blocked.add(route)
+  }
+
+  /** Nothing is sent to `route` any more. */
+  forget(route: TopicRoute): void {
+    route.isBlocked = true
+    this.#blocked.delete(route)
+  }
+
+  /** Takes the records that waited, as far as they can be taken. */
+  drain(): void {
+    for (const route of this.#blocked) this.#drain(route)
   }
 
   /** The next record of a route, which waits no more; only if it came at `upToMs` or before. */
@@ -42,5 +76,19 @@ export class RecordBacklog {
     if (!first || first.sinceMs > upToMs) return undefined
     this.#bytes -= first.bytes
     return route.waiting.shift()
+  }
+
+  #drain(route: TopicRoute): void {
+    const host = this.#host
+    const takesRecords = host.takesRecords(route)
+    while (takesRecords && host.hasMemory()) {
+      const record = this.shift(route)
+      if (!record) break
+      host.take(route, record)
+    }
+    host.taken()
+    if (route.waiting.length > 0 || !host.takesRecords(route)) return
+    this.#blocked.delete(route)
+    route.isBlocked = host.isClosed()
   }
 }

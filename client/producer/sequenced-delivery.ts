@@ -32,6 +32,7 @@ import type { ProducerEpoch } from './producer-epoch.ts'
 export const SEQUENCES = 2 ** 31
 
 const none = Number.POSITIVE_INFINITY
+const NEVER = -1
 
 /** What a partition holds of this producer. */
 export interface Held {
@@ -63,7 +64,8 @@ export class SequencedDelivery implements PartitionDelivery {
 
   constructor(epoch: ProducerEpoch, waiting: Queue<Batch>, maxInFlight: number) {
     this.#epoch = epoch
-    this.#generation = epoch.generation
+    // Something of an earlier life may be stored under the name.
+    this.#generation = epoch.isNamed ? NEVER : epoch.generation
     this.#waiting = waiting
     this.#maxInFlight = maxInFlight
   }
@@ -169,7 +171,7 @@ export class SequencedDelivery implements PartitionDelivery {
   /** Once everything in flight is settled or refused, puts the refused back in front and mends the numbers. */
   settle(): Requeued | undefined {
     if (this.#refusedCount < this.#inFlight.length) return undefined
-    if (this.#inFlight.length === 0 && this.#gapAt === none) return undefined
+    if (this.#inFlight.length === 0 && this.#gapAt === none && !this.#needsEpoch) return undefined
     const refused = this.#inFlight
     this.#inFlight = []
     this.#refusedCount = 0
@@ -188,17 +190,16 @@ export class SequencedDelivery implements PartitionDelivery {
 
   /**
    * A new epoch has begun, and the broker takes nothing of the old one any more. `held`: what the partition
-   * holds; undefined: it knows nothing of this producer (any more). A new epoch goes on in the count
-   * (`continues`) or begins at 0.
+   * holds; undefined: it knows nothing of this producer (any more).
    */
-  restart(held: Held | undefined, continues: boolean): Restarted {
+  restart(held: Held | undefined): Restarted {
     const stored: { batch: Batch; baseOffset: number }[] = []
     const failed: { batch: Batch; error: ProtocolError }[] = []
     const wasKnown = this.#storedSequence > 0
     this.#generation = this.#epoch.generation
     this.#gapAt = none
     this.#needsEpoch = false
-    this.#storedSequence = continues ? (held?.nextSequence ?? 0) : 0
+    this.#storedSequence = this.#epoch.isNamed ? (held?.nextSequence ?? 0) : 0
     this.#nextSequence = this.#storedSequence
     for (let left = this.#waiting.length; left > 0; left--) {
       const batch = this.#waiting.shift() as Batch

@@ -81,6 +81,8 @@ export type Misbehaviour =
     }
   /** Does it at once and answers later, or, if it stores nothing, does it later. */
   | { readonly kind: 'delay'; readonly ms: number }
+  /** Keeps what was produced for a while before it looks at it, also if the connection ends meanwhile. */
+  | { readonly kind: 'hold'; readonly ms: number }
   /** Never answers. */
   | { readonly kind: 'ignore' }
   /** Hears nothing on this connection from now on. */
@@ -127,6 +129,9 @@ export class FakeBroker {
   readonly #commits = new Map<ServerSocket, { answers: Answer[]; bytes: number }>()
   #parked: ParkedFetch[] = []
   #topicIds = 0
+  /** What is held, and who waits for that to be looked at. */
+  #heldCount = 0
+  #whenNoneHeld: (() => void)[] = []
 
   constructor(world: World) {
     this.#world = world
@@ -216,6 +221,7 @@ export class FakeBroker {
     if (wrong?.kind === 'drop before') socket.drop()
     else if (wrong?.kind === 'fall silent') this.#silent.add(socket)
     else if (wrong?.kind === 'delay' && api !== apis.produce) this.#world.after(wrong.ms, work)
+    else if (wrong?.kind === 'hold') this.#hold(wrong.ms, work)
     else if (wrong?.kind === 'answer') socket.send(wrong.data)
     else if (wrong?.kind === 'refuse') {
       this.#world.after(wrong.afterMs ?? 0, () => {
@@ -226,6 +232,17 @@ export class FakeBroker {
       work()
       if (wrong?.kind === 'drop after') socket.drop()
     }
+  }
+
+  #hold(ms: number, work: () => void): void {
+    this.#heldCount++
+    this.#world.after(ms, () => {
+      work()
+      if (--this.#heldCount > 0) return
+      const waiting = this.#whenNoneHeld
+      this.#whenNoneHeld = []
+      for (const run of waiting) run()
+    })
   }
 
   #count(socket: ServerSocket, frame: Frame, sign: number): void {
@@ -273,9 +290,12 @@ export class FakeBroker {
     } else if (api === apis.initProducerId) {
       const { producerName, producerId, producerEpoch } = message as InitProducerIdRequest
       reply(this.producers.init(producerName, producerId, producerEpoch))
-    } else if (api === apis.describeProducers)
-      reply(this.#describeProducers(message as DescribeProducersRequest, refused))
-    else throw new Error(`the fake broker has no ${api.name}`)
+    } else if (api === apis.describeProducers) {
+      const run = () => reply(this.#describeProducers(message as DescribeProducersRequest, refused))
+      // What is told must not be out of date because of something that came before the question.
+      if (this.#heldCount > 0) this.#whenNoneHeld.push(run)
+      else run()
+    } else throw new Error(`the fake broker has no ${api.name}`)
   }
 
   #describeProducers(
