@@ -190,7 +190,17 @@ t.test('status and metadata', async (t) => {
     topics: 1,
     partitions: 1,
     connections: 1,
-    storage: { kind: 'k', segments: 1, bytes: 1, freeBytes: 1, commits: 1, committedBytes: 1 },
+    storage: {
+      kind: 'k',
+      segments: 1,
+      bytes: 1,
+      freeBytes: 1,
+      commits: 1,
+      committedBytes: 1,
+      state: 'ok',
+      stateReason: null,
+      fullInMs: null,
+    },
     process: { rssBytes: 1, heapBytes: 1, cpuSeconds: 0.5 },
     warnings: [],
   }
