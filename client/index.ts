@@ -43,9 +43,15 @@ export type {
 } from './consumer/options.ts'
 export { TypedRecord } from './consumer/typed-record.ts'
 export { type ClientOptions, type ConnectionEvent, DEFAULT_URL } from './options.ts'
-export type { Delivery, ProducerOptions, ProducerRecord, RecordPlace } from './producer/options.ts'
+export type {
+  Delivery,
+  FlushResult,
+  ProducerOptions,
+  ProducerRecord,
+  RecordPlace,
+} from './producer/options.ts'
 export { murmur2Partitioner, type Partitioner } from './producer/partitioner.ts'
-export { type FlushResult, Producer } from './producer/producer.ts'
+export { Producer } from './producer/producer.ts'
 export { ErrorCode, ProtocolError } from './protocol/errors.ts'
 export type { Serializer } from './serializers.ts'
 export * as serializers from './serializers.ts'

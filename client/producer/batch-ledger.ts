@@ -44,7 +44,21 @@ export class BatchLedger {
     return this.#pool.usedBytes
   }
 
-  createQueue(route: TopicRoute, partition: number): PartitionQueue {
+  /** Another batch may be begun. */
+  get hasMemory(): boolean {
+    return this.#pool.usedBytes < this.#settings.bufferBytesMax
+  }
+
+  /** Queues for the partitions of a route that have none; returns them. */
+  createQueues(route: TopicRoute, count: number): PartitionQueue[] {
+    const created: PartitionQueue[] = []
+    for (let partition = route.queues.length; partition < count; partition++)
+      created.push(this.#createQueue(route, partition))
+    route.queues.push(...created)
+    return created
+  }
+
+  #createQueue(route: TopicRoute, partition: number): PartitionQueue {
     const { batchBytes, maxInFlight } = this.#settings
     const encoder = new BatchEncoder({
       crc32c: this.#ports.crc32c,

@@ -46,6 +46,17 @@ export interface IdempotenceHost {
   stale(route: TopicRoute): void
 }
 
+/** What asking takes. */
+export interface Asker {
+  readonly link: BrokerLink
+  readonly directory: TopicDirectory
+  readonly ports: Pick<ClientPorts, 'clock' | 'random' | 'timers'>
+  /** Ended when the producer is closed. */
+  readonly delays: DelayGroup
+  /** How long a caller waits for an answer. */
+  readonly timeoutMs: number
+}
+
 /** Id and epoch under which sequences were given. */
 interface Numbering {
   readonly producerId: number
@@ -60,9 +71,7 @@ const PARTITIONS_PER_REQUEST = 1_000
 export class Idempotence {
   readonly epoch: ProducerEpoch
   readonly #name: string | undefined
-  readonly #link: BrokerLink
-  readonly #ports: Pick<ClientPorts, 'clock' | 'random' | 'timers'>
-  readonly #delays: DelayGroup
+  readonly #asker: Asker
   readonly #host: IdempotenceHost
   /** Partitions that wait to be told where they stand, and under what they were numbered. */
   readonly #unnumbered = new Map<PartitionQueue, Numbering>()
@@ -71,18 +80,10 @@ export class Idempotence {
   #isLocating = false
   #isClosed = false
 
-  constructor(
-    name: string | undefined,
-    link: BrokerLink,
-    ports: Pick<ClientPorts, 'clock' | 'random' | 'timers'>,
-    delays: DelayGroup,
-    host: IdempotenceHost,
-  ) {
+  constructor(name: string | undefined, asker: Asker, host: IdempotenceHost) {
     this.epoch = new ProducerEpoch(name !== undefined)
     this.#name = name
-    this.#link = link
-    this.#ports = ports
-    this.#delays = delays
+    this.#asker = asker
     this.#host = host
   }
 
@@ -135,27 +136,22 @@ export class Idempotence {
     return this.epoch.failure
   }
 
-  /** How many records of this producer's name a partition holds. Gives up after `timeoutMs`. */
-  async nextSequence(
-    directory: TopicDirectory,
-    topic: string,
-    partition: number,
-    timeoutMs: number,
-  ): Promise<number> {
-    const deadlineMs = this.#ports.clock.monotonicMs() + timeoutMs
+  /** How many records of this producer's name a partition holds. */
+  async nextSequence(topic: string, partition: number): Promise<number> {
+    const deadlineMs = this.#asker.ports.clock.monotonicMs() + this.#asker.timeoutMs
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#askOnce(directory, topic, partition)
+        return await this.#askOnce(topic, partition)
       } catch (error) {
         const { failure } = this.epoch
         if (failure) throw failure
-        if (!(error instanceof ProtocolError) || !error.retriable || this.#link.failure) throw error
+        if (!(error instanceof ProtocolError) || !error.retriable || this.#asker.link.failure) throw error
         // The directory has asked the one who knows.
         if (error.code === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) throw error
-        if (this.#ports.clock.monotonicMs() >= deadlineMs) throw error
+        if (this.#asker.ports.clock.monotonicMs() >= deadlineMs) throw error
         // A timer of its own: the producer's end when it is closed, and the caller would wait for ever.
         await new Promise<void>((resolve) => {
-          this.#ports.timers.after(this.#delayMs(attempt, error), resolve)
+          this.#asker.ports.timers.after(this.#delayMs(attempt, error), resolve)
         })
       }
     }
@@ -165,8 +161,9 @@ export class Idempotence {
     this.#isClosed = true
   }
 
-  async #askOnce(directory: TopicDirectory, name: string, partition: number): Promise<number> {
+  async #askOnce(name: string, partition: number): Promise<number> {
     const { epoch } = this
+    const { directory } = this.#asker
     if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
     if (epoch.failure) throw epoch.failure
     if (epoch.isEnding)
@@ -234,13 +231,13 @@ export class Idempotence {
         : { producerName: this.#name, producerId: -1, producerEpoch: -1 }
     let answer: Numbering
     try {
-      answer = await this.#link.call(apis.initProducerId, request, { repeatable: true })
+      answer = await this.#asker.link.call(apis.initProducerId, request, { repeatable: true })
     } catch (error) {
       if (!(error instanceof ProtocolError) || !goneCodes.has(error.code)) throw error
       if (this.#name !== undefined) throw this.fenced(error)
       // The broker knows nothing of this id, or has no more epochs for it.
       const fresh = { producerName: null, producerId: -1, producerEpoch: -1 }
-      answer = await this.#link.call(apis.initProducerId, fresh, { repeatable: true })
+      answer = await this.#asker.link.call(apis.initProducerId, fresh, { repeatable: true })
     }
     epoch.begin(answer.producerId, answer.producerEpoch)
     for (const queue of this.#host.queues()) {
@@ -354,7 +351,7 @@ export class Idempotence {
     partitions: { topicId: Uint8Array; partition: number }[],
   ): Promise<readonly DescribedProducer[]> {
     const query = { producerId, partitions }
-    const answer = await this.#link.call(apis.describeProducers, query, { repeatable: true })
+    const answer = await this.#asker.link.call(apis.describeProducers, query, { repeatable: true })
     if (answer.partitions.length !== partitions.length)
       throw new ProtocolError(
         ErrorCode.UNKNOWN_SERVER_ERROR,
@@ -364,18 +361,18 @@ export class Idempotence {
   }
 
   #isFinal(error: ProtocolError): boolean {
-    return !error.retriable || this.#link.failure !== undefined || this.epoch.failure !== undefined
+    return !error.retriable || this.#asker.link.failure !== undefined || this.epoch.failure !== undefined
   }
 
   /** Never ends when the producer is closed: then nobody waits. */
   #rest(attempt: number, error: ProtocolError): Promise<void> {
     return new Promise((resolve) => {
-      this.#delays.after(this.#delayMs(attempt, error), resolve)
+      this.#asker.delays.after(this.#delayMs(attempt, error), resolve)
     })
   }
 
   #delayMs(attempt: number, { retryAfterMs }: ProtocolError): number {
-    return backoffDelayMs(RETRY_BACKOFF, attempt, this.#ports.random.unit(), retryAfterMs)
+    return backoffDelayMs(RETRY_BACKOFF, attempt, this.#asker.ports.random.unit(), retryAfterMs)
   }
 }
 

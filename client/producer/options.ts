@@ -48,6 +48,16 @@ export interface Delivery {
   readonly error?: ProtocolError
 }
 
+/** What became of everything that was taken since the last flush. */
+export interface FlushResult {
+  readonly acknowledged: number
+  /** So many of the acknowledged were stored before; see the `sequence` of a record. Not there: none. */
+  readonly duplicates?: number
+  readonly failed: number
+  /** The first failure. */
+  readonly error?: Error
+}
+
 export interface ProducerOptions<V = RecordField> {
   /** How long a batch waits for more records. 0, the default: until the end of the turn. */
   readonly lingerMs?: number

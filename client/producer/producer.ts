@@ -13,42 +13,29 @@
 import type { RecordField } from '../../storage/record/batch-encoder.ts'
 import type { BrokerLink } from '../broker-link.ts'
 import { DelayGroup } from '../delay-group.ts'
-import { Gate } from '../gate.ts'
 import type { ClientPorts } from '../ports.ts'
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
 import type { Serializer } from '../serializers.ts'
 import type { Topic, TopicDirectory } from '../topic-directory.ts'
 import { type Batch, FlushAccount, type WaitingSend } from './batch.ts'
 import { BatchLedger } from './batch-ledger.ts'
+import { BufferRoom } from './buffer-room.ts'
 import { Idempotence } from './idempotence.ts'
 import { OpenBatches } from './open-batches.ts'
-import type { ProducerRecord, ProducerSettings, RecordPlace } from './options.ts'
+import type { FlushResult, ProducerRecord, ProducerSettings, RecordPlace } from './options.ts'
 import type { PartitionQueue } from './partition-queue.ts'
 import { murmur2Partitioner, StickyPartition } from './partitioner.ts'
 import { ProduceSink } from './produce-sink.ts'
 import { RecordBacklog } from './record-backlog.ts'
-import { checkField, checkHeaders, checkSequence, ownCopy } from './record-fields.ts'
-import { gapError } from './sequenced-delivery.ts'
-import type { TopicRoute, WaitingRecord } from './topic-route.ts'
+import { checkField, checkHeaders, ownCopy } from './record-fields.ts'
+import { checkSequence, isRepeated } from './record-sequence.ts'
+import { noSuchPartition, stickyQueue, type TopicRoute, type WaitingRecord } from './topic-route.ts'
 import { TopicRoutes } from './topic-routes.ts'
+import { Turn } from './turn.ts'
 import { Undelivered } from './undelivered.ts'
 
-/** What became of everything that was taken since the last flush. */
-export interface FlushResult {
-  readonly acknowledged: number
-  /** So many of the acknowledged were stored before; see the `sequence` of a record. Not there: none. */
-  readonly duplicates?: number
-  readonly failed: number
-  /** The first failure. */
-  readonly error?: Error
-}
-
-/** For so many records the clock is not looked at again: that costs more than encoding one. */
-const RECORDS_PER_CLOCK_LOOK = 64
 /** A batch that cannot be sent takes no more records after one or two of so many parts of its delivery time. */
 const TIME_SLICES = 16
-/** While connected the buffer counts as full at this many windows: more would only grow old in it. */
-const WINDOWS_BUFFERED = 2
 
 export class Producer<V = RecordField> {
   readonly #link: BrokerLink
@@ -58,8 +45,6 @@ export class Producer<V = RecordField> {
   readonly #spreadsKeyless: boolean
   readonly #serialize: ((value: V) => RecordField) | undefined
   readonly #onClosed: () => void
-  readonly #directory: TopicDirectory
-  readonly #requestTimeoutMs: number
   readonly #idempotence: Idempotence | undefined
   readonly #ledger: BatchLedger
   readonly #open: OpenBatches
@@ -75,12 +60,8 @@ export class Producer<V = RecordField> {
   /** Records taken from now on are counted here. */
   #account: FlushAccount
   #flushed: Promise<unknown> = Promise.resolve()
-  #fullBytes = 0
-  /** Opened when there is room for more records. */
-  readonly #room = new Gate()
-  #clockLooksLeft = 0
-  #timestampMs = 0
-  #inTurn = false
+  readonly #room: BufferRoom
+  readonly #turn: Turn
   #isClosed = false
   #closed: Promise<void> | undefined
   readonly #stopWatching: () => void
@@ -107,36 +88,31 @@ export class Producer<V = RecordField> {
     this.#spreadsKeyless = settings.partitioner === murmur2Partitioner
     this.#serialize = serializer && ((value) => serializer.serialize(value))
     this.#onClosed = onClosed
-    this.#directory = directory
-    this.#requestTimeoutMs = requestTimeoutMs
     this.#delays = new DelayGroup(ports.timers)
-    this.#idempotence = settings.isIdempotent ? this.#createIdempotence() : undefined
+    this.#idempotence = settings.isIdempotent
+      ? this.#createIdempotence(directory, requestTimeoutMs)
+      : undefined
     this.#ledger = new BatchLedger(settings, ports, this.#idempotence?.epoch)
     this.#account = this.#ledger.account
+    this.#room = new BufferRoom(settings.bufferBytesMax, settings.batchBytes)
     const { clock, timers, random } = ports
     this.#backlog = new RecordBacklog(settings.bufferBytesMax, {
       takesRecords: (route) => this.#takesRecords(route),
-      hasMemory: () => this.#hasMemory,
+      hasMemory: () => this.#ledger.hasMemory,
       take: (route, record) => this.#takeWaiting(route, record),
       taken: () => this.#countOn(this.#account),
       isClosed: () => this.#isClosed,
     })
-    this.#undelivered = new Undelivered(
-      link,
-      clock,
-      this.#delays,
-      settings.deliveryTimeoutMs,
-      this.#backlog,
-      {
-        routes: () => this.#routes.all(),
-        seal: (queue) => this.#sealed(queue),
-        failing: (queue) => this.#sealNumbered(queue),
-        failed: (batch, error) => this.#failed(batch, error),
-        recordFailed: ({ send, account }, error) => this.#ledger.recordFailed(error, send, account),
-        settled: (queue) => this.#sink.requeued(queue, queue.delivery.settle()),
-        expired: () => this.#makeRoom(),
-      },
-    )
+    const { deliveryTimeoutMs } = settings
+    this.#undelivered = new Undelivered(link, clock, this.#delays, deliveryTimeoutMs, this.#backlog, {
+      routes: () => this.#routes.all(),
+      seal: (queue) => this.#sealed(queue),
+      failing: (queue) => this.#sealNumbered(queue),
+      failed: (batch, error) => this.#failed(batch, error),
+      recordFailed: ({ send, account }, error) => this.#ledger.recordFailed(error, send, account),
+      settled: (queue) => this.#sink.requeued(queue, queue.delivery.settle()),
+      expired: () => this.#makeRoom(),
+    })
     this.#routes = new TopicRoutes(link, directory, random, this.#delays, {
       learned: (route, topic) => this.#learned(route, topic),
       dropped: (route, error) => this.#dropped(route, error),
@@ -150,12 +126,20 @@ export class Producer<V = RecordField> {
       acknowledged: (batch, place) => this.#ledger.acknowledged(batch, place),
       failing: (queue) => this.#sealNumbered(queue),
       failed: (batch, error) => this.#failed(batch, error),
-      fenced: (error) => this.#fenced(error),
+      fenced: (cause) => {
+        const error = this.#idempotence?.fenced(cause) ?? cause
+        this.#failAll(error)
+        return error
+      },
       requeued: (queue) => this.#requeued(queue),
       stale: (route) => this.#routes.refresh(route),
       answered: () => this.#makeRoom(),
     })
-    this.#open = new OpenBatches(clock, timers, settings.lingerMs, settings.deliveryTimeoutMs / TIME_SLICES, {
+    this.#turn = new Turn(clock, timers, () => {
+      this.#open.turnEnded()
+      this.#sink.pump()
+    })
+    this.#open = new OpenBatches(clock, timers, settings.lingerMs, deliveryTimeoutMs / TIME_SLICES, {
       due: (queue) => this.#sink.list(queue),
       old: (queue) => this.#sealed(queue),
       changed: () => this.#sink.pump(),
@@ -188,12 +172,12 @@ export class Producer<V = RecordField> {
     this.#routeName = topic
     const value = this.#valueOf(record)
     if (this.#joinsOpenBatch(route, record, value)) return undefined
-    if (route.isBlocked || !this.#hasMemory) {
+    if (route.isBlocked || !this.#ledger.hasMemory) {
       this.#wait(route, record, value, undefined)
       return this.#roomAgain()
     }
     this.#take(route, record, value, undefined)
-    return this.#ledger.usedBytes < this.#fullBytes ? undefined : this.#roomAgain()
+    return this.#room.isFull(this.#ledger.usedBytes) ? this.#roomAgain() : undefined
   }
 
   /**
@@ -205,7 +189,7 @@ export class Producer<V = RecordField> {
       const send: WaitingSend = { index: 0, timestampMs: 0, isDuplicate: false, resolve, reject }
       const route = this.#routeOf(topic)
       const value = this.#valueOf(record)
-      if (route.isBlocked || !this.#hasMemory) this.#wait(route, record, value, send)
+      if (route.isBlocked || !this.#ledger.hasMemory) this.#wait(route, record, value, send)
       else this.#take(route, record, value, send)
     })
   }
@@ -240,7 +224,7 @@ export class Producer<V = RecordField> {
     if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
     if (!this.#idempotence?.epoch.isNamed)
       throw new TypeError('nextSequence: only a producer with the option producerName has a count that lasts')
-    return this.#idempotence.nextSequence(this.#directory, topic, partition, this.#requestTimeoutMs)
+    return this.#idempotence.nextSequence(topic, partition)
   }
 
   /**
@@ -285,7 +269,7 @@ export class Producer<V = RecordField> {
     if (route.isBlocked || !this.#spreadsKeyless) return false
     const { encoder } = stickyQueue(route)
     if (encoder.recordCount === 0) return false
-    const timestampMs = record.timestampMs === undefined ? this.#now() : record.timestampMs
+    const timestampMs = record.timestampMs === undefined ? this.#turn.now() : record.timestampMs
     return encoder.append(timestampMs, null, value, record.headers)
   }
 
@@ -297,14 +281,14 @@ export class Producer<V = RecordField> {
     send: WaitingSend | undefined,
   ): void {
     const key = record.key === undefined ? null : record.key
-    const timestampMs = record.timestampMs === undefined ? this.#now() : record.timestampMs
+    const timestampMs = record.timestampMs === undefined ? this.#turn.now() : record.timestampMs
     let { partition } = record
     if (partition === undefined) partition = this.#settings.partitioner(key, route.queues.length, route.name)
     const isSticky = partition === undefined
     let queue = isSticky ? stickyQueue(route) : route.queues[partition as number]
     if (queue === undefined) throw noSuchPartition(route, partition as number)
     const { sequence } = record
-    if (sequence !== undefined && this.#isRepeated(queue, isSticky, sequence)) {
+    if (sequence !== undefined && isRepeated(queue, sequence, isSticky)) {
       this.#ledger.repeated(queue, sequence, timestampMs, send)
       return
     }
@@ -325,25 +309,12 @@ export class Producer<V = RecordField> {
     if (count === 1) this.#opened(queue)
   }
 
-  /** Whether a record that says its number was given before. Throws when it leaves a gap. */
-  #isRepeated(queue: PartitionQueue, isSticky: boolean, sequence: number): boolean {
-    const { route, nextSequence } = queue
-    if (isSticky && route.queues.length > 1)
-      throw new ProtocolError(
-        ErrorCode.INVALID_REQUEST,
-        `a record of topic ${route.name} with a sequence: it must name its partition or have a key, or the same ` +
-          `record would go to another one of the ${route.queues.length} partitions the next time`,
-      )
-    if (sequence > nextSequence) throw gapError(queue, nextSequence, sequence)
-    return sequence < nextSequence
-  }
-
   #opened(queue: PartitionQueue): void {
     const nowMs = this.#ports.clock.monotonicMs()
     this.#ledger.opened(queue, nowMs)
     this.#open.add(queue)
     this.#undelivered.watch(nowMs)
-    this.#beginTurn()
+    this.#turn.begin()
     if (queue.sequences && !queue.sequences.isNumbered && this.#idempotence?.epoch.isKnown)
       this.#idempotence.ask()
     const bytesMax = this.#link.limits?.batchBytesMax ?? Number.POSITIVE_INFINITY
@@ -377,27 +348,6 @@ export class Producer<V = RecordField> {
     for (const queue of this.#open.all()) this.#sealed(queue)
   }
 
-  #now(): number {
-    if (this.#clockLooksLeft === 0) {
-      this.#clockLooksLeft = RECORDS_PER_CLOCK_LOOK
-      this.#timestampMs = this.#ports.clock.nowMs()
-      this.#beginTurn()
-    }
-    this.#clockLooksLeft--
-    return this.#timestampMs
-  }
-
-  #beginTurn(): void {
-    if (this.#inTurn) return
-    this.#inTurn = true
-    this.#ports.timers.soon(() => {
-      this.#inTurn = false
-      this.#clockLooksLeft = 0
-      this.#open.turnEnded()
-      this.#sink.pump()
-    })
-  }
-
   /** Keeps a copy of a record that cannot be taken yet. */
   #wait(
     route: TopicRoute,
@@ -409,7 +359,7 @@ export class Producer<V = RecordField> {
     if (this.#failure) throw this.#failure
     const bytes = this.#backlog.roomFor(record, value)
     const sinceMs = this.#ports.clock.monotonicMs()
-    const kept = ownCopy(record, value, record.timestampMs ?? this.#now())
+    const kept = ownCopy(record, value, record.timestampMs ?? this.#turn.now())
     this.#backlog.push(route, { record: kept, bytes, sinceMs, send, account: this.#account })
     this.#account.opened()
     this.#undelivered.watch(sinceMs)
@@ -433,10 +383,6 @@ export class Producer<V = RecordField> {
     this.#ledger.account = account
   }
 
-  get #hasMemory(): boolean {
-    return this.#ledger.usedBytes < this.#settings.bufferBytesMax
-  }
-
   /** Why nothing will be sent any more. */
   get #failure(): ProtocolError | undefined {
     return this.#link.failure ?? this.#idempotence?.epoch.failure
@@ -454,23 +400,17 @@ export class Producer<V = RecordField> {
     if (!this.#room.isWaitedFor) {
       // Memory that open batches hold comes back only when they are sent.
       this.#open.dueAll()
-      this.#beginTurn()
+      this.#turn.begin()
     }
     return this.#room.wait()
   }
 
   /** The window or what is buffered has changed. */
   #makeRoom(): void {
-    const { bufferBytesMax, batchBytes } = this.#settings
-    const connection = this.#link.connection
-    const windowsBytes = connection
-      ? Math.max(WINDOWS_BUFFERED * connection.windowBytes, 16 * batchBytes)
-      : bufferBytesMax
-    this.#fullBytes = Math.min(bufferBytesMax, windowsBytes)
+    this.#room.resize(this.#link.connection?.windowBytes)
     this.#backlog.drain()
     this.#idempotence?.renew()
-    const isRoom = this.#backlog.bytes === 0 && this.#ledger.usedBytes <= (this.#fullBytes * 3) / 4
-    if (isRoom) this.#room.open()
+    if (this.#backlog.bytes === 0) this.#room.used(this.#ledger.usedBytes)
   }
 
   #routeOf(topic: string): TopicRoute {
@@ -483,21 +423,18 @@ export class Producer<V = RecordField> {
 
   #learned(route: TopicRoute, topic: Topic): void {
     route.topic = topic
-    const count = topic.partitions.length
-    const known = route.queues.length
-    for (let partition = known; partition < count; partition++)
-      route.queues.push(this.#ledger.createQueue(route, partition))
-    if (count > known) this.#idempotence?.add(route.queues.slice(known))
-    route.sticky ??= new StickyPartition(count, this.#ports.random.unit())
+    const created = this.#ledger.createQueues(route, topic.partitions.length)
+    if (created.length > 0) this.#idempotence?.add(created)
+    route.sticky ??= new StickyPartition(topic.partitions.length, this.#ports.random.unit())
     route.sticky.resize(route.queues.length)
     this.#backlog.block(route)
     this.#makeRoom()
   }
 
-  #createIdempotence(): Idempotence {
-    const { producerName } = this.#settings
-    return new Idempotence(producerName, this.#link, this.#ports, this.#delays, {
-      queues: () => this.#queues(),
+  #createIdempotence(directory: TopicDirectory, timeoutMs: number): Idempotence {
+    const asker = { link: this.#link, directory, ports: this.#ports, delays: this.#delays, timeoutMs }
+    return new Idempotence(this.#settings.producerName, asker, {
+      queues: () => this.#routes.queues(),
       isQuiet: () => this.#sink.isQuiet,
       isNeeded: () => this.#ledger.usedBytes > 0 || this.#backlog.bytes > 0,
       renumbering: (queue) => {
@@ -519,10 +456,6 @@ export class Producer<V = RecordField> {
     })
   }
 
-  *#queues(): Generator<PartitionQueue> {
-    for (const { queues } of this.#routes.all()) yield* queues
-  }
-
   #dropped(route: TopicRoute, error: ProtocolError): void {
     if (this.#route === route) this.#route = undefined
     this.#undelivered.failAll(error, [route])
@@ -530,9 +463,9 @@ export class Producer<V = RecordField> {
     this.#makeRoom()
   }
 
+  /** What comes later is refused, see {@link #wait}. */
   #failAll(error: ProtocolError): void {
     this.#undelivered.failAll(error)
-    // What comes later is refused, see #wait.
     for (const route of this.#routes.all()) this.#backlog.block(route)
     this.#makeRoom()
   }
@@ -540,13 +473,6 @@ export class Producer<V = RecordField> {
   #failed(batch: Batch, error: ProtocolError): void {
     this.#ledger.failed(batch, error)
     this.#awaitNumbers(batch.queue)
-  }
-
-  /** Another producer has taken over the name of this one. */
-  #fenced(cause: ProtocolError): ProtocolError {
-    const error = this.#idempotence?.fenced(cause) ?? cause
-    this.#failAll(error)
-    return error
   }
 
   /** Batches that were in flight wait again: perhaps for a topic that is gone, or for too long already. */
@@ -565,15 +491,4 @@ export class Producer<V = RecordField> {
     if (this.#idempotence?.epoch.isNamed && !sequences?.isNumbered && !route.failure)
       this.#backlog.block(route)
   }
-}
-
-function stickyQueue(route: TopicRoute): PartitionQueue {
-  return route.queues[route.sticky?.partition ?? 0]
-}
-
-function noSuchPartition(route: TopicRoute, partition: number): ProtocolError {
-  return new ProtocolError(
-    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-    `topic ${route.name} has partitions 0 to ${route.queues.length - 1}, not ${partition}`,
-  )
 }

@@ -21,13 +21,6 @@ export function checkHeaders(headers: readonly RecordHeader[]): void {
   }
 }
 
-/** Throws TypeError or RangeError when a record may not say its number, or says none. */
-export function checkSequence(sequence: unknown, isNamed: boolean): void {
-  if (!isNamed) throw new TypeError('record sequence: only for a producer with the option producerName')
-  if (!Number.isSafeInteger(sequence) || (sequence as number) < 0)
-    throw new RangeError(`record sequence: expected a whole number from 0, got ${sequence}`)
-}
-
 /** The same record with bytes of its own, which the caller can no longer change. */
 export function ownCopy(
   record: ProducerRecord<unknown>,

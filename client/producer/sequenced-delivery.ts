@@ -27,6 +27,7 @@ import {
   type Verdict,
 } from './partition-delivery.ts'
 import type { ProducerEpoch } from './producer-epoch.ts'
+import { gapError } from './record-sequence.ts'
 
 /** How many sequences there are on the wire. */
 export const SEQUENCES = 2 ** 31
@@ -249,15 +250,6 @@ const missingCodes: ReadonlySet<number> = new Set([
   ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
   ErrorCode.UNKNOWN_PRODUCER_ID,
 ])
-
-/** A record says a number that is not the next one of its partition. */
-export function gapError(queue: Batch['queue'], expected: number, given: number): ProtocolError {
-  return new ProtocolError(
-    ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
-    `topic ${queue.route.name}, partition ${queue.partition}: expected the record with sequence ${expected}, ` +
-      `got ${given}: those between would be missing`,
-  )
-}
 
 function forgottenError({ queue, count }: Batch): ProtocolError {
   return new ProtocolError(

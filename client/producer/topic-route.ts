@@ -1,6 +1,6 @@
 /** Where the records of one topic go: its partitions' queues, and records that cannot be taken yet. */
 import type { RecordField } from '../../storage/record/batch-encoder.ts'
-import type { ProtocolError } from '../protocol/errors.ts'
+import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
 import { Queue } from '../queue.ts'
 import type { Topic } from '../topic-directory.ts'
 import type { FlushAccount, WaitingSend } from './batch.ts'
@@ -35,4 +35,16 @@ export class TopicRoute {
   constructor(name: string) {
     this.name = name
   }
+}
+
+/** The queue of the next record that names no partition and has no key. */
+export function stickyQueue(route: TopicRoute): PartitionQueue {
+  return route.queues[route.sticky?.partition ?? 0]
+}
+
+export function noSuchPartition(route: TopicRoute, partition: number): ProtocolError {
+  return new ProtocolError(
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    `topic ${route.name} has partitions 0 to ${route.queues.length - 1}, not ${partition}`,
+  )
 }

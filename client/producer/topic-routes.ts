@@ -9,6 +9,7 @@ import type { Random } from '../ports.ts'
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
 import { RETRY_BACKOFF } from '../retry.ts'
 import type { Topic, TopicDirectory } from '../topic-directory.ts'
+import type { PartitionQueue } from './partition-queue.ts'
 import { TopicRoute } from './topic-route.ts'
 
 export interface RouteHost {
@@ -42,6 +43,10 @@ export class TopicRoutes {
 
   all(): Iterable<TopicRoute> {
     return this.#routes.values()
+  }
+
+  *queues(): Generator<PartitionQueue> {
+    for (const { queues } of this.all()) yield* queues
   }
 
   /** The route of a topic; blocked until the topic is known. */
