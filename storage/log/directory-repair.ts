@@ -49,8 +49,8 @@ export function correctBit(value: Uint8Array, crc32c: Crc32c): boolean {
   return false
 }
 
-/** The bit of a message of so many bytes whose flip changes its CRC-32C by `syndrome`; -1: none. */
-function bitOf(syndrome: number, bytes: number): number {
+/** The bit (8 × byte + bit) of a message of so many bytes whose flip changes its CRC-32C by `syndrome`; -1: none. */
+export function bitOf(syndrome: number, bytes: number): number {
   let change = 1
   for (let byte = bytes - 1; byte >= 0; byte--)
     for (let bit = 7; bit >= 0; bit--) {

@@ -6,11 +6,11 @@
  * whole batches. What was mended says so; nothing is taken for true that nothing confirms. Pure.
  */
 
+import { bitOf } from '../log/directory-repair.ts'
 import { ENTRY_BYTES, type Entry, EntryKind, readDirectory, VALUE_HEADER_BYTES } from '../log/value.ts'
 import { nextBatchEnd } from '../record/batch-header.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import { examineRun, type RunExamination } from './examine-run.ts'
-import { singleBit } from './single-bit.ts'
 
 /** What the index of the segment says stands in a value. */
 export interface IndexedRun {
@@ -107,10 +107,12 @@ function mendDirectory(
     const stored = data.getUint32(28)
     data.setUint32(28, 0)
     const computed = crc32c(trial.subarray(0, bytes))
-    if (computed !== stored) {
-      const bit = singleBit(bytes, computed, stored)
-      if (bit === undefined) continue
-      if (bit >= 0) trial[bit >>> 3] ^= 1 << (bit & 7)
+    const syndrome = (computed ^ stored) >>> 0
+    // With one bit only it is the checksum itself that is wrong.
+    if ((syndrome & (syndrome - 1)) !== 0) {
+      const bit = bitOf(syndrome, bytes)
+      if (bit < 0) continue
+      trial[bit >>> 3] ^= 1 << (bit & 7)
     }
     data.setUint32(28, crc32c(trial.subarray(0, bytes)))
     const directory = readDirectory(trial, segment, sequence, crc32c)

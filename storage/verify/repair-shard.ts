@@ -10,12 +10,13 @@ import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncDirectory } from '../durable-file.ts'
 import { errorName, storageError } from '../lmdb/accidents.ts'
-import { type Manifest, writeManifest } from '../lmdb/manifest.ts'
+import { type Manifest, type ManifestSegment, writeManifest } from '../lmdb/manifest.ts'
 import { PAGE_BYTES } from '../lmdb/page-budget.ts'
 import { SegmentAppender } from '../lmdb/segment-appender.ts'
 import { damagedPath, diskFreeBytes, leftoverFiles, lockPath, segmentPath } from '../lmdb/segment-files.ts'
 import { valueKey } from '../lmdb/segment-layout.ts'
 import { SegmentMaker } from '../lmdb/segment-maker.ts'
+import { readDirectory } from '../log/value.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import { lostRangeBytes } from '../record/lost-range.ts'
 import { StorageError } from '../segment-store.ts'
@@ -24,6 +25,7 @@ import { examineValue } from './examine-value.ts'
 import type { KnownTopics } from './finding.ts'
 import { PageFile } from './page-file.ts'
 import { IndexBuilder } from './rebuild-index.ts'
+import { ProducerReplay, producerSnapshotProblem } from './rebuild-producers.ts'
 import { type NewValue, rewriteValue } from './rewrite-value.ts'
 import { SegmentScan } from './segment-scan.ts'
 import type { ShardState } from './verify-directory.ts'
@@ -34,7 +36,6 @@ export interface RepairOptions {
   readonly topics: KnownTopics
   /** Wall clock, ms since 1970: the commit time of values that had lost theirs. */
   readonly nowMs: number
-  readonly checkProducers?: (snapshot: Uint8Array) => string | undefined
   /** Told of bytes that were read to be written anew. */
   readonly onProgress: (bytes: number) => Promise<void>
 }
@@ -63,7 +64,11 @@ export async function repairShard(
   for (const segment of verdict.segments) {
     if (!segment.isDamaged) continue
     const id = current.nextId
-    const made = await new Rewrite(directory, segment, id, options).run()
+    const older = current.segments.slice(
+      0,
+      current.segments.findIndex((live) => live.id === segment.id),
+    )
+    const made = await new Rewrite(directory, segment, older, id, options).run()
     const newId = made === undefined ? undefined : id
     current = replaceSegment(current, segment.id, made === undefined ? undefined : { id, bytes: made })
     await writeManifest(directory, current)
@@ -110,6 +115,8 @@ async function keepDamaged(directory: string, id: number): Promise<string | unde
 class Rewrite {
   readonly #directory: string
   readonly #verdict: SegmentVerdict
+  /** Before it in journal order, and sound by now. */
+  readonly #older: readonly ManifestSegment[]
   readonly #id: number
   readonly #options: RepairOptions
   #appender: SegmentAppender | undefined
@@ -118,9 +125,16 @@ class Rewrite {
   #sequence = 0
   #builder: IndexBuilder | undefined
 
-  constructor(directory: string, verdict: SegmentVerdict, id: number, options: RepairOptions) {
+  constructor(
+    directory: string,
+    verdict: SegmentVerdict,
+    older: readonly ManifestSegment[],
+    id: number,
+    options: RepairOptions,
+  ) {
     this.#directory = directory
     this.#verdict = verdict
+    this.#older = older
     this.#id = id
     this.#options = options
   }
@@ -212,11 +226,55 @@ class Rewrite {
   }
 
   async #seal(index: ReadIndex | undefined): Promise<void> {
-    const producers = index === undefined || index.problem !== undefined ? undefined : producersOf(index)
-    const isSound = producers !== undefined && this.#options.checkProducers?.(producers) === undefined
-    const made: Uint8Array = this.#builder?.finish(isSound ? producers : undefined) ?? new Uint8Array(0)
+    const { crc32c } = this.#options
+    const stored = index === undefined || index.problem !== undefined ? undefined : producersOf(index)
+    // An index that can be read and has no snapshot was written when there were no producers.
+    const isUsable =
+      index?.problem === undefined &&
+      index !== undefined &&
+      (stored === undefined || producerSnapshotProblem(stored, crc32c) === undefined)
+    const producers = isUsable ? stored : await this.#replayProducers()
+    const made: Uint8Array = this.#builder?.finish(producers) ?? new Uint8Array(0)
     this.#appender?.checkIndex(made)
     await this.#appender?.seal(made)
+  }
+
+  /** What is known of the producers at the end of this segment, from the newest snapshot before it on. */
+  async #replayProducers(): Promise<Uint8Array | undefined> {
+    const { crc32c } = this.#options
+    let from = this.#older.length
+    let snapshot: Uint8Array | undefined
+    while (from > 0 && snapshot === undefined) {
+      from--
+      const index = this.#withScan(this.#older[from], (scan) => readIndex(scan.index(), scan.segment, crc32c))
+      if (index.problem === undefined) snapshot = producersOf(index)
+    }
+    // Without one, everything there is is read.
+    const replay = await ProducerReplay.begin(snapshot, crc32c)
+    for (const segment of this.#older.slice(snapshot === undefined ? from : from + 1))
+      this.#withScan(segment, (scan) => {
+        for (let sequence = 0; sequence < scan.valueCount; sequence++)
+          this.#replay(replay, scan.segment, sequence, scan.value(sequence))
+      })
+    for (let sequence = 0; sequence < this.#sequence; sequence++)
+      this.#replay(replay, this.#id, sequence, this.#written(sequence))
+    return replay.snapshot()
+  }
+
+  #replay(replay: ProducerReplay, segment: number, sequence: number, value: Uint8Array | undefined): void {
+    if (value === undefined) return
+    const directory = readDirectory(value, segment, sequence, this.#options.crc32c)
+    if ('problem' in directory) return
+    replay.add(sequence, value, directory.entries, directory.committedAtMs)
+  }
+
+  #withScan<T>(segment: ManifestSegment, use: (scan: SegmentScan) => T): T {
+    const source = new PageFile(segmentPath(this.#directory, segment.id))
+    try {
+      return use(new SegmentScan(source, segment, this.#options.crc32c))
+    } finally {
+      source.close()
+    }
   }
 
   async #make(bytes: number): Promise<SegmentAppender> {

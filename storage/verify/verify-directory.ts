@@ -29,7 +29,6 @@ export interface VerifyDirectoryOptions {
   readonly topicOf: (
     entry: MetadataEntry,
   ) => { readonly topicId: Uint8Array; readonly name: string; readonly partitions: number } | undefined
-  readonly checkProducers?: (snapshot: Uint8Array) => string | undefined
   readonly onFinding: (finding: Finding) => void
   /** Bytes that were read, and those there are. What it resolves with is awaited. */
   readonly onProgress: (bytes: number, ofBytes: number) => Promise<void>
@@ -73,7 +72,6 @@ export async function verifyDirectory(
       topics,
       openFile: (segment) => new PageFile(segmentPath(directory, segment)),
       fileName: (segment) => relative(data.path, segmentPath(directory, segment)),
-      ...(options.checkProducers && { checkProducers: options.checkProducers }),
       onFinding: options.onFinding,
       onProgress: (more) => {
         bytes += more

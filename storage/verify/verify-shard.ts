@@ -6,16 +6,18 @@
  * findings is what a repair has to know: which segments are to be rewritten, and where lost offsets belong.
  */
 import type { ManifestSegment } from '../lmdb/manifest.ts'
+import { payloadOf } from '../log/directory-repair.ts'
 import { type Entry, EntryKind } from '../log/value.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import { StorageError } from '../segment-store.ts'
 import { compareIndexes, indexedRuns, producersOf, type ReadIndex, readIndex } from './compare-index.ts'
-import type { OffsetRange } from './examine-run.ts'
 import { type ExaminedValue, examineValue, type ValueContext } from './examine-value.ts'
 import { type Finding, hex, type KnownTopics, namesOf } from './finding.ts'
-import { type Gap, JournalOffsets, type JournalPlace, journalPlace, placeParts } from './journal-offsets.ts'
+import { JournalOffsets, journalPlace, placeParts } from './journal-offsets.ts'
+import { judgeOffsets, type LostOffsets, type UnknownValue } from './judge-offsets.ts'
 import type { PageSource } from './page-tree.ts'
 import { IndexBuilder } from './rebuild-index.ts'
+import { producerSnapshotProblem } from './rebuild-producers.ts'
 import { SegmentScan } from './segment-scan.ts'
 
 export interface VerifyOptions {
@@ -25,18 +27,13 @@ export interface VerifyOptions {
   readonly openFile: (segment: number) => PageSource & { close(): void }
   /** Name of the file for findings. */
   readonly fileName: (segment: number) => string
-  /** What is wrong with a producer snapshot; undefined: nothing. */
-  readonly checkProducers?: (snapshot: Uint8Array) => string | undefined
   readonly onFinding: (finding: Finding) => void
   /** Told now and then of bytes that were read; what it resolves with is awaited. */
   readonly onProgress: (bytes: number) => Promise<void>
 }
 
 /** Offsets to be marked as lost in, or beside, a value of the segment. */
-export interface LostRange extends OffsetRange {
-  readonly topicId: Uint8Array
-  readonly partition: number
-  readonly leaderEpoch: number
+export interface LostRange extends LostOffsets {
   readonly sequence: number
 }
 
@@ -70,8 +67,8 @@ class ShardVerifier {
   readonly #options: VerifyOptions
   readonly #verdicts: SegmentVerdict[]
   readonly #journal = new JournalOffsets()
-  /** Values of which it is not known what they held, and missing files. */
-  readonly #unknownPlaces: JournalPlace[] = []
+  /** In journal order. */
+  readonly #unknown: UnknownValue[] = []
   #values = 0
   #valueBytes = 0
   #untold = 0
@@ -104,7 +101,7 @@ class ShardVerifier {
     const file = this.#options.fileName(id)
     const lose = (code: 'file-missing' | 'file-unreadable', sentence: string) => {
       this.#damage(verdict, { code, sentence, file, remedy: 'fence' })
-      this.#unknownPlaces.push(journalPlace(number, 0))
+      this.#unknown.push({ place: journalPlace(number, 0), payload: { kind: 'unknown' } })
     }
     let source: ReturnType<VerifyOptions['openFile']>
     try {
@@ -140,9 +137,8 @@ class ShardVerifier {
     return this.#journal
   }
 
-  /** A place of which it is not known what stood there. */
-  unknown(place: JournalPlace): void {
-    this.#unknownPlaces.push(place)
+  unknown(value: UnknownValue): void {
+    this.#unknown.push(value)
   }
 
   async read(value: Uint8Array | undefined): Promise<void> {
@@ -161,77 +157,18 @@ class ShardVerifier {
 
   /** What can be judged only when all has been read. */
   #checkOffsets(): void {
-    const { topics, onFinding } = this.#options
-    for (const gap of this.#journal.gaps()) this.#gap(gap)
-    for (const { log, offset, endOffset, place } of this.#journal.overlaps) {
+    for (const { finding, place, lost } of judgeOffsets(this.#journal, this.#unknown, this.#options.topics)) {
+      if (place === undefined) {
+        this.#options.onFinding(finding)
+        continue
+      }
       const { segmentNumber, sequence } = placeParts(place)
-      onFinding({
-        code: 'offsets-twice',
-        severity: 'damage',
-        sentence:
-          'a later value has offsets again that an earlier one has: restore the data directory from a backup',
-        remedy: 'none',
-        ...namesOf(topics, log.topicId, log.partition),
-        firstOffset: offset,
-        lastOffset: endOffset - 1,
-        segment: this.#verdicts[segmentNumber].id,
-        value: sequence,
-      })
+      const verdict = this.#verdicts[segmentNumber]
+      this.#options.onFinding({ ...finding, segment: verdict.id })
+      if (lost === undefined) continue
+      verdict.isDamaged = true
+      verdict.lost.push({ ...lost, sequence })
     }
-    for (const { topicId, partition, logStart, logEnd } of this.#journal.partitions()) {
-      const names = namesOf(topics, topicId, partition)
-      if (logStart > logEnd)
-        onFinding({
-          code: 'log-start-beyond-end',
-          severity: 'damage',
-          sentence: `the log starts at ${logStart} and ends at ${logEnd}`,
-          remedy: 'none',
-          ...names,
-        })
-      const topic = topics.get(hex(topicId))
-      if (topic === undefined) {
-        // Once for a topic is enough.
-        if (this.#strangers.has(hex(topicId))) continue
-        this.#strangers.add(hex(topicId))
-        onFinding({
-          code: 'topic-unknown',
-          severity: 'note',
-          sentence:
-            'the log holds data of a topic that metadata does not know; it was dropped by halves, or metadata is older than the log',
-          remedy: 'nothing-to-do',
-          topicId: hex(topicId),
-        })
-      } else if (partition >= topic.partitions)
-        onFinding({
-          code: 'partition-unknown',
-          severity: 'damage',
-          sentence: `the topic has ${topic.partitions} partitions by its metadata: metadata is older than the log, or a repair is needed by hand`,
-          remedy: 'none',
-          ...names,
-        })
-    }
-  }
-
-  readonly #strangers = new Set<string>()
-
-  /** Belongs where something is missing, if something is; else before what follows it. */
-  #gap(gap: Gap): void {
-    const { log, offset, endOffset, after, before } = gap
-    const end = before > after ? before : Number.POSITIVE_INFINITY
-    const unknown = this.#unknownPlaces.find((place) => place >= after && place <= end)
-    const known = end === Number.POSITIVE_INFINITY ? after : before
-    const { segmentNumber, sequence } = placeParts(Math.max(0, unknown ?? known))
-    const verdict = this.#verdicts[segmentNumber]
-    const { topicId, partition, leaderEpoch } = log
-    verdict.lost.push({ topicId, partition, offset, endOffset, leaderEpoch, sequence })
-    this.#damage(verdict, {
-      code: 'offsets-missing',
-      sentence: `${endOffset - offset} offsets are in no segment, and neither a truncation nor the log start explains it`,
-      remedy: 'fence',
-      ...namesOf(this.#options.topics, topicId, partition),
-      firstOffset: offset,
-      lastOffset: endOffset - 1,
-    })
   }
 }
 
@@ -243,6 +180,7 @@ class SegmentVerifier {
   readonly #shard: ShardVerifier
   /** All entries are known as they were stored. */
   #isComplete = true
+  #hasIndex = false
 
   constructor(number: number, verdict: SegmentVerdict, scan: SegmentScan, shard: ShardVerifier) {
     this.#number = number
@@ -260,6 +198,7 @@ class SegmentVerifier {
     const index = this.#verdict.sealed ? readIndex(scan.index(), scan.segment, crc32c) : undefined
     if (index?.problem !== undefined)
       this.#damage({ code: 'index-damaged', sentence: index.problem, remedy: 'mend' })
+    this.#hasIndex = index !== undefined && index.problem === undefined
     const builder = await IndexBuilder.begin(scan.segment, (sequence) => scan.value(sequence), crc32c)
     const hints = index === undefined ? new Map() : indexedRuns(index, crc32c)
     for (let sequence = 0; sequence < scan.valueCount; sequence++) {
@@ -279,9 +218,9 @@ class SegmentVerifier {
   }
 
   #checkIndex(index: ReadIndex & { problem: undefined }, builder: IndexBuilder): void {
-    const { crc32c, topics, checkProducers } = this.#shard.options
+    const { crc32c, topics } = this.#shard.options
     const producers = producersOf(index)
-    const problem = producers && checkProducers?.(producers)
+    const problem = producers && producerSnapshotProblem(producers, crc32c)
     if (problem !== undefined)
       this.#damage({ code: 'index-damaged', sentence: `its producer snapshot: ${problem}`, remedy: 'mend' })
     if (!this.#isComplete) {
@@ -307,7 +246,7 @@ class SegmentVerifier {
     const place = { value: sequence }
     if (source !== 'directory' && source !== 'mended') {
       this.#isComplete = false
-      this.#shard.unknown(journalPlace(this.#number, sequence))
+      this.#shard.unknown({ place: journalPlace(this.#number, sequence), payload: this.#payload(sequence) })
     }
     if (problem !== undefined) {
       const isMissing = this.#scan.value(sequence) === undefined
@@ -352,6 +291,13 @@ class SegmentVerifier {
           ...place,
         })
     }
+  }
+
+  /** What can be known of a value without its directory. All runs of a segment are in its index. */
+  #payload(sequence: number): UnknownValue['payload'] {
+    if (this.#hasIndex) return undefined
+    const value = this.#scan.value(sequence)
+    return value === undefined ? { kind: 'unknown' } : payloadOf(value, this.#shard.options.crc32c)
   }
 
   #damage(finding: Omit<Finding, 'severity' | 'segment' | 'file'>): void {

@@ -7,7 +7,6 @@ import t from 'tap'
 import { type Entry, EntryKind, readDirectory } from '../../../storage/log/value.ts'
 import { baseOffsetAt, lastOffsetAt, nextBatchEnd } from '../../../storage/record/batch-header.ts'
 import { type Finding, hex } from '../../../storage/verify/finding.ts'
-import { singleBit } from '../../../storage/verify/single-bit.ts'
 import { randomOf } from '../../support/seeded-random.ts'
 import {
   knownTopics,
@@ -226,17 +225,4 @@ t.test('topics and partitions metadata does not know', async (t) => {
     ['partition-unknown', 'readings', 1],
     ['partition-unknown', 'readings', 2],
   ])
-})
-
-t.test('the one flipped bit of a checksum', async (t) => {
-  const bytes = randomOf(3).bytes(200)
-  const right = crc32c(bytes)
-  for (let bit = 0; bit < bytes.length * 8; bit += 7) {
-    bytes[bit >>> 3] ^= 1 << (bit & 7)
-    t.equal(singleBit(bytes.length, crc32c(bytes), right), bit)
-    bytes[bit >>> 3] ^= 1 << (bit & 7)
-  }
-  t.equal(singleBit(200, right, (right ^ 0x400) >>> 0), -1, 'the checksum itself')
-  bytes[3] ^= 3
-  t.equal(singleBit(200, crc32c(bytes), right), undefined, 'two bits')
 })

@@ -62,10 +62,21 @@ export async function openShard(directory: string): Promise<{ store: LmdbSegment
   return { store, shard }
 }
 
-export function batch(random: SeededRandom, records: number, valueBytes: number): Uint8Array {
+interface ProducerStamp {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly baseSequence: number
+}
+
+export function batch(
+  random: SeededRandom,
+  records: number,
+  valueBytes: number,
+  producer?: ProducerStamp,
+): Uint8Array {
   const encoder = new BatchEncoder({ crc32c, bytesMax: 4 * MIB })
   for (let index = 0; index < records; index++) encoder.append(1_000 + index, null, random.bytes(valueBytes))
-  return encoder.finish()
+  return encoder.finish(producer)
 }
 
 /** Makes the directory: several sealed segments and an active one, small values and large ones. */
@@ -89,7 +100,13 @@ export async function plant(path: string, random: SeededRandom): Promise<void> {
   const logs = Object.values(topics).flatMap(({ topicId, partitions }) =>
     Array.from({ length: partitions }, (_, partition) => shard.createPartition(topicId, partition)),
   )
+  const sequences = [0, 0, 0]
   while (store.segments().length < 4) {
+    // An idempotent producer for each partition of the first topic.
+    const index = random.below(3)
+    const stamp = { producerId: 7_000 + index, producerEpoch: 1, baseSequence: sequences[index] }
+    await shard.append({}, logs[index], batch(random, 2, 100, stamp))
+    sequences[index] += 2
     const round = Array.from({ length: 1 + random.below(6) }, () => {
       const log = random.pick(logs)
       const size = random.pick([20, 20, 300, 3_000, 50_000])
