@@ -237,7 +237,7 @@ class ListeningIdentity implements NodeIdentity {
 }
 
 function openLog(
-  { config, clock, timers, crc32c, codecs, logger }: NodeOptions,
+  { config, clock, timers, crc32c, codecs, process, logger }: NodeOptions,
   { segments, disk, failure }: WatchedStorage,
   purgatory: Purgatory,
   registry: ProducerRegistry,
@@ -248,6 +248,11 @@ function openLog(
     crc32c,
     codecs,
     soon: (run) => timers.soon(run),
+    diskPace: {
+      monotonicMs: () => clock.monotonicMs(),
+      diskBytesRead: () => process.diskBytesRead(),
+      after: (delayMs, run) => void timers.after(delayMs, run),
+    },
     queuedBytesMax: LOG_QUEUE_FACTOR * config.limits.produceBufferBytesMax,
     producers: { ...config.producers, standingOf: (producerId) => registry.standingOf(producerId) },
     observer: {

@@ -30,6 +30,8 @@ export interface ProcessPort {
   readonly pid: number
   readonly runtimeVersion: string
   usage(): { readonly rssBytes: number; readonly heapBytes: number; readonly cpuSeconds: number }
+  /** Bytes it has had to read from disks, what the page cache held left out. Only grows. */
+  diskBytesRead(): number
   /** Files and sockets it may have open; undefined where that is not known. */
   openFilesMax(): number | undefined
   /** Keeps the process alive until the returned function is called: timers do not, and sockets come and go. */

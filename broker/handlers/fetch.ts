@@ -2,7 +2,8 @@
  * Fetch: waits until there is something to read, streams stored values to the sink one at a time, then
  * answers how each partition stands. Partitions are served in turns, so that none starves another.
  *
- * Readers see nothing above the high watermark. Nothing read is held across an await.
+ * Readers see nothing above the high watermark. Nothing read is held across an await. What is not in memory is
+ * brought there before it is read, so that the event loop does not wait for the disk.
  */
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import type {
@@ -86,6 +87,12 @@ export function fetchHandler({ topics, log: shard, purgatory }: FetchDependencie
     }
   }
 
+  /** Undefined, which is most of the time: what comes next is in memory. */
+  function prepare({ log, error, offset, bytesLeft }: Cursor, bytesMax: number): Promise<void> | undefined {
+    if (!log || error || bytesLeft <= 0 || offset >= visibleEnd(log)) return undefined
+    return shard.prepare(log, offset, Math.min(bytesMax, bytesLeft))
+  }
+
   async function stream(
     cursors: Cursor[],
     sink: FetchSink,
@@ -97,6 +104,8 @@ export function fetchHandler({ topics, log: shard, purgatory }: FetchDependencie
       const next: Cursor[] = []
       for (const cursor of open) {
         if (bytesLeft <= 0) return
+        const ready = prepare(cursor, bytesLeft)
+        if (ready) await ready
         // Many fetches may wait for the same connection to drain, and only some of them fit.
         while (!sink.canWrite()) await sink.writable()
         if (signal.aborted) return

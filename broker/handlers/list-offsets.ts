@@ -27,7 +27,7 @@ export function listOffsetsHandler({ topics, log: shard, timers }: ListOffsetsDe
     return shard.findTimestamp(log, timestampMs, log.lastStableOffset) ?? { offset: -1, timestampMs: -1 }
   }
 
-  function answer(asked: ListOffsetsRequest['partitions'][number]): ListedOffset {
+  async function answer(asked: ListOffsetsRequest['partitions'][number]): Promise<ListedOffset> {
     const { topicId, partition } = asked
     const none = { topicId, partition, timestamp: -1, offset: -1, leaderEpoch: -1 }
     const found = findPartition(topics, asked)
@@ -39,6 +39,7 @@ export function listOffsetsHandler({ topics, log: shard, timers }: ListOffsetsDe
         message: `timestamp is ${asked.timestamp}; it must be a time in ms since 1970, -1 (latest) or -2 (earliest)`,
       }
     try {
+      if (asked.timestamp >= 0) await shard.prepareTimestamp(found.log, asked.timestamp)
       const { offset, timestampMs } = lookUp(found.log, asked.timestamp)
       const { leaderEpoch } = found.log
       return { ...none, error: ErrorCode.NONE, message: null, timestamp: timestampMs, offset, leaderEpoch }
@@ -50,7 +51,7 @@ export function listOffsetsHandler({ topics, log: shard, timers }: ListOffsetsDe
   return async (request: ListOffsetsRequest, context: RequestContext): Promise<ListOffsetsResponse> => {
     const partitions: ListedOffset[] = []
     for (const asked of request.partitions) {
-      partitions.push(answer(asked))
+      partitions.push(await answer(asked))
       if (asked.timestamp < 0) continue
       // A look-up by time reads, and may unpack, what is stored: the others get their turn in between.
       await new Promise<void>((resolve) => timers.soon(resolve))

@@ -149,6 +149,15 @@ export class Metrics {
       'Indexes rebuilt because the stored ones are damaged; they stay in memory.',
       () => log().indexCache.rebuiltBytes,
     )
+    this.#total('damaged_places', 'Places in which damaged data was met.', () => log().damagedPlaces)
+    this.#total('cold_reads', 'Steps of stored data brought into memory.', () => log().coldReads.prefetches)
+    this.#total('cold_read_bytes', 'Bytes of them read from the disk.', () => log().coldReads.diskBytes)
+    this.#total(
+      'cold_read_paused_ms',
+      'Time steps waited so as not to disturb commits, ms.',
+      () => log().coldReads.pausedMs,
+    )
+    this.#gauge('cold_reads_waiting', 'Steps waiting for their turn.', () => log().coldReads.waiting)
     this.#gauge('disk_free_bytes', 'Free bytes of the disk the data is on.', () => log().freeBytes)
     this.#gauge(
       'disk_full_seconds',

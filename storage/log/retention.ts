@@ -38,22 +38,89 @@ export async function retain(
 ): Promise<RetentionReport> {
   const moves: Promise<void>[] = []
   const failures: Error[] = []
+  let moved = 0
   for (const log of shard.partitions()) {
     const policy = policyOf(log)
     if (!policy) continue
     try {
+      const extent = lastsIn(log, policy, nowMs)
+      if (extent === undefined) continue
+      // First the index that says in which run the decision falls, then its value. Others are served meanwhile;
+      // what has become of the log by then is what is decided on.
+      await shard.prepare(log, extent, 1)
+      await shard.prepare(log, lastsFrom(log, runs, policy, nowMs), 1)
       const start = decideLogStart(log, runs, policy, nowMs)
-      if (start > log.logStartOffset) moves.push(shard.moveLogStart(log, start))
+      if (start <= log.logStartOffset) continue
+      const move = shard.moveLogStart(log, start)
+      moves.push(
+        move.then(
+          () => void moved++,
+          (error) => void failures.push(error),
+        ),
+      )
     } catch (error) {
       // An accident in one partition must not keep the data of all.
       if (!(error instanceof LogError || error instanceof StorageError)) throw error
       failures.push(error)
     }
   }
-  const outcomes = await Promise.allSettled(moves)
-  for (const outcome of outcomes) if (outcome.status === 'rejected') failures.push(outcome.reason)
-  const moved = outcomes.length - outcomes.filter(({ status }) => status === 'rejected').length
+  await Promise.all(moves)
   return { moved, removedSegments: await retire(shard, catalog), failures }
+}
+
+/** What of a partition a policy lets go, counted from its log start on. */
+class Departure {
+  readonly log: PartitionLog
+  readonly oldestMs: number
+  readonly spareBytes: number
+  freedBytes = 0
+  start: number
+
+  constructor(log: PartitionLog, policy: RetentionPolicy, nowMs: number) {
+    this.log = log
+    this.oldestMs = policy.retentionMs < 0 ? Number.NEGATIVE_INFINITY : nowMs - policy.retentionMs
+    this.spareBytes = policy.retentionBytes < 0 ? Number.NEGATIVE_INFINITY : log.bytes - policy.retentionBytes
+    this.start = log.logStartOffset
+  }
+
+  /** Nothing goes, as far as is known without looking. */
+  get isNone(): boolean {
+    const { firstBatchTimestampMs } = this.log
+    const isYoung = firstBatchTimestampMs !== undefined && firstBatchTimestampMs >= this.oldestMs
+    return isYoung && this.spareBytes <= 0
+  }
+
+  /** Lets go of a range as a whole, without looking into it, if it may go. */
+  takes(ranges: RangeView, at: number, endOffset: number): boolean {
+    const { log } = this
+    const isWhole = endOffset === ranges.endOffset(at) && ranges.baseOffset(at) >= log.logStartOffset
+    return isWhole && this.takesNext(ranges.length(at), ranges.maxTimestampMs(at), endOffset)
+  }
+
+  takesNext(bytes: number, maxTimestampMs: number, endOffset: number): boolean {
+    if (endOffset > this.log.highWatermark) return false
+    if (maxTimestampMs >= this.oldestMs && this.freedBytes + bytes > this.spareBytes) return false
+    this.freedBytes += bytes
+    this.start = endOffset
+    return true
+  }
+}
+
+/** Where the first extent begins that does not go as a whole; undefined: there is nothing to decide. Reads nothing. */
+function lastsIn(log: PartitionLog, policy: RetentionPolicy, nowMs: number): number | undefined {
+  const departure = new Departure(log, policy, nowMs)
+  if (departure.isNone) return undefined
+  const extents = log.extents.view()
+  for (let at = 0; at < extents.count; at++) if (!departure.takes(extents, at, extents.endOffset(at))) break
+  return departure.start
+}
+
+/** Where the first run begins that does not go as a whole. Reads no value. */
+function lastsFrom(log: PartitionLog, runs: LiveRuns, policy: RetentionPolicy, nowMs: number): number {
+  const departure = new Departure(log, policy, nowMs)
+  for (const run of runs.from(log, (extents, at) => departure.takes(extents, at, extents.endOffset(at))))
+    if (!departure.takes(run.runs, run.index, run.endOffset)) break
+  return departure.start
 }
 
 /**
@@ -66,38 +133,20 @@ export function decideLogStart(
   policy: RetentionPolicy,
   nowMs: number,
 ): number {
-  const oldestMs = policy.retentionMs < 0 ? Number.NEGATIVE_INFINITY : nowMs - policy.retentionMs
-  const spareBytes = policy.retentionBytes < 0 ? Number.NEGATIVE_INFINITY : log.bytes - policy.retentionBytes
-  const isYoung = log.firstBatchTimestampMs !== undefined && log.firstBatchTimestampMs >= oldestMs
-  if (isYoung && spareBytes <= 0) return log.logStartOffset
-
-  let freedBytes = 0
-  let start = log.logStartOffset
-  /** A range that dies as a whole is counted without looking into it. */
-  const dies = (ranges: RangeView, at: number, endOffset: number): boolean => {
-    const bytes = freedBytes + ranges.length(at)
-    const isWhole = endOffset === ranges.endOffset(at) && ranges.baseOffset(at) >= log.logStartOffset
-    if (!isWhole || endOffset > log.highWatermark) return false
-    if (ranges.maxTimestampMs(at) >= oldestMs && bytes > spareBytes) return false
-    freedBytes = bytes
-    start = endOffset
-    return true
-  }
-  for (const run of runs.from(log, (extents, at) => dies(extents, at, extents.endOffset(at)))) {
-    if (dies(run.runs, run.index, run.endOffset)) continue
+  const departure = new Departure(log, policy, nowMs)
+  if (departure.isNone) return log.logStartOffset
+  const isTaken = (extents: RangeView, at: number) => departure.takes(extents, at, extents.endOffset(at))
+  for (const run of runs.from(log, isTaken)) {
+    if (departure.takes(run.runs, run.index, run.endOffset)) continue
     for (const span of runs.spans(log, run)) {
       if (span.endOffset <= log.logStartOffset) continue
-      if (span.endOffset > log.highWatermark) return start
-      const bytes = freedBytes + span.end - span.start
-      if (span.maxTimestampMs >= oldestMs && bytes > spareBytes) {
-        if (start === log.logStartOffset) log.firstBatchTimestampMs = span.maxTimestampMs
-        return start
-      }
-      freedBytes = bytes
-      start = span.endOffset
+      if (departure.takesNext(span.end - span.start, span.maxTimestampMs, span.endOffset)) continue
+      const isFirst = departure.start === log.logStartOffset && span.endOffset <= log.highWatermark
+      if (isFirst) log.firstBatchTimestampMs = span.maxTimestampMs
+      return departure.start
     }
   }
-  return start
+  return departure.start
 }
 
 /**

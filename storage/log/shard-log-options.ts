@@ -1,10 +1,11 @@
 /**
  * What the log of a shard is made with, what it tells while it runs, and what it says of itself: types alone.
  */
-import type { Clock } from '../ports.ts'
+import type { Clock, DiskPace } from '../ports.ts'
 import type { CompressionCodecs } from '../record/compression.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import type { SegmentStore } from '../segment-store.ts'
+import type { ColdReadStats } from './cold-reads.ts'
 import type { DamageError } from './log-error.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { IndexCacheStats } from './sealed-indexes.ts'
@@ -23,6 +24,8 @@ export interface ShardLogOptions {
   readonly queuedBytesMax?: number
   /** What runs of sealed segments may take in memory. */
   readonly indexCacheBytesMax?: number
+  /** To pace reads of what is not in memory; without it they are not paced. */
+  readonly diskPace?: DiskPace
   readonly producers?: ProducerOptions
   readonly observer?: ShardLogObserver
 }
@@ -55,6 +58,7 @@ export interface ShardLogStats {
   readonly queuedBytes: number
   readonly producers: ProducerStats
   readonly indexCache: IndexCacheStats
+  readonly coldReads: ColdReadStats
   /** Places in which damage was met since the start. */
   readonly damagedPlaces: number
 }

@@ -13,10 +13,8 @@
 import { type SegmentStore, StorageError } from '../segment-store.ts'
 import { type Append, buildCommit, type Commit, type Control, type Pending } from './commit.ts'
 import { CommitQueue } from './commit-queue.ts'
-import { DamageReports } from './damage-reports.ts'
-import { LiveRuns } from './live-runs.ts'
 import { LogError } from './log-error.ts'
-import { LogReader, type ReadSlice } from './log-reader.ts'
+import type { ReadSlice } from './log-reader.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { ProducerStanding } from './producer-state.ts'
 import { type Recovered, recover } from './recovery.ts'
@@ -24,8 +22,9 @@ import { type RetentionPolicy, type RetentionReport, retain } from './retention.
 import { SegmentCatalog } from './segment-catalog.ts'
 import type { Appended, ShardLogObserver, ShardLogOptions, ShardLogStats } from './shard-log-options.ts'
 import { ShardProducers } from './shard-producers.ts'
+import { ShardReader } from './shard-reader.ts'
 import { Slabs } from './slabs.ts'
-import { type TimedOffset, TimeSearch } from './time-search.ts'
+import type { TimedOffset } from './time-search.ts'
 import {
   ENTRY_BYTES,
   type Entry,
@@ -49,10 +48,7 @@ export class ShardLog {
   readonly #store: SegmentStore
   readonly #observer: ShardLogObserver
   readonly #catalog: SegmentCatalog
-  readonly #damages: DamageReports
-  readonly #runs: LiveRuns
-  readonly #reader: LogReader
-  readonly #times: TimeSearch
+  readonly #reader: ShardReader
   readonly #queue = new CommitQueue<Pending>()
   /** Truncations: each is a commit of its own, before everything else that waits. */
   readonly #exclusive: Control[] = []
@@ -79,10 +75,7 @@ export class ShardLog {
       options.crc32c,
       options.indexCacheBytesMax ?? INDEX_CACHE_BYTES_MAX,
     )
-    this.#damages = new DamageReports((error) => this.#observer.damaged?.(error))
-    this.#runs = new LiveRuns(this.#catalog, options.crc32c, this.#damages)
-    this.#reader = new LogReader(this.#runs)
-    this.#times = new TimeSearch(this.#runs, options.codecs ?? {}, options.crc32c)
+    this.#reader = new ShardReader(this.#catalog, options)
     this.#producers = new ShardProducers(options.producers, options.crc32c, (sentence) =>
       this.#observer.warning?.(sentence),
     )
@@ -97,7 +90,7 @@ export class ShardLog {
   static async open(options: ShardLogOptions): Promise<ShardLog> {
     const log = new ShardLog(options)
     log.#producers.fitInto(log.#catalog.indexBytesMax())
-    log.#recovered = await recover(log.#catalog, log.#reader, options.crc32c, {
+    log.#recovered = await recover(log.#catalog, log.#reader.batches, options.crc32c, {
       warning: (sentence) => log.#observer.warning?.(sentence),
       producers: (snapshot) => log.#producers.restore(snapshot, log.#catalog),
       applied: (entry, partition, value, committedAtMs) =>
@@ -197,7 +190,7 @@ export class ShardLog {
       return Promise.reject(new LogError('MISUSE', 'truncateTo while appends to the partition are waiting'))
     let endOffset = log.logEndOffset
     return this.#control(this.#exclusive, log, () => {
-      endOffset = this.#reader.batchBoundary(log, offset)
+      endOffset = this.#reader.batches.batchBoundary(log, offset)
       if (endOffset >= log.logEndOffset) return undefined
       return entryOf(EntryKind.truncate, log, { offset: endOffset })
     }).then(() => endOffset)
@@ -235,7 +228,7 @@ export class ShardLog {
       return entryOf(EntryKind.logStart, log, {
         offset: target,
         endOffset: log.durableOffset,
-        maxTimestampMs: this.#reader.keptBytes(log, target),
+        maxTimestampMs: this.#reader.batches.keptBytes(log, target),
         leaderEpoch: log.epochs.epochAt(target),
       })
     })
@@ -250,7 +243,7 @@ export class ShardLog {
     policyOf: (log: PartitionLog) => RetentionPolicy | undefined,
   ): Promise<RetentionReport> {
     this.#producers.expire(nowMs)
-    return retain(this, this.#catalog, this.#runs, nowMs, policyOf)
+    return retain(this, this.#catalog, this.#reader.runs, nowMs, policyOf)
   }
 
   /** What the partition knows of an idempotent producer; undefined: nothing (any more). Durable things only. */
@@ -281,17 +274,31 @@ export class ShardLog {
    * method here or the next turn; what lies before them may be overwritten.
    */
   read(log: PartitionLog, offset: number, upTo: number, bytesMax: number): ReadSlice | undefined {
-    return this.#reader.read(log, offset, upTo, bytesMax)
+    return this.#reader.batches.read(log, offset, upTo, bytesMax)
+  }
+
+  /**
+   * To be awaited before `read` and before what moves a log start, so that the event loop does not wait for the disk: resolves
+   * when about the next `bytesMax` bytes from `offset` on are in memory. Undefined: they are, as far as is known.
+   * A hint: what happens to the log meanwhile is for `read` to see. Never rejects.
+   */
+  prepare(log: PartitionLog, offset: number, bytesMax: number): Promise<void> | undefined {
+    return this.#reader.cold.prepare(log, offset, bytesMax)
+  }
+
+  /** As {@link prepare}, before `findTimestamp`. */
+  prepareTimestamp(log: PartitionLog, timestampMs: number): Promise<void> {
+    return this.#reader.prepareTimestamp(log, timestampMs)
   }
 
   /** About how many bytes `read` would give from `offset` to `upTo`; stops counting at `bytesMax`. */
   readableBytes(log: PartitionLog, offset: number, upTo: number, bytesMax: number): number {
-    return this.#reader.readableBytes(log, offset, upTo, bytesMax)
+    return this.#reader.batches.readableBytes(log, offset, upTo, bytesMax)
   }
 
   /** First record with a timestamp of at least `timestampMs`, below `upTo`; undefined: none. */
   findTimestamp(log: PartitionLog, timestampMs: number, upTo: number): TimedOffset | undefined {
-    return this.#times.find(log, timestampMs, upTo)
+    return this.#reader.times.find(log, timestampMs, upTo)
   }
 
   stats(): ShardLogStats {
@@ -306,7 +313,8 @@ export class ShardLog {
       queuedBytes: this.#queue.bytes,
       producers: this.#producers.stats(),
       indexCache: this.#catalog.indexes.stats(),
-      damagedPlaces: this.#damages.count,
+      coldReads: this.#reader.cold.stats(),
+      damagedPlaces: this.#reader.damages.count,
     }
   }
 
@@ -319,6 +327,7 @@ export class ShardLog {
   /** Writes what waits, then refuses everything. The store is closed by its owner. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#reader.cold.close()
     await this.settled()
   }
 
@@ -428,11 +437,15 @@ export class ShardLog {
       )
       bytes += value.bytes.length
     })
+    const { diskPace } = this.#options
+    const startedAtMs = diskPace?.monotonicMs()
     await this.#store.append(
       firstSequence,
       commit.values.map((value) => value.bytes),
       { isUrgent: taken[0].kind === 'control' },
     )
+    const durationMs = startedAtMs === undefined ? undefined : (diskPace?.monotonicMs() ?? 0) - startedAtMs
+    this.#reader.cold.appended(segment, firstSequence, bytes, durationMs)
     this.#commits++
     this.#committedBytes += bytes
     const advanced = this.#apply(commit, firstSequence, committedAtMs)
@@ -446,7 +459,7 @@ export class ShardLog {
       this.#catalog.appended(firstSequence + index)
       for (const { entry } of value.placed) {
         const log = this.#catalog.apply(entry, firstSequence + index, (log, offset) =>
-          this.#reader.keptBytes(log, offset),
+          this.#reader.batches.keptBytes(log, offset),
         )
         this.#producers.applied(entry, log, value.bytes, committedAtMs)
         if (log && entry.kind === EntryKind.run && !log.replicated) advanced.add(log)

@@ -10,8 +10,9 @@ import { type CompressionCodecs, compressionName } from '../record/compression.t
 import type { Crc32c } from '../record/crc32c.ts'
 import { RecordError } from '../record/record-error.ts'
 import type { Span } from './batch-walk.ts'
-import type { LiveRuns } from './live-runs.ts'
+import type { LiveRun, LiveRuns } from './live-runs.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { RangeView } from './ranges.ts'
 
 /** Unpacked on the event loop to find a record by its time; a batch that is larger is answered by its first. */
 const UNPACKED_BYTES_MAX = 8 * 1024 * 1024
@@ -32,7 +33,7 @@ export class TimeSearch {
     this.#crc32c = crc32c
   }
 
-  /** Where the search has to read first; undefined: nowhere. By the extents alone, without index and values. */
+  /** Where the search looks first, by the extents alone; undefined: not in a sealed segment. */
   beginsAt(log: PartitionLog, timestampMs: number): number | undefined {
     const extents = log.extents.view()
     for (let at = extents.find(log.logStartOffset); at < extents.count; at++)
@@ -41,12 +42,21 @@ export class TimeSearch {
     return undefined
   }
 
+  /** Where the first run begins that may hold the record; undefined: there is none. Reads indexes, no value. */
+  firstRun(log: PartitionLog, timestampMs: number): number | undefined {
+    for (const run of this.#candidates(log, timestampMs))
+      return Math.max(run.runs.baseOffset(run.index), log.logStartOffset)
+    return undefined
+  }
+
+  *#candidates(log: PartitionLog, timestampMs: number): Generator<LiveRun> {
+    const isOlder = (ranges: RangeView, at: number) => ranges.maxTimestampMs(at) < timestampMs
+    for (const run of this.#runs.from(log, isOlder)) if (!isOlder(run.runs, run.index)) yield run
+  }
+
   /** First record with a timestamp of at least `timestampMs`, below `upTo`; undefined: none. */
   find(log: PartitionLog, timestampMs: number, upTo: number): TimedOffset | undefined {
-    const isOlder = (extents: { maxTimestampMs(at: number): number }, at: number) =>
-      extents.maxTimestampMs(at) < timestampMs
-    for (const run of this.#runs.from(log, isOlder)) {
-      if (isOlder(run.runs, run.index)) continue
+    for (const run of this.#candidates(log, timestampMs)) {
       for (const span of this.#runs.spans(log, run)) {
         if (span.baseOffset >= upTo) return undefined
         if (span.maxTimestampMs < timestampMs || span.endOffset <= log.logStartOffset) continue
