@@ -11,6 +11,7 @@ import { StorageError } from '../../storage/segment-store.ts'
 import { PlanDraft, type RepairPlan } from '../../storage/verify/repair-plan.ts'
 import { type RewrittenSegment, repairShard } from '../../storage/verify/repair-shard.ts'
 import { type DirectoryVerdict, verifyDirectory } from '../../storage/verify/verify-directory.ts'
+import { checkProducerEntry } from '../producers/producer-record.ts'
 import { type SystemPorts, systemPorts } from '../system-ports.ts'
 import { decodeTopicRecord, TOPIC_KEY_PREFIX, topicNameOfKey } from '../topics/topic-record.ts'
 import type { CommandContext } from './context.ts'
@@ -193,7 +194,10 @@ async function look(
 function topicOf(
   entry: MetadataEntry,
 ): { topicId: Uint8Array; name: string; partitions: number } | undefined {
-  if (!entry.key.startsWith(TOPIC_KEY_PREFIX)) return undefined
+  if (!entry.key.startsWith(TOPIC_KEY_PREFIX)) {
+    checkProducerEntry(entry)
+    return undefined
+  }
   const { topicId, partitions } = decodeTopicRecord(entry)
   return { topicId, name: topicNameOfKey(entry.key), partitions }
 }

@@ -51,6 +51,12 @@ export function decodeProducerRecord(entry: MetadataEntry): ProducerRecord {
   return decodeMetadataJson(entry, storedProducer, 'producer')
 }
 
+/** Throws an Error that names the key where it is one of producers and its value is wrong. */
+export function checkProducerEntry(entry: MetadataEntry): void {
+  if (entry.key.startsWith(PRODUCER_KEY_PREFIX)) decodeProducerRecord(entry)
+  else if (entry.key === PRODUCER_IDS_KEY) decodeProducerIds(entry)
+}
+
 export function encodeProducerIds(nextProducerId: number): Uint8Array {
   return encodeMetadataJson({ nextProducerId })
 }
