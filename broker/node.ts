@@ -132,6 +132,7 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     disk,
     warnings: () => watched.warnings,
     connections: () => server.statistics().connections,
+    producerNames: () => registry.nameCount,
     process: options.process,
   })
   const handlers: Handlers = {

@@ -34,6 +34,7 @@ function asText(status: StatusResponse): string {
     ],
     ['topics', `${status.topics} with ${status.partitions} partitions`],
     ['connections', status.connections],
+    ['producers', producers(status)],
     [
       'process',
       `${prettyBytes(process.rssBytes)} resident, ${prettyBytes(process.heapBytes)} heap, ${process.cpuSeconds.toFixed(1)} s of CPU`,
@@ -45,6 +46,10 @@ function asText(status: StatusResponse): string {
 function state({ ready, reason, storage }: StatusResponse): string {
   if (!ready) return `not ready: ${reason}`
   return storage.state === 'read-only' ? 'ready, but read-only: see the warning below' : 'ready'
+}
+
+function producers({ producers: { names, ids, idsMax } }: StatusResponse): string {
+  return `${names} with a name; ${ids} of ${idsMax} remembered by the partitions`
 }
 
 const unitSeconds = [

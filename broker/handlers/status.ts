@@ -21,13 +21,14 @@ export interface StatusDependencies {
   /** What a person should look at, one sentence each. */
   readonly warnings: () => string[]
   readonly connections: () => number
+  readonly producerNames: () => number
   readonly process: ProcessPort
 }
 
 export function statusHandler(dependencies: StatusDependencies): Handler<'status'> {
   const { identity, topics, readiness, process, logStats, disk } = dependencies
   return async (_request, { clock }) => {
-    const { segments, bytes, freeBytes, commits, committedBytes } = logStats()
+    const { segments, bytes, freeBytes, commits, committedBytes, producers } = logStats()
     const { state, reason: stateReason = null, fullInMs } = disk
     const storage = {
       kind: dependencies.storageKind,
@@ -59,6 +60,7 @@ export function statusHandler(dependencies: StatusDependencies): Handler<'status
       storage,
       process: process.usage(),
       warnings: dependencies.warnings(),
+      producers: { names: dependencies.producerNames(), ids: producers.ids, idsMax: producers.idsMax },
     }
   }
 }

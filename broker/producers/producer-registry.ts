@@ -1,7 +1,8 @@
 /**
  * The names of producers: who asks for a name gets its id and the next epoch, and whoever had it before is
  * fenced. One compare-and-set transaction each, so that of two who ask at once each gets an epoch of its
- * own and the newer one counts, also when they ask different nodes.
+ * own and the newer one counts. (Nodes that share metadata would have to follow its keys as well, to fence what
+ * another one gave away.)
  *
  * What is answered is durable, and fences from that moment on: the log asks `standingOf` for every batch
  * as it gives out its offset, and what had its offset before is durable by then, so that the newcomer sees

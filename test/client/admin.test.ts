@@ -203,6 +203,7 @@ t.test('status and metadata', async (t) => {
     },
     process: { rssBytes: 1, heapBytes: 1, cpuSeconds: 0.5 },
     warnings: [],
+    producers: { names: 0, ids: 0, idsMax: 1 },
   }
   const node = await answering(status)
   t.match(await node.world.until(node.admin.status()), { ready: true, process: { cpuSeconds: 0.5 } })

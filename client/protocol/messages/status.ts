@@ -60,6 +60,17 @@ export const statusResponse = struct('StatusResponse', {
     'What the process uses.',
   ),
   warnings: field(list(text()), 'What a person should look at, one sentence each.'),
+  producers: field(
+    withDefault(
+      struct('ProducersStatus', {
+        names: field(uint32, 'Names of producers.'),
+        ids: field(uint32, 'Producers the partitions remember, counted once per partition.'),
+        idsMax: field(uint32, 'How many there may be; the longest unused is forgotten first.'),
+      }),
+      { names: 0, ids: 0, idsMax: 0 },
+    ),
+    'Idempotent producers.',
+  ),
 })
 
 export type StatusRequest = TypeOf<typeof statusRequest>
