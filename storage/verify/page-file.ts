@@ -57,14 +57,18 @@ export class PageFile implements PageSource {
 
   #block(number: number): Uint8Array {
     let block = this.#blocks.get(number)
-    if (block === undefined) {
-      const oldest = this.#blocks.keys().next()
-      if (this.#blocks.size >= BLOCKS_MAX && !oldest.done) this.#blocks.delete(oldest.value)
-
-      block = this.#load(number, new Uint8Array(BLOCK_BYTES))
-    } else this.#blocks.delete(number)
+    if (block === undefined) block = this.#load(number, this.#memory())
+    else this.#blocks.delete(number)
     this.#blocks.set(number, block)
     return block
+  }
+
+  /** That of the block which was not used for longest, when there are enough. */
+  #memory(): Uint8Array {
+    const [oldest] = this.#blocks
+    if (oldest === undefined || this.#blocks.size < BLOCKS_MAX) return new Uint8Array(BLOCK_BYTES)
+    this.#blocks.delete(oldest[0])
+    return new Uint8Array(oldest[1].buffer)
   }
 
   #load(number: number, memory: Uint8Array): Uint8Array {
