@@ -6,6 +6,7 @@
  * was too noisy for the figures to mean anything.
  */
 import { Command } from 'commander'
+import { coldCommand } from './cold/command.ts'
 import { ExitCode, endProgress, exitWith } from './command-line.ts'
 import { connectionsCommand } from './connections/command.ts'
 import { latencyCommand } from './latency/command.ts'
@@ -27,6 +28,7 @@ for (const command of [
   latencyCommand(),
   partitionsCommand(),
   retentionCommand(),
+  coldCommand(),
   connectionsCommand(),
 ])
   program.addCommand(command)

@@ -7,7 +7,8 @@ import { connect } from '../../client/index.ts'
 import { consume, produce, produceSingleBatches } from './bulk.ts'
 import { produceMarked } from './marked.ts'
 import { oneInFlight } from './one-in-flight.ts'
-import { consumeLive, producePaced } from './paced.ts'
+import { consumeLive, producePaced, recordLive } from './paced.ts'
+import { replay } from './replay.ts'
 import type { Answers, Report, Request, Task } from './tasks.ts'
 import { verify } from './verify.ts'
 
@@ -37,9 +38,13 @@ async function perform(client: Client, { url, task }: Request): Promise<Answers[
     case 'verify':
       return verify(client, task)
     case 'produce-paced':
-      return producePaced(client, task)
+      return producePaced(client, task, () => onProgress(0))
     case 'consume-live':
       return consumeLive(client, task)
+    case 'record-live':
+      return recordLive(client, task)
+    case 'replay':
+      return replay(client, task)
     case 'one-in-flight':
       return oneInFlight(url, task)
   }

@@ -10,7 +10,7 @@
 import hdr from 'hdr-histogram-js'
 import type { connect } from '../../client/index.ts'
 import { ValuePool } from '../figures/values.ts'
-import type { LiveConsumeTask, Paced, PacedProduceTask, Received } from './tasks.ts'
+import type { LiveConsumeTask, Paced, PacedProduceTask, Received, RecordLiveTask, Timeline } from './tasks.ts'
 
 type Client = Awaited<ReturnType<typeof connect>>
 
@@ -23,7 +23,12 @@ const LATENCY_US_MAX = 60_000_000
 
 const nowNs = () => Number(process.hrtime.bigint())
 
-export async function producePaced(client: Client, task: PacedProduceTask): Promise<Paced> {
+/** `onBegun` is called when the first event is about to be due. */
+export async function producePaced(
+  client: Client,
+  task: PacedProduceTask,
+  onBegun: () => void,
+): Promise<Paced> {
   if (task.valueBytes < STAMP_BYTES) throw new RangeError(`a paced value has at least ${STAMP_BYTES} bytes`)
   const { views } = new ValuePool(task.seed, task.valueBytes)
   const producer = client.producer({ lingerMs: 0 })
@@ -32,6 +37,7 @@ export async function producePaced(client: Client, task: PacedProduceTask): Prom
   let failure: unknown
   let lateNsMax = 0
   const firstNs = nowNs() + LEAD_NS
+  onBegun()
 
   const send = (index: number, dueNs: number) => {
     const value = Buffer.from(views[index % views.length])
@@ -68,18 +74,39 @@ export async function producePaced(client: Client, task: PacedProduceTask): Prom
 
 export async function consumeLive(client: Client, task: LiveConsumeTask): Promise<Received> {
   const histogram = hdr.build({ lowestDiscernibleValue: 1, highestTrackableValue: LATENCY_US_MAX })
-  const consumer = client.consumer({ topics: [task.topic], from: 'earliest' })
+  await receive(client, task, (dueNs, index, nowNs) => {
+    if (index < task.warmupEvents) return
+    histogram.recordValue(Math.min(Math.round((nowNs - dueNs) / 1000), LATENCY_US_MAX))
+  })
+  return { histogram: hdr.encodeIntoCompressedBase64(histogram), measured: histogram.totalCount }
+}
+
+export async function recordLive(client: Client, task: RecordLiveTask): Promise<Timeline> {
+  const dueNs = new Float64Array(task.events)
+  const latencyUs = new Float64Array(task.events)
   let received = 0
-  receiving: for await (const batch of consumer.batches()) {
+  await receive(client, task, (due, _index, now) => {
+    dueNs[received] = due
+    latencyUs[received++] = (now - due) / 1000
+  })
+  return { dueNs, latencyUs }
+}
+
+/** Until all events have come. */
+async function receive(
+  client: Client,
+  { topic, events }: { readonly topic: string; readonly events: number },
+  onEvent: (dueNs: number, index: number, nowNs: number) => void,
+): Promise<void> {
+  const consumer = client.consumer({ topics: [topic], from: 'earliest' })
+  let received = 0
+  for await (const batch of consumer.batches()) {
     for (const record of batch.records) {
       const now = nowNs()
       const { buffer, byteOffset, byteLength } = record.value!
       const value = new DataView(buffer, byteOffset, byteLength)
-      const latencyUs = (now - value.getFloat64(0, true)) / 1000
-      if (value.getFloat64(8, true) >= task.warmupEvents)
-        histogram.recordValue(Math.min(Math.round(latencyUs), LATENCY_US_MAX))
-      if (++received === task.events) break receiving
+      onEvent(value.getFloat64(0, true), value.getFloat64(8, true), now)
+      if (++received === events) return
     }
   }
-  return { histogram: hdr.encodeIntoCompressedBase64(histogram), measured: histogram.totalCount }
 }

@@ -91,6 +91,20 @@ export interface LiveConsumeTask {
   readonly warmupEvents: number
 }
 
+/** The same, with the latency of each event instead of a histogram: for who finds out later which belong together. */
+export interface RecordLiveTask {
+  readonly kind: 'record-live'
+  readonly topic: string
+  readonly events: number
+}
+
+/** From the earliest event to the end of the topic, or for so many seconds. */
+export interface ReplayTask {
+  readonly kind: 'replay'
+  readonly topic: string
+  readonly seconds: number
+}
+
 /** Many clients, each with one event under way: it sends the next when the last is acknowledged. */
 export interface OneInFlightTask {
   readonly kind: 'one-in-flight'
@@ -111,6 +125,8 @@ export type Task =
   | ConsumeTask
   | PacedProduceTask
   | LiveConsumeTask
+  | RecordLiveTask
+  | ReplayTask
   | OneInFlightTask
 
 export interface Answers {
@@ -123,6 +139,8 @@ export interface Answers {
   consume: Moved & { readonly sum: number }
   'produce-paced': Paced
   'consume-live': Received
+  'record-live': Timeline
+  replay: Replayed
   'one-in-flight': OneInFlight
 }
 
@@ -145,6 +163,22 @@ export interface Received {
   /** Compressed HdrHistogram of the latencies in µs, from the due instant to the caller's loop. */
   readonly histogram: string
   readonly measured: number
+}
+
+/** One entry for each event received, in the order of arrival. Instants are those of CLOCK_MONOTONIC. */
+export interface Timeline {
+  readonly dueNs: Float64Array
+  /** From the due instant to the caller's loop. */
+  readonly latencyUs: Float64Array
+}
+
+export interface Replayed {
+  readonly events: number
+  /** Of the values. */
+  readonly bytes: number
+  /** Instants of CLOCK_MONOTONIC: before the first fetch, after the last event. */
+  readonly startNs: number
+  readonly endNs: number
 }
 
 export interface OneInFlight {

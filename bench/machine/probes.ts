@@ -4,10 +4,20 @@
  * A probe writes into the directory the broker will use and removes what it wrote. It uses the plain
  * system calls, in order, with nothing else going on in this process.
  */
-import { closeSync, fdatasyncSync, openSync, statfsSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fdatasyncSync,
+  openSync,
+  readSync,
+  rmSync,
+  statfsSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { median } from '../figures/statistics.ts'
 import { randomBytes } from '../figures/values.ts'
+import { evictFile } from './page-cache.ts'
 
 export interface DiskProbe {
   readonly megabytesPerSecond: number
@@ -72,6 +82,33 @@ export async function probeMachine(
 ): Promise<Probe> {
   const fdatasyncP50Ms = await probeSmallSync(directory, smallSyncs)
   return { fdatasyncP50Ms, disk: await probeDisk(directory, chunkBytes, diskProbeBytes) }
+}
+
+/** Raw sequential read of a file that is not in the page cache, in MB/s. */
+export async function probeColdRead(directory: string, bytes: number): Promise<number> {
+  const path = join(directory, `probe-read-${process.pid}`)
+  const chunk = randomBytes(SEED, CHUNK_BYTES)
+  try {
+    const writing = openSync(path, 'w', 0o600)
+    for (let written = 0; written < bytes; written += chunk.length) {
+      writeSync(writing, chunk)
+      await turn()
+    }
+    closeSync(writing)
+    await evictFile(path)
+    const file = openSync(path, 'r')
+    const startMs = performance.now()
+    let readBytes = 0
+    for (let got = readSync(file, chunk); got > 0; got = readSync(file, chunk)) {
+      readBytes += got
+      await turn()
+    }
+    const elapsedMs = performance.now() - startMs
+    closeSync(file)
+    return readBytes / 1e3 / elapsedMs
+  } finally {
+    rmSync(path, { force: true })
+  }
 }
 
 /** Raw append and fdatasync, random bytes, the given size a time. */

@@ -37,6 +37,12 @@ export function anonymousBytes(pid: number): number | undefined {
   return match ? Number(match[1]) * 1024 : undefined
 }
 
+/** Bytes the process has made the disk read so far, mapped files included; what the page cache had is not in it. */
+export function diskReadBytes(pid: number): number | undefined {
+  const match = /^read_bytes: (\d+)$/m.exec(read(`/proc/${pid}/io`) ?? '')
+  return match ? Number(match[1]) : undefined
+}
+
 /**
  * Remembers the most anonymous memory a process had, looking ten times a second. Ends by itself with the
  * process it watches.

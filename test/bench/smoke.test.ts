@@ -69,6 +69,28 @@ t.test('latency --smoke', async (t) => {
   t.ok((at(result, 'endToEnd.p50Ms') as number) <= (at(result, 'endToEnd.p99Ms') as number))
 })
 
+t.test('cold --smoke', { skip: !linux && 'only Linux lets go of its page cache' }, async (t) => {
+  const run = await bench('cold', '--smoke', '--json', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  const positive = [
+    'live.alone.p50Ms',
+    'live.alone.events',
+    'live.beside.p99Ms',
+    'live.beside.events',
+    'live.p99Ratio',
+    'live.achievedPerSecond',
+    'replay.megabytesPerSecond',
+    'replay.bytes',
+    'broker.anonymousRssBytesMax',
+    'probes.coldRead.megabytesPerSecond',
+    'probes.fdatasync.p50Ms',
+  ]
+  for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  t.type(at(result, 'replay.diskBytes'), 'number')
+  t.equal((at(result, 'rounds') as unknown[]).length, 1)
+})
+
 t.test('connections --smoke', async (t) => {
   const run = await bench('connections', '--smoke', '--json', '--generators', '2', '--data', t.testdir())
   t.equal(run.code, 0, run.stderr)
@@ -141,7 +163,7 @@ t.test('retention --smoke', async (t) => {
 t.test('without a name it lists what there is', async (t) => {
   const run = await bench()
   t.equal(run.code, 0)
-  for (const name of ['throughput', 'latency', 'partitions', 'retention', 'connections'])
+  for (const name of ['throughput', 'latency', 'partitions', 'retention', 'cold', 'connections'])
     t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
 })
 
