@@ -143,7 +143,7 @@ const faults: readonly Fault[] = [
 const longFaults: readonly Fault[] = [
   {
     name: 'data pages far into a segment cannot be written',
-    inject: 'writev,pwrite64:error=EIO',
+    inject: 'writev:error=EIO',
     of: 'log',
     cause: /Input\/output error/,
     ends: [IO_ERROR, 'SIGABRT'],
