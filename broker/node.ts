@@ -80,11 +80,12 @@ const FAILED_STOP_MS = 4_000
 /** Rejects with StorageError or TransportError, whose messages are for the operator. */
 export async function startNode(options: NodeOptions): Promise<Node> {
   const closers = new Closers()
-  closers.add(options.process.hold())
-  return closers.guarding(() => start(options, closers))
+  const release = options.process.hold()
+  closers.add(release)
+  return closers.guarding(() => start(options, closers, release))
 }
 
-async function start(options: NodeOptions, closers: Closers): Promise<Node> {
+async function start(options: NodeOptions, closers: Closers, release: () => void): Promise<Node> {
   const { config, logger, clock, timers, transport } = options
   const startedAtMs = clock.nowMs()
   const readiness = new Readiness()
@@ -136,7 +137,13 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     process: options.process,
   })
   const handlers: Handlers = {
-    produce: produceHandler({ topics, log, purgatory, crc32c: options.crc32c }),
+    produce: produceHandler({
+      topics,
+      log,
+      purgatory,
+      crc32c: options.crc32c,
+      refusal: () => disk.refusal,
+    }),
     fetch: fetchHandler({ topics, log, purgatory }),
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
@@ -195,12 +202,16 @@ async function start(options: NodeOptions, closers: Closers): Promise<Node> {
     { url: identity.url(), data: storage.path, topics: topicCount, partitions: partitionCount },
     'listening',
   )
+  let stopping: Promise<void> | undefined
   return {
     url: identity.url(),
     host,
     port,
     failed: failure.happened,
-    stop: () => stop(options, closers, failure),
+    stop: () => {
+      stopping ??= stop(options, closers, failure).finally(release)
+      return stopping
+    },
   }
 }
 

@@ -31,6 +31,8 @@ export interface ProduceDependencies {
   readonly log: ShardLog
   readonly purgatory: Purgatory
   readonly crc32c: Crc32c
+  /** Why no events can be taken now; undefined: they can. */
+  readonly refusal: () => Error | undefined
 }
 
 /**
@@ -44,7 +46,7 @@ export type ProduceHandler = (
 ) => Promise<ProducedPartition[]>
 
 export function produceHandler(dependencies: ProduceDependencies): ProduceHandler {
-  const { topics, log: shard, purgatory, crc32c } = dependencies
+  const { topics, log: shard, purgatory, crc32c, refusal } = dependencies
 
   /** The batches of one partition, checked, or the rule that one of them breaks. */
   function check(
@@ -130,6 +132,9 @@ export function produceHandler(dependencies: ProduceDependencies): ProduceHandle
 
   return async (request, body, context) => {
     checkRequest(request, body)
+    // Who does not wait for the disk hears it now or never. All others hear it from the log, which knows duplicates.
+    const obstacle = request.acks === 0 ? refusal() : undefined
+    if (obstacle) return request.partitions.map((asked) => refused(asked, partitionErrorOf(obstacle)))
     // Everything that needs the body happens before the first await.
     const answers: Promise<ProducedPartition>[] = []
     let at = 0

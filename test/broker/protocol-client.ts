@@ -10,7 +10,7 @@ import { decodeHeader, decodeResponse, encodeRequest } from '../../client/protoc
 import { FLAG_MORE, type Frame, readFrame, SUBPROTOCOL } from '../../client/protocol/frame.ts'
 import { fetchData } from '../../client/protocol/messages/fetch.ts'
 import { decodeBatch } from '../../storage/record/batch-decoder.ts'
-import { BatchEncoder } from '../../storage/record/batch-encoder.ts'
+import { BatchEncoder, type FinishOptions } from '../../storage/record/batch-encoder.ts'
 import { batchBytesAt } from '../../storage/record/batch-header.ts'
 
 const { crc32c } = systemPorts()
@@ -78,9 +78,9 @@ export class ProtocolClient {
   }
 
   /** Answer of the one partition. */
-  async produce(topicId: Uint8Array, partition: number, batch: Uint8Array) {
+  async produce(topicId: Uint8Array, partition: number, batch: Uint8Array, acks = -1) {
     const partitions = [{ topicId, partition, leaderEpoch: -1, bytes: batch.length }]
-    const message = { acks: -1, timeoutMs: 5000, transactionalId: null, partitions }
+    const message = { acks, timeoutMs: 5000, transactionalId: null, partitions }
     const correlationId = this.#correlationId + 1
     const { answers } = await this.call(apis.produce, message, batch)
     const answer = answers.find((candidate) => candidate.correlationId === correlationId)
@@ -137,8 +137,12 @@ export class ProtocolClient {
   }
 }
 
-export function batchOf(values: readonly string[], timestampMs = Date.now()): Uint8Array {
+export function batchOf(
+  values: readonly string[],
+  timestampMs = Date.now(),
+  producer: Pick<FinishOptions, 'producerId' | 'producerEpoch' | 'baseSequence'> = {},
+): Uint8Array {
   const encoder = new BatchEncoder({ crc32c, bytesMax: 1_000_000 })
   for (const value of values) encoder.append(timestampMs, null, value)
-  return encoder.finish()
+  return encoder.finish(producer)
 }
