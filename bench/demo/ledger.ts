@@ -33,6 +33,8 @@ export interface Comparison {
 }
 
 const NEVER = -1
+/** It is stored, and nobody was told where: the agent died before the acknowledgement came. */
+const SOMEWHERE = -2
 
 export class Ledger {
   readonly #events: readonly DemoEvent[]
@@ -78,12 +80,20 @@ export class Ledger {
 
   /** Throws when the event had been acknowledged before: a promise must resolve once. */
   acknowledge(index: number, partition: number, offset: number, timestampMs: number): void {
-    if (this.#acknowledgedPartition[index] !== NEVER) {
+    const before = this.#acknowledgedPartition[index]
+    if (before !== NEVER && before !== SOMEWHERE) {
       throw new Error(`${this.#nameOf(index)} was acknowledged twice`)
     }
     this.#acknowledgedPartition[index] = partition
     this.#acknowledgedOffset[index] = offset
     this.#acknowledgedTimeMs[index] = timestampMs
+    if (before === NEVER) this.#acknowledged++
+  }
+
+  /** The broker has said that it holds the event, to an agent that was killed before it heard of that. */
+  hold(index: number): void {
+    if (this.#acknowledgedPartition[index] !== NEVER) return
+    this.#acknowledgedPartition[index] = SOMEWHERE
     this.#acknowledged++
   }
 
@@ -125,10 +135,12 @@ export class Ledger {
       }
       if (found[index] === 0) distinct++
       found[index] = 1
+      const partition = this.#acknowledgedPartition[index]
       const acknowledgedHere =
-        this.#acknowledgedPartition[index] === record.partition &&
-        this.#acknowledgedOffset[index] === record.offset &&
-        this.#acknowledgedTimeMs[index] === record.timestampMs
+        partition === SOMEWHERE ||
+        (partition === record.partition &&
+          this.#acknowledgedOffset[index] === record.offset &&
+          this.#acknowledgedTimeMs[index] === record.timestampMs)
       if (acknowledgedHere) inPlace[index] = 1
     }
     let missing = 0

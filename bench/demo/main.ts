@@ -1,5 +1,5 @@
 /**
- * `npm run demo`: real events through a real broker, with the broker killed in the middle. Ends by itself
+ * `npm run demo`: real events through a real broker, with the broker and agents killed in the middle. Ends by itself
  * in under a minute, exit code 0 only if everything adds up. See {@link Scenario} for the story.
  *
  *   --json    JSON lines only; the last one has the numbers
@@ -14,13 +14,13 @@ import chalk from 'chalk'
 import { loadDataSets } from './data-sets.ts'
 import { type Display, jsonDisplay, pictureDisplay, plainDisplay } from './display.ts'
 import { demoEvents } from './events.ts'
-import { checks, duplicatesExplained, type Outcome } from './outcome.ts'
+import { checks, type Outcome } from './outcome.ts'
 import { Scenario } from './scenario.ts'
 
 const DEADLINE_MS = 55_000
 const FRAME_MS = 100
-const full = { stride: 1, agents: 4, durationMs: 14_000, killAt: [0.25, 0.75] }
-const small = { stride: 50, agents: 2, durationMs: 1_500, killAt: [0.25] }
+const full = { stride: 1, agents: 4, durationMs: 14_000, killAt: [0.25, 0.75], killAgentAt: [0.15, 0.6] }
+const small = { stride: 50, agents: 2, durationMs: 1_500, killAt: [0.4], killAgentAt: [0.15] }
 
 const write = (text: string) => void process.stdout.write(text)
 
@@ -110,8 +110,6 @@ function report(outcome: Outcome, json: boolean): number {
       ` ${check.ok ? chalk.green('✓') : chalk.red('✗')} ${check.ok ? check.sentence : chalk.red(check.sentence)}\n`,
     )
   }
-  const explanation = duplicatesExplained(outcome)
-  if (explanation !== undefined) write(chalk.dim(`   ${explanation}\n`))
   write(ok ? nextSteps(outcome) : chalk.red('\n Something does not add up: see the lines above.\n'))
   return ok ? 0 : 1
 }

@@ -131,15 +131,21 @@ function onLines(stream: NodeJS.ReadableStream, take: (line: string) => void): v
   })
 }
 
+export interface AgentListener {
+  /** What it has handed over so far, what it found stored, and what was acknowledged since the last report. */
+  progress(published: number, held: Float64Array, acknowledged: Float64Array): void
+}
+
+/** One life of an agent. */
 export class AgentProcess {
   readonly #child: ChildProcess
+  #isKilled = false
   /** Resolves when it is ready to publish. */
   readonly ready: Promise<void>
-  /** Resolves when all its events are acknowledged; rejects when one failed or the process died. */
+  /** Resolves when all its events are acknowledged; rejects when one failed or the process died by itself. */
   readonly done: Promise<void>
 
-  /** `onProgress` is called with every report: what it has handed over so far and what was acknowledged since. */
-  constructor(task: AgentTask, onProgress: (published: number, acknowledged: Float64Array) => void) {
+  constructor(task: AgentTask, listener: AgentListener) {
     const child = start(agentScript, [JSON.stringify(task)])
     this.#child = child
     let lastWords = ''
@@ -157,18 +163,29 @@ export class AgentProcess {
     this.ready = Promise.race([this.ready, this.done])
     child.on('message', (report: AgentReport) => {
       if (report.kind === 'ready') reports.ready()
-      else if (report.kind === 'progress') onProgress(report.published, report.acknowledged)
+      else if (report.kind === 'progress')
+        listener.progress(report.published, report.held, report.acknowledged)
       else if (report.kind === 'done') reports.done()
       else reports.failed(new Error(`${name}: ${report.message}`))
     })
-    child.once('exit', (code, signal) =>
-      reports.failed(new Error(`${name} ended (${signal ?? code}): ${lastWords}`)),
-    )
+    child.once('exit', (code, signal) => {
+      if (!this.#isKilled) reports.failed(new Error(`${name} ended (${signal ?? code}): ${lastWords}`))
+    })
   }
 
-  start(): void {
-    const message: StartPublishing = { kind: 'start' }
+  /** `sinceMs`: how long ago the publishing began. */
+  start(sinceMs: number): void {
+    const message: StartPublishing = { kind: 'start', sinceMs }
     this.#child.send(message)
+  }
+
+  /** SIGKILL. Resolves when it is gone and everything it has reported is told; it is never done then. */
+  async kill(): Promise<void> {
+    this.#isKilled = true
+    if (this.#child.exitCode !== null) return
+    const closed = once(this.#child, 'close')
+    this.#child.kill('SIGKILL')
+    await closed
   }
 
   destroy(): void {

@@ -1,6 +1,6 @@
 /**
- * The story of the demo: a broker, agents that publish real events through it, a live consumer, the broker
- * killed in the middle and started again, a replay from a point in time, and the audit of it all.
+ * The story of the demo: a broker, agents that publish real events through it, a live consumer, broker and
+ * agents killed in the middle and started again, a replay from a point in time, and the audit of it all.
  *
  * It performs and counts; what is right is decided by {@link Ledger} and {@link checks}.
  */
@@ -21,6 +21,8 @@ export interface ScenarioOptions {
   readonly durationMs: number
   /** The broker is killed when these shares of the events have been acknowledged. */
   readonly killAt: readonly number[]
+  /** An agent is killed when these shares have been, another one each time. */
+  readonly killAgentAt: readonly number[]
   /** An empty directory. */
   readonly dataDirectory: string
   readonly wallClockMs: () => number
@@ -37,7 +39,10 @@ export class Scenario {
   readonly #options: ScenarioOptions
   readonly #ledger: Ledger
   readonly #broker: BrokerProcess
+  /** The present life of each agent. */
   #agents: AgentProcess[] = []
+  readonly #doneAgents = new Set<number>()
+  #agentFailed: (error: Error) => void = () => {}
   readonly #startedAtMs: number
   readonly #published: number[]
   readonly #notes: string[] = []
@@ -49,6 +54,7 @@ export class Scenario {
   }))
   #brokerState: BrokerState = 'starting'
   #kills = 0
+  #agentKills = 0
   /** The moment when half of the events were published; later ones are replayed. */
   #replayFromMs: number | undefined
 
@@ -122,6 +128,7 @@ export class Scenario {
       replayed,
       replayExpected: comparison.replayable,
       kills: this.#kills,
+      agentKills: this.#agentKills,
       stored: comparison.stored,
       missing: comparison.missing,
       duplicated: comparison.duplicated,
@@ -150,34 +157,67 @@ export class Scenario {
 
   /** Lets the agents publish everything, with the kills in between. */
   async #publish(): Promise<void> {
-    const { agents, stride, durationMs, events, killAt, wallClockMs } = this.#options
-    this.#agents = Array.from({ length: agents }, (_, agent) => {
-      const task = { url: this.#broker.url, agent, agents, stride, durationMs }
-      return new AgentProcess(task, (published, acknowledged) => {
-        this.#published[agent] = published
-        if (this.#publishedCount() >= events.length * REPLAY_FROM) this.#replayFromMs ??= wallClockMs()
-        this.#book(acknowledged)
-      })
-    })
+    const { agents, events, killAt, killAgentAt, monotonicMs } = this.#options
+    this.#agents = Array.from({ length: agents }, (_, agent) => this.#createAgent(agent))
     await Promise.all(this.#agents.map((agent) => agent.ready))
     this.#note(`${agents} agents connected, each a process of its own`)
-    let finished = false
-    const done = Promise.all(this.#agents.map((agent) => agent.done)).then(() => {
-      finished = true
+    const beganMs = monotonicMs()
+    const sinceMs = () => monotonicMs() - beganMs
+    const failed = new Promise<never>((_, reject) => {
+      this.#agentFailed = reject
     })
-    for (const agent of this.#agents) agent.start()
+    for (const [agent, life] of this.#agents.entries()) this.#run(agent, life, sinceMs())
 
-    const remaining = [...killAt]
-    while (!finished) {
-      const published = this.#publishedCount() / events.length
+    const brokerKills = [...killAt]
+    const agentKills = [...killAgentAt]
+    while (this.#doneAgents.size < agents) {
       const acknowledged = this.#ledger.acknowledged / events.length
-      if (acknowledged >= remaining[0] && published < 1) {
-        remaining.shift()
+      const isPublishing = this.#publishedCount() < events.length
+      if (isPublishing && acknowledged >= brokerKills[0]) {
+        brokerKills.shift()
         await this.#killAndRestart()
+      } else if (isPublishing && acknowledged >= agentKills[0]) {
+        agentKills.shift()
+        await this.#killAgent(sinceMs)
       }
-      await Promise.race([done, pause(STEP_MS)])
+      await Promise.race([failed, pause(STEP_MS)])
     }
     this.#note(`all ${number(this.#ledger.acknowledged)} events are acknowledged`)
+  }
+
+  #createAgent(agent: number): AgentProcess {
+    const { agents, stride, durationMs, events, wallClockMs } = this.#options
+    const task = { url: this.#broker.url, agent, agents, stride, durationMs }
+    return new AgentProcess(task, {
+      progress: (published, held, acknowledged) => {
+        this.#published[agent] = published
+        if (this.#publishedCount() >= events.length * REPLAY_FROM) this.#replayFromMs ??= wallClockMs()
+        for (const index of held) this.#ledger.hold(index)
+        this.#book(acknowledged)
+      },
+    })
+  }
+
+  #run(agent: number, life: AgentProcess, sinceMs: number): void {
+    this.#agents[agent] = life
+    life.start(sinceMs)
+    life.done.then(() => this.#doneAgents.add(agent), this.#agentFailed)
+  }
+
+  async #killAgent(sinceMs: () => number): Promise<void> {
+    const { agents } = this.#options
+    const busy = Array.from({ length: agents }, (_, i) => (this.#agentKills + i) % agents)
+    const agent = busy.find((each) => !this.#doneAgents.has(each))
+    if (agent === undefined) return
+    await this.#agents[agent].kill()
+    // It may just have finished.
+    if (this.#doneAgents.has(agent)) return
+    this.#agentKills++
+    this.#note(`agent ${agent} killed (SIGKILL); started again, it asks how far it had come`)
+    const life = this.#createAgent(agent)
+    this.#agents[agent] = life
+    await life.ready
+    this.#run(agent, life, sinceMs())
   }
 
   async #killAndRestart(): Promise<void> {
