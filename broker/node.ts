@@ -265,6 +265,7 @@ function openLog(
       diskBytesRead: () => process.diskBytesRead(),
       after: (delayMs, run) => void timers.after(delayMs, run),
     },
+    after: (delayMs, run) => timers.after(delayMs, run),
     queuedBytesMax: LOG_QUEUE_FACTOR * config.limits.produceBufferBytesMax,
     producers: { ...config.producers, standingOf: (producerId) => registry.standingOf(producerId) },
     observer: {

@@ -1,4 +1,4 @@
-/** What the storage room is handed from outside: time, and what the disk does. */
+/** What the storage room is handed from outside: time, timers, and what the disk does. */
 
 export interface Clock {
   /** Wall clock, ms since 1970. May jump. Only for record and file times. */
@@ -14,3 +14,6 @@ export interface DiskPace {
   /** Runs `run` once, not before `delayMs` have passed. */
   after(delayMs: number, run: () => void): void
 }
+
+/** Runs `run` once, not before `delayMs` have passed, unless it was cancelled. */
+export type After = (delayMs: number, run: () => void) => { cancel(): void }

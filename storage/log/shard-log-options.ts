@@ -1,7 +1,7 @@
 /**
  * What the log of a shard is made with, what it tells while it runs, and what it says of itself: types alone.
  */
-import type { Clock, DiskPace } from '../ports.ts'
+import type { After, Clock, DiskPace } from '../ports.ts'
 import type { CompressionCodecs } from '../record/compression.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import type { SegmentStore } from '../segment-store.ts'
@@ -17,6 +17,8 @@ export interface ShardLogOptions {
   readonly crc32c: Crc32c
   /** Runs the function when the present turn of the event loop has handled its events. */
   readonly soon: (run: () => void) => void
+  /** For the moment that a commit waits to be filled under load; without it none waits. */
+  readonly after?: After
   /** To look into compressed batches when an offset is asked by time. */
   readonly codecs?: CompressionCodecs
   readonly allocate?: (bytes: number) => Uint8Array

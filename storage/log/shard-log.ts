@@ -12,7 +12,7 @@
 
 import { type SegmentStore, StorageError } from '../segment-store.ts'
 import { type Append, buildCommit, type Commit, type Control, type Pending } from './commit.ts'
-import { CommitQueue } from './commit-queue.ts'
+import { CommitFilling } from './commit-filling.ts'
 import { LogError } from './log-error.ts'
 import type { ReadSlice } from './log-reader.ts'
 import type { PartitionLog } from './partition-log.ts'
@@ -33,13 +33,13 @@ import {
   SINGLE_RUN_PREFIX_BYTES,
   writeDirectory,
 } from './value.ts'
+import { WaitingWork } from './waiting-work.ts'
 
 const COMMIT_BYTES_MAX = 2 * 1024 * 1024
 const QUEUED_BYTES_MAX = 512 * 1024 * 1024
 const INDEX_CACHE_BYTES_MAX = 32 * 1024 * 1024
 /** What a waiting append takes besides its bytes, about. */
 const APPEND_OVERHEAD_BYTES = 512
-const CONTROLS_PER_COMMIT_MAX = 10_000
 const SLAB_BYTES = 4 * 1024 * 1024
 const SPARE_SLABS_MAX = 16
 
@@ -49,15 +49,12 @@ export class ShardLog {
   readonly #observer: ShardLogObserver
   readonly #catalog: SegmentCatalog
   readonly #reader: ShardReader
-  readonly #queue = new CommitQueue<Pending>()
-  /** Truncations: each is a commit of its own, before everything else that waits. */
-  readonly #exclusive: Control[] = []
-  /** Other entries without a payload: committed before appends and apart from them, also on a full disk. */
-  readonly #controls: Control[] = []
+  readonly #waiting = new WaitingWork()
   readonly #producers: ShardProducers
   readonly #slabs: Slabs
   /** Until the first commit: by then everybody has opened the partitions there were. */
   #recovered: Recovered = { unknown: undefined }
+  readonly #filling: CommitFilling
   #running = false
   #scheduled = false
   #closed = false
@@ -79,6 +76,7 @@ export class ShardLog {
     this.#producers = new ShardProducers(options.producers, options.crc32c, (sentence) =>
       this.#observer.warning?.(sentence),
     )
+    this.#filling = new CommitFilling(options.commitBytesMax ?? COMMIT_BYTES_MAX, options.soon, options.after)
     this.#slabs = new Slabs(
       SLAB_BYTES,
       SPARE_SLABS_MAX,
@@ -147,8 +145,8 @@ export class ShardLog {
     const obstacle = this.#obstacle(log)
     if (obstacle) return Promise.reject(obstacle)
     const queuedBytesMax = this.#options.queuedBytesMax ?? QUEUED_BYTES_MAX
-    const waitingBytes = this.#queue.bytes + this.#queue.count * APPEND_OVERHEAD_BYTES
-    if (waitingBytes + bytes.length > queuedBytesMax && this.#queue.count > 0)
+    const waitingBytes = this.#waiting.appends.bytes + this.#waiting.appends.count * APPEND_OVERHEAD_BYTES
+    if (waitingBytes + bytes.length > queuedBytesMax && this.#waiting.appends.count > 0)
       return Promise.reject(
         new LogError(
           'QUEUE_FULL',
@@ -175,7 +173,7 @@ export class ShardLog {
         },
       }
       log.waitingAppends++
-      this.#queue.push(source, append)
+      this.#waiting.appends.push(source, append)
       this.#poke()
     })
   }
@@ -189,7 +187,7 @@ export class ShardLog {
     if (log.waitingAppends > 0)
       return Promise.reject(new LogError('MISUSE', 'truncateTo while appends to the partition are waiting'))
     let endOffset = log.logEndOffset
-    return this.#control(this.#exclusive, log, () => {
+    return this.#control(this.#waiting.truncations, log, () => {
       endOffset = this.#reader.batches.batchBoundary(log, offset)
       if (endOffset >= log.logEndOffset) return undefined
       return entryOf(EntryKind.truncate, log, { offset: endOffset })
@@ -202,7 +200,7 @@ export class ShardLog {
       return Promise.reject(
         new LogError('MISUSE', `leader epoch ${epoch} is below the present ${log.leaderEpoch}`),
       )
-    return this.#control(this.#controls, log, () => {
+    return this.#control(this.#waiting.controls, log, () => {
       log.leaderEpoch = epoch
       return entryOf(EntryKind.leaderEpoch, log, { offset: log.logEndOffset, leaderEpoch: epoch })
     })
@@ -215,14 +213,14 @@ export class ShardLog {
 
   /** Everything of the topic is dead from then on. Resolves when durable. */
   dropTopic(topicId: Uint8Array): Promise<void> {
-    return this.#control(this.#controls, undefined, () => ({
+    return this.#control(this.#waiting.controls, undefined, () => ({
       ...entryOf(EntryKind.topicDrop, { topicId, partition: -1 }, {}),
     }))
   }
 
   /** Moves the log start of a partition, durably. Never back, never above the high watermark. */
   moveLogStart(log: PartitionLog, offset: number): Promise<void> {
-    return this.#control(this.#controls, log, () => {
+    return this.#control(this.#waiting.controls, log, () => {
       const target = Math.min(offset, log.highWatermark)
       if (target < log.logStartOffset) return undefined
       return entryOf(EntryKind.logStart, log, {
@@ -258,7 +256,7 @@ export class ShardLog {
 
   /** Resolves when every append that has its offset by now is durable: what `standingOf` said before is past. */
   placed(): Promise<void> {
-    return this.#control(this.#controls, undefined, () => undefined)
+    return this.#control(this.#waiting.controls, undefined, () => undefined)
   }
 
   /** Ids of which any partition knows something, once what has its offset by now is durable. */
@@ -310,7 +308,7 @@ export class ShardLog {
       partitions: this.#catalog.partitionCount,
       commits: this.#commits,
       committedBytes: this.#committedBytes,
-      queuedBytes: this.#queue.bytes,
+      queuedBytes: this.#waiting.appends.bytes,
       producers: this.#producers.stats(),
       indexCache: this.#catalog.indexes.stats(),
       coldReads: this.#reader.cold.stats(),
@@ -320,7 +318,7 @@ export class ShardLog {
 
   /** Resolves when nothing waits and no commit is in flight. */
   async settled(): Promise<void> {
-    while (this.#running || this.#scheduled || (this.#hasWork() && !this.#failure))
+    while (this.#running || this.#scheduled || (!this.#waiting.isEmpty && !this.#failure))
       await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
@@ -348,12 +346,9 @@ export class ShardLog {
     })
   }
 
-  #hasWork(): boolean {
-    return this.#queue.count > 0 || this.#exclusive.length > 0 || this.#controls.length > 0
-  }
-
   /** A commit begins when the turn has handled its events, so that all of them share it. */
   #poke(): void {
+    this.#filling.came(this.#waiting.appends.bytes, this.#waiting.hasControls)
     if (this.#running || this.#scheduled) return
     this.#scheduled = true
     this.#options.soon(() => {
@@ -364,18 +359,14 @@ export class ShardLog {
 
   async #run(): Promise<void> {
     this.#running = true
-    while (this.#hasWork() && !this.#failure) {
-      await this.#commit(this.#takeNext())
+    while (!this.#waiting.isEmpty && !this.#failure) {
+      if (!this.#waiting.hasControls) await this.#filling.wait(() => this.#waiting.appends.bytes)
+      const taken = this.#waiting.take(this.#options.commitBytesMax ?? COMMIT_BYTES_MAX)
+      this.#filling.began(taken.reduce((sum, { bytes }) => sum + bytes, 0))
+      await this.#commit(taken)
     }
     this.#running = false
     for (const resolve of this.#idle.splice(0)) resolve()
-  }
-
-  #takeNext(): readonly Pending[] {
-    const truncation = this.#exclusive.shift()
-    if (truncation) return [truncation]
-    if (this.#controls.length > 0) return this.#controls.splice(0, CONTROLS_PER_COMMIT_MAX)
-    return this.#queue.take(this.#options.commitBytesMax ?? COMMIT_BYTES_MAX)
   }
 
   /** Never rejects: whatever happens is told to those who wait. */
@@ -476,12 +467,7 @@ export class ShardLog {
   #fail(error: Error): void {
     if (this.#failure) return
     this.#failure = error
-    for (const pending of [
-      ...this.#exclusive.splice(0),
-      ...this.#controls.splice(0),
-      ...this.#queue.takeAll(),
-    ])
-      pending.settle(error)
+    for (const pending of this.#waiting.takeAll()) pending.settle(error)
     this.#observer.failed?.(error)
   }
 }
