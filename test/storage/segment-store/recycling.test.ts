@@ -10,6 +10,8 @@ import { emptyDirectory, openIn, segmentFile, writeSegments } from './lmdb-store
 
 const ROUNDS = process.env.OCTOPUS_SOAK === '1' ? 500 : 12
 
+const PLENTY = 2 ** 40
+
 const inode = async (directory: string, id: number) => (await stat(segmentFile(directory, id))).ino
 const spares = async (directory: string) =>
   (await readdir(directory)).filter((name) => name.startsWith('free-')).sort()
@@ -26,8 +28,7 @@ async function storeOfThree(
 ): Promise<{ directory: string; store: LmdbSegmentStore }> {
   const directory = await emptyDirectory(t)
   await writeSegments(t, directory, 3)
-  const store = await openIn(t, directory, options)
-  await store.prefetch(1, 0)
+  const store = await openIn(t, directory, { diskFreeBytes: () => PLENTY, ...options })
   await until(async () => existsSync(segmentFile(directory, 5)))
   return { directory, store }
 }
@@ -37,7 +38,7 @@ t.test('a removed segment becomes the next that is prepared, and nothing of it i
   const old = await inode(directory, 1)
   const oldBytes = await readFile(segmentFile(directory, 1))
   await store.remove(1)
-  await until(async () => (await spares(directory)).length === 1)
+  await until(async () => store.freeBytes() === PLENTY + MIB)
   t.strictSame(await spares(directory), ['free-0000000001.lmdb'])
   t.notOk(existsSync(`${segmentFile(directory, 1)}-lock`))
   await store.append(0, [bytesOf(7, 10)])
@@ -89,7 +90,7 @@ t.test('a file that others could see, or without all its blocks, is not overwrit
   // Linked when it is a spare already.
   const late = await storeOfThree(t)
   await late.store.remove(1)
-  await until(async () => (await spares(late.directory)).length === 1)
+  await until(async () => late.store.freeBytes() === PLENTY + MIB)
   await link(join(late.directory, 'free-0000000001.lmdb'), join(late.directory, 'backup'))
   await late.store.roll(new Uint8Array())
   await until(async () => existsSync(segmentFile(late.directory, 6)))
@@ -129,15 +130,14 @@ t.test('spares count as free, and a disk that runs short gets them back first', 
   const { directory, store } = await storeOfThree(t, { freeBytesMin, diskFreeBytes: () => free })
   const isGone = async (id: number) => !existsSync(segmentFile(directory, id))
   await store.remove(1)
-  await until(async () => (await spares(directory)).length === 1)
-  t.equal(store.freeBytes(), 101 * MIB)
+  await until(async () => store.freeBytes() === 101 * MIB)
   free = freeBytesMin + MIB
   await store.append(0, [bytesOf(1, 10)])
   t.equal((await spares(directory)).length, 1, 'the next segment finds room without it')
   free = freeBytesMin - 1
   await store.append(1, [bytesOf(2, 10)])
-  await until(async () => (await spares(directory)).length === 0)
-  t.equal(store.freeBytes(), free)
+  await until(async () => store.freeBytes() === free)
+  t.strictSame(await spares(directory), [])
   await t.rejects(store.append(2, [bytesOf(3, 10)]), storageError('NO_SPACE', /too few for an append/))
   await store.append(2, [bytesOf(3, 10)], { isUrgent: true })
   await store.remove(2)
