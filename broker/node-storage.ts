@@ -10,7 +10,7 @@ import type { MetadataStore } from '../storage/metadata-store.ts'
 import type { SegmentStore } from '../storage/segment-store.ts'
 import { Closers } from './closers.ts'
 import type { Config } from './config/schema.ts'
-import type { Clock, Random } from './ports.ts'
+import type { Clock, Random, Timers } from './ports.ts'
 
 export interface NodeStorage {
   readonly nodeId: number
@@ -25,10 +25,13 @@ export interface NodeStorage {
 export interface NodeStorageOptions {
   readonly config: Config
   readonly clock: Clock
+  readonly timers: Timers
   readonly random: Random
   readonly logger: Logger
 }
 
+/** After a failed write the files may never close; the process ends soon after. */
+const CLOSE_PATIENCE_MS = 2_000
 /** The only shard there is; more event loops will have more. */
 const SHARD = 0
 
@@ -36,10 +39,12 @@ const SHARD = 0
 export async function openNodeStorage({
   config,
   clock,
+  timers,
   random,
   logger,
 }: NodeStorageOptions): Promise<NodeStorage> {
   const closers = new Closers()
+  const closePatience = () => new Promise<void>((resolve) => timers.after(CLOSE_PATIENCE_MS, resolve))
   return closers.guarding(async () => {
     const directory = await openDataDirectory({
       path: config.data,
@@ -50,6 +55,7 @@ export async function openNodeStorage({
 
     const metadata = createLmdbMetadataStore({
       path: directory.metadataPath,
+      closePatience,
       onListenerError: (error) => logger.error({ err: error }, 'a metadata change met an unexpected error'),
     })
     closers.add(() => metadata.close())
@@ -60,6 +66,7 @@ export async function openNodeStorage({
       segmentBytes: config.storage.segmentBytes,
       freeBytesMin: config.storage.freeBytesMin,
       recycle: config.storage.recycle === 'on',
+      closePatience,
       onBackgroundError: (error) =>
         logger.error({ err: error }, 'the segment store met a problem in the background'),
     })

@@ -23,16 +23,29 @@ export async function syncDirectory(path: string): Promise<void> {
  * new content is durable. `mode` is that of the new file.
  */
 export async function replaceFile(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  const beside = `${path}.new`
-  const handle = await open(beside, 'w', mode)
+  await writeBeside(path, content, mode)
+  await moveIntoPlace(path)
+}
+
+/** The first half of {@link replaceFile}: if it fails the old content stands, for certain. */
+export async function writeBeside(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const handle = await open(besidePath(path), 'w', mode)
   try {
     await handle.writeFile(content)
     await handle.sync()
   } finally {
     await handle.close()
   }
-  await rename(beside, path)
+}
+
+/** The second half: if it fails either content may be found after a crash. */
+export async function moveIntoPlace(path: string): Promise<void> {
+  await rename(besidePath(path), path)
   await syncDirectory(dirname(path))
+}
+
+function besidePath(path: string): string {
+  return `${path}.new`
 }
 
 /**

@@ -8,7 +8,7 @@
 
 import { closeSync, fstatSync, openSync, readSync, statSync, writeFileSync } from 'node:fs'
 import { StorageError } from '../segment-store.ts'
-import { storageError } from './accidents.ts'
+import { errorName, storageError } from './accidents.ts'
 import { META_BYTES, metaPagesProblem } from './meta-pages.ts'
 import { FILE_MODE } from './segment-files.ts'
 
@@ -47,6 +47,12 @@ export function reserveLockFile(path: string): void {
   } catch (error) {
     throw storageError(error, path, 'INACCESSIBLE')
   }
+}
+
+/** The reason with the name of its error: `EIO: Input/output error`. */
+export function reasonText(reason: Error): string {
+  const name = errorName(reason)
+  return name === undefined ? reason.message : `${name}: ${reason.message}`
 }
 
 /** The reason of a failed commit, which lmdb-js hands out as one more promise, which rejects. */

@@ -14,7 +14,7 @@ import { basename, extname } from 'node:path'
 import * as lmdb from 'lmdb'
 import { StorageError } from '../segment-store.ts'
 import { errorName, storageError } from './accidents.ts'
-import { checkedFileBytes, commitReason, reserveLockFile } from './environment-file.ts'
+import { checkedFileBytes, commitReason, reasonText, reserveLockFile } from './environment-file.ts'
 import { PAGE_BYTES } from './page-budget.ts'
 import { FILE_MODE, lockPath } from './segment-files.ts'
 
@@ -48,6 +48,7 @@ export class LmdbEnvironment {
   readonly bytes: number
   readonly #database: Database
   #commit: Promise<boolean> | undefined
+  #failure: StorageError | undefined
   #prefetches = 0
   #closed = false
 
@@ -97,22 +98,25 @@ export class LmdbEnvironment {
     } catch (error) {
       // lmdb-js made one more promise for the start of the transaction and gave it to nobody; here it can be reached.
       this.#database.committed.then(undefined, () => {})
-      const reason = await commitReason(error)
-      const sentence = `${this.path}: a commit failed (${reason.message}), nothing more is written to this segment`
-      throw new StorageError('WRITE_FAILED', sentence, { path: this.path, cause: reason })
+      const cause = await commitReason(error)
+      const sentence = `${this.path}: a commit failed (${reasonText(cause)}), nothing more is written to this segment`
+      this.#failure = new StorageError('WRITE_FAILED', sentence, { path: this.path, cause })
+      throw this.#failure
     }
   }
 
   /**
    * The value under a key. The bytes lie in a buffer that all LMDB environments of the process share: they
    * are good until the next `get` on any of them.
+   * @throws StorageError WRITE_FAILED if a commit failed and LMDB reads no more, otherwise DAMAGED
    */
   get(key: number): Uint8Array | undefined {
     this.#checkOpen()
     try {
       return this.#database.getBinaryFast(key)?.subarray(0, this.#database.lastSize)
     } catch (error) {
-      throw storageError(error, this.path, 'DAMAGED')
+      // After a failed write of a meta page LMDB reads nothing either; the bytes on the disk are not to blame.
+      throw this.#failure ?? storageError(error, this.path, 'DAMAGED')
     }
   }
 

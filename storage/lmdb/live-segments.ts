@@ -15,13 +15,15 @@ import { DIRECTORY_MODE, leftoverFiles, MANIFEST_NAME, segmentOfFile, segmentPat
 
 export class LiveSegments {
   readonly #directory: string
+  readonly #makeRoom: () => Promise<boolean>
   #manifest: Manifest
   #byId: ReadonlyMap<number, ManifestSegment>
   #nextUntakenId: number
   #changes: Promise<unknown> = Promise.resolve()
 
-  private constructor(directory: string, manifest: Manifest) {
+  private constructor(directory: string, manifest: Manifest, makeRoom: () => Promise<boolean>) {
     this.#directory = directory
+    this.#makeRoom = makeRoom
     this.#manifest = manifest
     this.#byId = byId(manifest)
     this.#nextUntakenId = manifest.nextId
@@ -29,15 +31,17 @@ export class LiveSegments {
 
   /**
    * Reads the manifest, or begins an empty one in an empty directory; looks whether each live segment's file is there
-   * in full; deletes what a crash left over.
+   * in full; deletes what a crash left over, so that a full disk has room again before anything is written to it.
+   * @param makeRoom gives the disk blocks back and says whether there were any: a change that lets data go must not
+   *   fail because the disk is full
    */
-  static async load(directory: string): Promise<LiveSegments> {
+  static async load(directory: string, makeRoom: () => Promise<boolean>): Promise<LiveSegments> {
     try {
       await makeDirectory(directory, DIRECTORY_MODE)
       const names = await readdir(directory)
       const manifest = (await readManifest(directory)) ?? (await beginManifest(directory, names))
       for (const segment of manifest.segments) await checkFile(directory, segment)
-      const live = new LiveSegments(directory, manifest)
+      const live = new LiveSegments(directory, manifest, makeRoom)
       for (const name of leftoverFiles(names, (id) => live.find(id) !== undefined))
         await rm(join(directory, name))
       return live
@@ -103,13 +107,23 @@ export class LiveSegments {
   #change(decide: (manifest: Manifest) => Manifest): Promise<void> {
     const change = this.#changes.then(async () => {
       const manifest = decide(this.#manifest)
-      await writeManifest(this.#directory, manifest)
+      await this.#write(manifest)
       this.#manifest = manifest
       this.#byId = byId(manifest)
     })
     // The next change does not depend on this one; whoever asked for this one is told.
     this.#changes = change.catch(() => {})
     return change
+  }
+
+  async #write(manifest: Manifest): Promise<void> {
+    try {
+      await writeManifest(this.#directory, manifest)
+    } catch (error) {
+      const isFull = error instanceof StorageError && error.code === 'NO_SPACE'
+      if (!isFull || !(await this.#makeRoom())) throw error
+      await writeManifest(this.#directory, manifest)
+    }
   }
 }
 

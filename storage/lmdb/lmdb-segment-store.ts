@@ -9,6 +9,7 @@
  * one that somebody has mapped. The caller keeps other processes and other stores out of the directory.
  */
 
+import { closeGivenUp, Failure, type FailureOptions } from '../failure.ts'
 import {
   type AsideSegment,
   type SegmentDescriptor,
@@ -19,6 +20,7 @@ import {
 import { checkAsideBytes, checkIndexRange } from '../segment-store-checks.ts'
 import { storageError } from './accidents.ts'
 import { type AsideHost, LmdbAsideSegment } from './aside-segment.ts'
+import { DiskGuard } from './disk-guard.ts'
 import { LmdbEnvironment } from './environment.ts'
 import { EnvironmentCache } from './environment-cache.ts'
 import { LiveSegments } from './live-segments.ts'
@@ -32,7 +34,7 @@ import { SEQUENCE_MAX, type SegmentTrailer, TRAILER_KEY, valueKey } from './segm
 import { SegmentMaker } from './segment-maker.ts'
 import { checkHeader, prefetchIndex, readStoredIndex, sealedTrailer } from './segment-records.ts'
 
-export interface LmdbSegmentStoreOptions {
+export interface LmdbSegmentStoreOptions extends FailureOptions {
   /** Created, for this user only, if it is missing. */
   readonly directory: string
   /** Size of the segments made from now on: a multiple of 4,096, at least 1 MiB. */
@@ -67,9 +69,7 @@ interface Opened {
 export class LmdbSegmentStore implements SegmentStore {
   readonly kind = 'lmdb'
   readonly #directory: string
-  readonly #segmentBytes: number
-  readonly #freeBytesMin: number
-  readonly #diskFreeBytes: (directory: string) => number
+  readonly #guard: DiskGuard
   readonly #onBackgroundError: (error: StorageError) => void
   readonly #maker: SegmentMaker
   readonly #ahead: SegmentAhead
@@ -82,7 +82,7 @@ export class LmdbSegmentStore implements SegmentStore {
   #opening: Promise<void> | undefined
   #writing: Promise<void> | undefined
   readonly #retired: RetiredSegments
-  #failure: StorageError | undefined
+  readonly #failure: Failure
   #closed: Promise<void> | undefined
 
   constructor(options: LmdbSegmentStoreOptions) {
@@ -93,34 +93,40 @@ export class LmdbSegmentStore implements SegmentStore {
       )
     }
     this.#directory = options.directory
-    this.#segmentBytes = segmentBytes
-    this.#freeBytesMin = options.freeBytesMin ?? 64 * 1024 * 1024
-    this.#diskFreeBytes = options.diskFreeBytes ?? diskFreeBytes
+    this.#failure = new Failure(options)
     this.#onBackgroundError = options.onBackgroundError ?? (() => {})
     this.#sealed = new EnvironmentCache(options.sealedOpenMax ?? 64, (id) => this.#openSealed(id))
     this.#retired = new RetiredSegments({
       directory: options.directory,
       segmentBytes,
       sparesMax: (options.recycle ?? true) ? SPARES_MAX : 0,
-      mayKeep: () => this.#maySpare(),
+      mayKeep: () => this.#guard.maySpare(),
       report: this.#onBackgroundError,
+    })
+    this.#guard = new DiskGuard({
+      directory: options.directory,
+      segmentBytes,
+      freeBytesMin: options.freeBytesMin ?? 64 * 1024 * 1024,
+      diskFreeBytes: options.diskFreeBytes ?? diskFreeBytes,
+      spares: this.#retired,
     })
     this.#maker = new SegmentMaker({
       directory: options.directory,
       preallocation: options.preallocation ?? 'auto',
-      reserve: (bytes, what) => this.#reserve(bytes, what),
+      reserve: (bytes, what) => this.#guard.reserve(bytes, what),
       takeSpare: async (bytes) => (bytes === segmentBytes ? this.#retired.take() : undefined),
     })
     this.#ahead = new SegmentAhead({
       directory: options.directory,
       segmentBytes,
       maker: this.#maker,
+      erase: (path) => this.#retired.erase(path),
       report: this.#onBackgroundError,
     })
   }
 
   get failure(): StorageError | undefined {
-    return this.#failure
+    return this.#failure.error
   }
 
   open(): Promise<void> {
@@ -155,7 +161,7 @@ export class LmdbSegmentStore implements SegmentStore {
   ): Promise<void> {
     return this.#write(async ({ active }) => {
       active.checkAppend(firstSequence, values)
-      if (!isUrgent) this.#checkDisk('an append')
+      if (!isUrgent) this.#guard.check('an append')
       await this.#committing(() => active.append(firstSequence, values))
     })
   }
@@ -185,9 +191,11 @@ export class LmdbSegmentStore implements SegmentStore {
     return this.#write(async ({ active, live }) => {
       active.checkIndex(index)
       // It has its blocks already, so that a roll takes no space: the entries that free some may need it.
-      const next = await this.#ahead.prepared(() => live.takeId())
-      await this.#committing(() => active.seal(index))
-      await this.#changing(this.#activate(live, next))
+      const take = async (next: SegmentAppender) => {
+        await this.#committing(() => active.seal(index))
+        await this.#changing(this.#activate(live, next))
+      }
+      const next = await this.#making(this.#ahead.handOver(() => live.takeId(), take))
       this.#ahead.start(live.takeId())
       return next.id
     })
@@ -218,13 +226,13 @@ export class LmdbSegmentStore implements SegmentStore {
 
   async remove(segment: SegmentId): Promise<void> {
     const { live } = this.#usable()
-    if (this.#failure !== undefined) throw this.#failure
+    this.#failure.check()
     await this.#retire([segment], this.#changing(live.remove(segment)))
   }
 
   async beginAside(bytes: number): Promise<AsideSegment> {
     const { live } = this.#usable()
-    if (this.#failure !== undefined) throw this.#failure
+    this.#failure.check()
     checkAsideBytes(bytes)
     const id = live.takeId()
     const host = this.#asideHost(live, () => this.#asides.delete(making))
@@ -234,18 +242,23 @@ export class LmdbSegmentStore implements SegmentStore {
     this.#asides.add(making)
     // Without one there is nothing to discard at the end; the caller is told below.
     making.catch(() => this.#asides.delete(making))
-    return making
+    return this.#making(making)
   }
 
   /** Spares count as free: they are given back when the disk runs short. */
   freeBytes(): number {
-    return this.#diskFree() + this.#retired.bytes
+    return this.#guard.freeBytes
   }
 
   /** Rejects, after everything was released, if the file of a removed segment could not be deleted. */
   close(): Promise<void> {
-    this.#closed ??= this.#close()
+    this.#closed ??= this.#closeInTime()
     return this.#closed
+  }
+
+  async #closeInTime(): Promise<void> {
+    if (await this.#failure.outlast(this.#close())) return
+    this.#onBackgroundError(closeGivenUp(this.#directory))
   }
 
   async #close(): Promise<void> {
@@ -270,11 +283,17 @@ export class LmdbSegmentStore implements SegmentStore {
   }
 
   async #openDirectory(): Promise<void> {
-    const live = await LiveSegments.load(this.#directory)
+    const live = await LiveSegments.load(this.#directory, () => this.#makeRoom())
     const last = live.descriptors.at(-1)
-    if (last === undefined) await this.#activate(live, await this.#ahead.prepared(() => live.takeId()))
+    const activate = (first: SegmentAppender) => this.#activate(live, first)
+    if (last === undefined) await this.#ahead.handOver(() => live.takeId(), activate)
     else this.#opened = { live, active: this.#openActive(last.id) }
     this.#ahead.start(live.takeId())
+  }
+
+  /** Gives a full disk back what no segment needs. */
+  async #makeRoom(): Promise<boolean> {
+    return (await this.#retired.giveBack()) || (await this.#ahead.giveUp())
   }
 
   #usable(): Opened {
@@ -286,7 +305,7 @@ export class LmdbSegmentStore implements SegmentStore {
   /** Runs an append or a roll, of which there may be only one at a time. */
   async #write<T>(write: (opened: Opened) => Promise<T>): Promise<T> {
     const opened = this.#usable()
-    if (this.#failure !== undefined) throw this.#failure
+    this.#failure.check()
     if (this.#writing !== undefined) throw misuse('an append or roll is still in flight')
     let finish = () => {}
     this.#writing = new Promise((resolve) => {
@@ -319,50 +338,20 @@ export class LmdbSegmentStore implements SegmentStore {
     }
   }
 
-  #fail(error: unknown): StorageError {
-    const cause = storageError(error, this.#directory, 'WRITE_FAILED')
-    this.#failure ??= new StorageError('WRITE_FAILED', cause.message, {
-      path: cause.path ?? this.#directory,
-      cause,
-    })
-    return this.#failure
-  }
-
-  #diskFree(): number {
+  /** A new segment that is asked for: if the disk fails at it, it fails. */
+  async #making<T>(made: Promise<T>): Promise<T> {
     try {
-      return this.#diskFreeBytes(this.#directory)
+      return await made
     } catch (error) {
-      throw storageError(error, this.#directory, 'INACCESSIBLE')
+      if (this.#maker.isAborted) throw misuse('the store is closed')
+      throw error instanceof StorageError && error.code === 'WRITE_FAILED' ? this.#fail(error) : error
     }
   }
 
-  /** Whether dead bytes may stay on the disk: while the next segment would find room without them. */
-  #maySpare(): boolean {
-    return this.#diskFree() >= this.#freeBytesMin + this.#segmentBytes
-  }
-
-  /**
-   * Before each write. It goes into blocks that are reserved already; the guard is for what else the disk is needed for.
-   * A disk that runs short gets the spares back while there is still room without them.
-   */
-  #checkDisk(what: string): void {
-    const free = this.#diskFree()
-    const spareBytes = this.#retired.bytes
-    if (spareBytes > 0 && free < this.#freeBytesMin + this.#segmentBytes) void this.#retired.giveBack()
-    if (free + spareBytes < this.#freeBytesMin) throw this.#noSpace(free + spareBytes, what)
-  }
-
-  /** Resolves when the disk has room for so many bytes more, if need be without the spares. */
-  async #reserve(bytes: number, what: string): Promise<void> {
-    const isShort = () => this.#diskFree() - bytes < this.#freeBytesMin
-    if (isShort()) await this.#retired.giveBack()
-    if (isShort()) throw this.#noSpace(this.#diskFree(), what, bytes)
-  }
-
-  #noSpace(free: number, what: string, bytes = 0): StorageError {
-    const need = bytes === 0 ? '' : `it takes ${bytes} and `
-    const sentence = `${this.#directory} has ${free} bytes free, too few for ${what}: ${need}${this.#freeBytesMin} must stay free`
-    return new StorageError('NO_SPACE', sentence, { path: this.#directory })
+  #fail(error: unknown): StorageError {
+    const { message, path, cause } = storageError(error, this.#directory, 'WRITE_FAILED')
+    const failure = new StorageError('WRITE_FAILED', message, { path: path ?? this.#directory, cause })
+    return this.#failure.set(failure)
   }
 
   /** What a sealed segment says of itself; read from the disk at once the first time. */
@@ -400,7 +389,6 @@ export class LmdbSegmentStore implements SegmentStore {
   /** Makes a prepared segment the active one, by the manifest. */
   async #activate(live: LiveSegments, next: SegmentAppender): Promise<void> {
     await live.activate(next.id, next.environment.bytes)
-    this.#ahead.handOver()
     const sealed = this.#opened?.active
     // In one go with the change below: no read in between may open the sealed file a second time.
     if (sealed) this.#adopt(sealed)
@@ -418,8 +406,8 @@ export class LmdbSegmentStore implements SegmentStore {
     return {
       checkWritable: () => {
         this.#usable()
-        if (this.#failure !== undefined) throw this.#failure
-        this.#checkDisk('a segment aside')
+        this.#failure.check()
+        this.#guard.check('a segment aside')
       },
       checkReplaceable: (replaced) => live.checkReplaceable(replaced),
       committing: (write) => this.#committing(write),

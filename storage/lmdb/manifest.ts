@@ -12,7 +12,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { replaceFile } from '../durable-file.ts'
+import { moveIntoPlace, writeBeside } from '../durable-file.ts'
 import { StorageError } from '../segment-store.ts'
 import { errorName, storageError } from './accidents.ts'
 import { FILE_MODE, MANIFEST_NAME } from './segment-files.ts'
@@ -109,12 +109,21 @@ export async function readManifest(directory: string): Promise<Manifest | undefi
   }
 }
 
-/** Resolves when the new manifest survives power loss. After a rejection either one may be found. */
+/**
+ * Resolves when the new manifest survives power loss. Rejects with StorageError NO_SPACE if the old one stands for
+ * certain, WRITE_FAILED if the disk failed, after which either one may be found.
+ */
 export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
   const path = join(directory, MANIFEST_NAME)
   try {
-    await replaceFile(path, encodeManifest(manifest), FILE_MODE)
+    await writeBeside(path, encodeManifest(manifest), FILE_MODE)
   } catch (error) {
     throw storageError(error, path, 'WRITE_FAILED')
+  }
+  try {
+    await moveIntoPlace(path)
+  } catch (error) {
+    const { message, cause } = storageError(error, path, 'WRITE_FAILED')
+    throw new StorageError('WRITE_FAILED', message, { path, cause })
   }
 }

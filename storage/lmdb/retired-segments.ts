@@ -34,7 +34,9 @@ export class RetiredSegments {
   readonly #spares: string[] = []
   /** Files on their way out that still have their blocks. */
   #leaving = 0
-  /** Settles, always well, when everything asked for so far is done. */
+  /** Segments that are still being removed. */
+  readonly #coming = new Set<Promise<void>>()
+  /** Settles, always well, when every file handed over so far is dealt with. Waits for nobody who may wait for it. */
   #work: Promise<void> = Promise.resolve()
   #error: StorageError | undefined
   #isClosed = false
@@ -50,15 +52,17 @@ export class RetiredSegments {
 
   /** Takes over the files of segments as soon as nobody has them open; if that fails they stay segments. */
   retire(segments: readonly number[], released: Promise<unknown>): void {
-    const before = this.#work
-    this.#work = released.then(
-      async () => {
-        await before
-        for (const segment of segments) await this.#retire(segment)
+    const retired = released.then(
+      () => {
+        this.#coming.delete(retired)
+        for (const segment of segments) this.#enqueue(() => this.#retire(segment))
       },
       // They were not removed, which the caller hears from `released`.
-      () => before,
+      () => {
+        this.#coming.delete(retired)
+      },
     )
+    this.#coming.add(retired)
   }
 
   /** A file to overwrite as a new segment; it is the caller's from now on. Undefined where there is none. */
@@ -90,6 +94,7 @@ export class RetiredSegments {
   /** Leaves no spare. Rejects with the first file that could not be deleted. */
   async close(): Promise<void> {
     this.#isClosed = true
+    await Promise.all(this.#coming)
     // One that is being renamed becomes a spare yet.
     await this.#work
     await this.giveBack()
@@ -126,10 +131,15 @@ export class RetiredSegments {
 
   #discard(path: string): void {
     this.#leaving++
-    this.#work = this.#work.then(async () => {
+    this.#enqueue(async () => {
       await this.erase(path)
       this.#leaving--
     })
+  }
+
+  /** Runs work that never rejects behind all that was asked for before. */
+  #enqueue(work: () => Promise<void>): void {
+    this.#work = this.#work.then(work)
   }
 
   #failed(error: unknown, path: string): void {

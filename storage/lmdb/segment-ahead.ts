@@ -2,7 +2,7 @@
  * Keeps the next segment prepared, so that a roll does not wait for a file to be made.
  *
  * What fails in the background is reported and tried again when the segment is needed: the disk may have
- * room by then. A prepared segment is nobody's until the manifest names it.
+ * room by then. A prepared segment is nobody's until the manifest names it, so a full disk can have it back.
  */
 
 import type { StorageError } from '../segment-store.ts'
@@ -14,6 +14,8 @@ export interface SegmentAheadOptions {
   readonly directory: string
   readonly segmentBytes: number
   readonly maker: SegmentMaker
+  /** Deletes a file that no manifest names. Never rejects. */
+  readonly erase: (path: string) => Promise<void>
   readonly report: (error: StorageError) => void
 }
 
@@ -25,6 +27,7 @@ interface Preparation {
 export class SegmentAhead {
   readonly #options: SegmentAheadOptions
   #preparation: Preparation | undefined
+  #isInUse = false
   #isClosed = false
 
   constructor(options: SegmentAheadOptions) {
@@ -41,22 +44,39 @@ export class SegmentAhead {
   }
 
   /**
-   * The prepared segment, as soon as it is. It stays in here, and is closed with this, until {@link handOver}.
-   * @param takeId gives a number where none is being prepared
+   * Hands the prepared segment over, as soon as it is prepared: it is the caller's when `take` resolves, and stays in here
+   * if that rejects. One call at a time.
+   * @param takeId gives a number where no segment is being prepared
    */
-  async prepared(takeId: () => number): Promise<SegmentAppender> {
-    const begun = this.#preparation
+  async handOver(
+    takeId: () => number,
+    take: (segment: SegmentAppender) => Promise<void>,
+  ): Promise<SegmentAppender> {
+    this.#isInUse = true
     try {
-      if (begun !== undefined) return await begun.segment
-    } catch {
-      // Reported when it happened; what comes of a second attempt is the answer.
+      const segment = await this.#prepared(takeId)
+      await take(segment)
+      this.#preparation = undefined
+      return segment
+    } finally {
+      this.#isInUse = false
     }
-    return this.#prepare(begun?.id ?? takeId()).segment
   }
 
-  /** The prepared segment has become the active one. */
-  handOver(): void {
+  /** Gives the disk its blocks back, unless it is in use. Whether there was something to give. */
+  async giveUp(): Promise<boolean> {
+    const given = this.#preparation
+    if (given === undefined || this.#isInUse) return false
     this.#preparation = undefined
+    try {
+      const { environment } = await given.segment
+      await environment.close()
+      await this.#options.erase(environment.path)
+      return true
+    } catch {
+      // It was never made, which was reported.
+      return false
+    }
   }
 
   /** The maker was told to give up. */
@@ -64,6 +84,16 @@ export class SegmentAhead {
     this.#isClosed = true
     // What became of the preparation does not matter any more: the next open deletes the file.
     await this.#preparation?.segment.then(({ environment }) => environment.close()).catch(() => {})
+  }
+
+  async #prepared(takeId: () => number): Promise<SegmentAppender> {
+    const begun = this.#preparation
+    try {
+      if (begun !== undefined) return await begun.segment
+    } catch {
+      // Reported when it happened; what comes of a second attempt is the answer.
+    }
+    return this.#prepare(begun?.id ?? takeId()).segment
   }
 
   #prepare(id: number): Preparation {

@@ -34,6 +34,10 @@ export class SegmentMaker {
     return prepareSegment({ directory, id, bytes, preallocation, spare, emptyPages, signal })
   }
 
+  get isAborted(): boolean {
+    return this.#closing.signal.aborted
+  }
+
   /** What is being made is given up between two steps. */
   abort(): void {
     this.#closing.abort()

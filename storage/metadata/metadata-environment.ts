@@ -12,7 +12,7 @@
 
 import * as lmdb from 'lmdb'
 import { storageError } from '../lmdb/accidents.ts'
-import { checkedFileBytes, commitReason, reserveLockFile } from '../lmdb/environment-file.ts'
+import { checkedFileBytes, commitReason, reasonText, reserveLockFile } from '../lmdb/environment-file.ts'
 import { PAGE_BYTES } from '../lmdb/page-budget.ts'
 import { FILE_MODE, lockPath } from '../lmdb/segment-files.ts'
 import { StorageError } from '../segment-store.ts'
@@ -92,7 +92,7 @@ export class MetadataEnvironment {
       const cause = await commitReason(error)
       throw new StorageError(
         'WRITE_FAILED',
-        `${this.#path}: a commit failed (${cause.message}); no metadata is written any more until a restart`,
+        `${this.#path}: a commit failed (${reasonText(cause)}); no metadata is written any more until a restart`,
         { path: this.#path, cause },
       )
     }

@@ -6,6 +6,7 @@
  * after a failed write nothing is written any more, while reads go on. Never: two writes at once.
  */
 
+import { Failure, type FailureOptions } from '../failure.ts'
 import type {
   Compare,
   MetadataEntry,
@@ -23,7 +24,7 @@ import { checkTransaction, type Transaction } from './transaction.ts'
 import { defaultHistoryLimits, type HistoryLimits, WatchHistory } from './watch-history.ts'
 import { entryCopy, Watchers } from './watchers.ts'
 
-export interface RevisionedStoreOptions {
+export interface RevisionedStoreOptions extends FailureOptions {
   /** Told what a watch listener threw. The store itself goes on. */
   readonly onListenerError: (error: unknown) => void
   readonly history?: HistoryLimits
@@ -44,7 +45,7 @@ export class RevisionedStore implements MetadataStore {
   #opening: Promise<OpenParts> | undefined
   #closing: Promise<void> | undefined
   #parts: OpenParts | undefined
-  #failure: StorageError | undefined
+  readonly #failure: Failure
   /** Settles, always well, when every transaction taken so far has. */
   #lastTurn: Promise<void> = Promise.resolve()
   #waitingBytes = 0
@@ -52,10 +53,11 @@ export class RevisionedStore implements MetadataStore {
   constructor(medium: MetadataMedium, options: RevisionedStoreOptions) {
     this.#medium = medium
     this.#options = options
+    this.#failure = new Failure(options)
   }
 
   get failure(): StorageError | undefined {
-    return this.#failure
+    return this.#failure.error
   }
 
   async open(): Promise<void> {
@@ -117,7 +119,7 @@ export class RevisionedStore implements MetadataStore {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= this.#closeInTime()
     return this.#closing
   }
 
@@ -126,6 +128,11 @@ export class RevisionedStore implements MetadataStore {
     const history = new WatchHistory(content.revision, this.#options.history ?? defaultHistoryLimits)
     const watchers = new Watchers(history, this.#options.onListenerError)
     return { view: new MetadataView(content), history, watchers }
+  }
+
+  /** After a failure it is given up in time; the medium is then as good as closed, for it is never used again. */
+  async #closeInTime(): Promise<void> {
+    await this.#failure.outlast(this.#close())
   }
 
   async #close(): Promise<void> {
@@ -138,7 +145,7 @@ export class RevisionedStore implements MetadataStore {
   }
 
   async #run(parts: OpenParts, transaction: Transaction, isUrgent: boolean): Promise<TransactionResult> {
-    if (this.#failure !== undefined) throw this.#failure
+    this.#failure.check()
     const { view, history, watchers } = parts
     const decision = view.decide(transaction)
     if (decision.kind === 'refused') return { committed: false, revision: view.revision }
@@ -154,11 +161,11 @@ export class RevisionedStore implements MetadataStore {
   /** Anything but "nothing was written" leaves the medium in a state nobody knows. */
   #fail(error: unknown): never {
     if (error instanceof StorageError && error.code === 'NO_SPACE') throw error
-    this.#failure =
+    throw this.#failure.set(
       error instanceof StorageError
         ? error
-        : new StorageError('WRITE_FAILED', 'The metadata could not be written', { cause: error })
-    throw this.#failure
+        : new StorageError('WRITE_FAILED', 'The metadata could not be written', { cause: error }),
+    )
   }
 
   #leave(transaction: Transaction): void {

@@ -352,7 +352,7 @@ t.test('lmdb', async (t) => {
     const lines = stdout.trimEnd().split('\n')
     const acknowledged = lines.filter((line) => line.startsWith('acknowledged')).length
     const message =
-      `WRITE_FAILED ${path}: a commit failed (Input/output error); ` +
+      `WRITE_FAILED ${path}: a commit failed (EIO: Input/output error); ` +
       'no metadata is written any more until a restart'
     t.ok(acknowledged > 3)
     t.strictSame(lines.slice(acknowledged), [

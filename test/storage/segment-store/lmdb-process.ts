@@ -4,6 +4,8 @@
  *
  *     node lmdb-process.js append DIRECTORY SEED   until it is killed
  *     node lmdb-process.js limit DIRECTORY         under `ulimit -f`: until a commit fails, and a little longer
+ *     node lmdb-process.js failing DIRECTORY       under strace: one thing after the other, until one fails, and all things after it
+ *     node lmdb-process.js stuck DIRECTORY         under strace: closes while a write is never finished, after another one failed
  */
 import { statSync, writeSync } from 'node:fs'
 import { isLmdbCommitNoise } from '../../../storage/lmdb/environment.ts'
@@ -11,10 +13,12 @@ import { LmdbSegmentStore } from '../../../storage/lmdb/lmdb-segment-store.ts'
 import { segmentPath } from '../../../storage/lmdb/segment-files.ts'
 import { StorageError } from '../../../storage/segment-store.ts'
 import { randomOf, type SeededRandom } from '../../support/seeded-random.ts'
-import { bytesOf, MIB } from './contract.ts'
+import { bytesOf, equalBytes, MIB } from './contract.ts'
 
 export const APPEND_SEGMENT_BYTES = MIB
 export const LIMIT_SEGMENT_BYTES = 8 * MIB
+
+export const CLOSE_PATIENCE_MS = 300
 
 /** The value that belongs to a place, whoever writes or checks it. */
 export function valueAt(segment: number, sequence: number): Uint8Array {
@@ -87,11 +91,6 @@ async function limit(directory: string): Promise<void> {
   // Ends the process unless there is a listener; then writes beyond the limit fail.
   process.on('SIGXFSZ', () => {})
   process.on('unhandledRejection', (error) => say('unhandled', String(error), isLmdbCommitNoise(error)))
-  const codeOf = (work: Promise<unknown>) =>
-    work.then(
-      () => 'done',
-      (error: unknown) => (error instanceof StorageError ? error.code : String(error)),
-    )
   const store = new LmdbSegmentStore({ directory, segmentBytes: LIMIT_SEGMENT_BYTES, freeBytesMin: 0 })
   await store.open()
   const values = (count: number) => Array.from({ length: count }, (_, index) => bytesOf(index, 65_500))
@@ -108,6 +107,90 @@ async function limit(directory: string): Promise<void> {
   say('close', await codeOf(store.close()))
 }
 
+const codeOf = (work: Promise<unknown>) =>
+  work.then(
+    () => 'done',
+    (error: unknown) => (error instanceof StorageError ? error.code : String(error)),
+  )
+
+/** A store that tells of accidents in the background, and of rejections that nobody handles. */
+async function openTelling(directory: string): Promise<LmdbSegmentStore> {
+  process.on('unhandledRejection', (error) => say('unhandled', String(error), isLmdbCommitNoise(error)))
+  const store = new LmdbSegmentStore({
+    directory,
+    segmentBytes: APPEND_SEGMENT_BYTES,
+    freeBytesMin: 0,
+    onBackgroundError: (error) => say('background', error.code, error.message),
+    closePatience: () => new Promise((resolve) => setTimeout(resolve, CLOSE_PATIENCE_MS)),
+  })
+  await store.open()
+  return store
+}
+
+async function failing(directory: string): Promise<void> {
+  const store = await openTelling(directory)
+  const append = async (sequence: number) => {
+    const { id } = store.segments()[store.segments().length - 1]
+    const what = await codeOf(store.append(sequence, [valueAt(id, sequence), valueAt(id, sequence + 1)]))
+    say('append', what, id, sequence + 2)
+  }
+  const steps: Record<string, () => Promise<unknown>> = {
+    roll: () => store.roll(indexOf(store.segments()[store.segments().length - 1].id)),
+    remove: () => store.remove(store.segments()[0].id),
+    aside: async () => {
+      const aside = await store.beginAside(100_000)
+      await aside.append(0, [valueAt(aside.id, 0)])
+      await aside.publish(indexOf(aside.id), [store.segments()[0].id])
+      say('published', aside.id, 1)
+    },
+  }
+  for (let sequence = 0; sequence < 12 && store.failure === undefined; sequence += 2) await append(sequence)
+  for (const name of ['roll', 'remove', 'aside', 'roll']) {
+    if (store.failure !== undefined) break
+    say(name, await codeOf(steps[name]()))
+    // What was refused, and is no failure, goes well the second time.
+    if (store.failure === undefined && name !== 'aside') await append(name === 'remove' ? 2 : 0)
+  }
+  say('failure', store.failure?.code, store.failure?.message, store.failure?.path)
+  const startedAt = performance.now()
+  const active = store.segments()[store.segments().length - 1].id
+  const count = store.valueCount(active)
+  const one = store.append(count, [valueAt(active, count)])
+  const later = [one, ...Object.values(steps).map((step) => step())]
+  say('later', ...(await Promise.all(later.map(codeOf))))
+  const codes = new Set<string>()
+  for (const { id, sealed } of store.segments()) {
+    for (let sequence = 0; sequence < store.valueCount(id); sequence++) {
+      try {
+        codes.add(equalBytes(store.read(id, sequence), valueAt(id, sequence)) ? 'same' : 'DIFFERENT')
+      } catch (error) {
+        codes.add(error instanceof StorageError ? error.code : String(error))
+      }
+    }
+    if (sealed) codes.add(await codeOf(store.readIndex(id)))
+  }
+  say('reads', ...codes)
+  say('close', await codeOf(store.close()))
+  await new Promise((resolve) => setImmediate(resolve))
+  say('end', Math.round(performance.now() - startedAt))
+}
+
+async function stuck(directory: string): Promise<never> {
+  const store = await openTelling(directory)
+  const { id } = store.segments()[store.segments().length - 1]
+  store.append(0, [valueAt(id, 0)]).then(
+    () => say('append', 'done'),
+    (error) => say('append', String(error)),
+  )
+  say('remove', await codeOf(store.remove(store.segments()[0].id)))
+  const startedAt = performance.now()
+  say('close', await codeOf(store.close()))
+  say('end', Math.round(performance.now() - startedAt))
+  process.exit(0)
+}
+
 const [mode, directory, seed] = process.argv.slice(2)
 if (mode === 'append') await append(directory, Number(seed))
 if (mode === 'limit') await limit(directory)
+if (mode === 'failing') await failing(directory)
+if (mode === 'stuck') await stuck(directory)

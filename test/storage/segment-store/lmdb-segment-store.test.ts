@@ -1,6 +1,5 @@
 /** What only the segment store on LMDB promises: files, crashes, full disks, damage. */
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import {
   copyFile,
@@ -22,17 +21,7 @@ import type { StorageError } from '../../../storage/segment-store.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { requireTool } from '../../support/tools.ts'
 import { bytesOf, equalBytes, fill, MIB, storageError } from './contract.ts'
-import { LIMIT_SEGMENT_BYTES } from './lmdb-process.ts'
-import {
-  emptyDirectory,
-  lmdbProcess,
-  manifestFile,
-  openIn,
-  segmentFile,
-  storeIn,
-  wordsOf,
-  writeSegments,
-} from './lmdb-stores.ts'
+import { emptyDirectory, manifestFile, openIn, segmentFile, storeIn, writeSegments } from './lmdb-stores.ts'
 
 t.test('files: for this user only, of the promised size, deleted with the segment', async (t) => {
   const directory = join(await emptyDirectory(t), 'a', 'b')
@@ -429,41 +418,6 @@ t.test('a file that cannot be deleted is told at once and at close', async (t) =
   await t.rejects(store.close(), told)
   t.match(errors, [told])
 })
-
-t.test(
-  'a failed commit: nothing is written any more, and nothing escapes',
-  { skip: process.platform === 'win32' },
-  async (t) => {
-    const directory = await emptyDirectory(t)
-    await (await openIn(t, directory, { segmentBytes: LIMIT_SEGMENT_BYTES })).close()
-    // 4,096 is 2 or 4 MiB, depending on the shell; the second append lies across either.
-    const shell = 'ulimit -f 4096 && exec "$0" "$@"'
-    const child = spawn('sh', ['-c', shell, process.execPath, lmdbProcess, 'limit', directory], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
-    const exit = once(child, 'exit')
-    const said: unknown[][] = []
-    for await (const words of wordsOf(child)) said.push(words)
-    t.strictSame(await exit, [0, null])
-    const by = (what: string) => said.filter(([word]) => word === what).map(([, ...rest]) => rest)
-    t.strictSame(by('first'), [['done']])
-    t.strictSame(by('second'), [['WRITE_FAILED']])
-    t.match(by('failure'), [
-      ['WRITE_FAILED', /segment-0000000001\.lmdb: a commit failed \(.+\), nothing more is written/],
-    ])
-    t.strictSame(by('count'), [[20, true]])
-    t.strictSame(by('later'), [['WRITE_FAILED', 'WRITE_FAILED', 'WRITE_FAILED']])
-    t.strictSame(by('close'), [['done']])
-    t.strictSame(by('unhandled'), [])
-    t.notOk((await readdir(directory)).some((name) => name.startsWith('preparing-')))
-
-    const store = await openIn(t, directory, { segmentBytes: LIMIT_SEGMENT_BYTES })
-    t.equal(store.valueCount(1), 20)
-    for (let sequence = 0; sequence < 20; sequence++)
-      t.ok(equalBytes(store.read(1, sequence), bytesOf(sequence, 65_500)))
-    await store.append(20, [bytesOf(20, 10)])
-  },
-)
 
 t.test('a segment aside: a file of its own size, gone when it is discarded or replaced', async (t) => {
   const directory = await emptyDirectory(t)
