@@ -4,14 +4,17 @@
  * The bytes of a line are the value, untouched. Memory is bounded: reading waits while the producer's
  * buffer is full. Every line is accounted for: acknowledged or failed, and the exit code says whether
  * any failed. Ctrl-C ends the reading; what was read is still sent.
+ *
+ * With `--producer-name` lines are numbered, and those that an earlier run has stored are not stored again.
  */
 import type { Readable } from 'node:stream'
-import type { TopicDescription } from '../../client/index.ts'
+import type { FlushResult, TopicDescription } from '../../client/index.ts'
 import type { CommandContext, StopSignal } from './context.ts'
 import { ExitCode, exitCodeOfSignal } from './exit-codes.ts'
 import { asFailure, usage } from './failure.ts'
 import type { Setting } from './flag-values.ts'
 import { keySeparator, splitKey } from './key-separator.ts'
+import { LineSequence, unnumbered } from './line-sequence.ts'
 import { type Line, LineSplitter } from './line-splitter.ts'
 import type { Output } from './output.ts'
 import { showProgress } from './progress.ts'
@@ -23,6 +26,7 @@ interface ProduceFlags extends ClientFlags {
   readonly header?: readonly Setting[]
   readonly compression: string
   readonly acks: string
+  readonly producerName?: string
 }
 
 const LINGER_MS = 5
@@ -40,6 +44,9 @@ export function produce(name: string, flags: ProduceFlags, context: CommandConte
   if (compression !== 'none' && compression !== 'gzip') {
     throw usage(`--compression: "${compression}" is none of none and gzip`)
   }
+  const { producerName } = flags
+  if (producerName !== undefined && acks !== 'all')
+    throw usage(`--producer-name: needs --acks all, not ${flags.acks}`)
   const headers = (flags.header ?? []).map(({ name, value }) => ({ key: name, value: Buffer.from(value) }))
   const common = {
     ...(headers.length > 0 && { headers }),
@@ -48,81 +55,109 @@ export function produce(name: string, flags: ProduceFlags, context: CommandConte
   const interrupted = context.interruption()
   return withClient(flags, context, async (client) => {
     const topic = await existingTopic(client, name, context.invocation)
-    if (flags.partition !== undefined) checkPartition(name, topic.partitions.length, flags.partition)
+    const partitions = topic.partitions.length
+    if (flags.partition !== undefined) checkPartition(name, partitions, flags.partition)
+    const { partition } = flags
+    const hasKeys = separator !== undefined
+    const sequence =
+      producerName === undefined
+        ? undefined
+        : new LineSequence({ topic: name, partitions, partition, hasKeys })
     const tally = new Tally(context.err)
     const producer = client.producer({
       lingerMs: LINGER_MS,
       acks,
       compression,
-      onDelivery: ({ count, error }) => {
-        if (error === undefined) tally.acknowledged += count
-        else tally.fail(count, asFailure(error).message)
-      },
+      ...(producerName !== undefined && { producerName }),
+      onDelivery: ({ count, error }) => tally.deliver(count, error),
     })
+    // What is wrong with the name comes to light before the first line is read.
+    if (sequence) await producer.nextSequence(name, partition ?? 0)
     if (isTerminal(context.stdin)) context.err.write('One event per line; Ctrl-D ends.\n')
     const stopProgress = isTerminal(context.stdin)
       ? () => {}
       : showProgress(context.err, (elapsedMs) => tally.progress(elapsedMs))
     const bytesMax = lineBytesMax(topic, flags.header ?? [])
+    const take = (line: Line) => {
+      if (line.bytes === undefined) return tally.skip(line, bytesMax, sequence !== undefined)
+      tally.read++
+      const record =
+        separator === undefined ? { key: null, value: line.bytes } : splitKey(line.bytes, separator)
+      if (!sequence) return producer.append(name, { ...record, ...common })
+      return producer.append(name, { ...record, ...common, ...sequence.next(line, record.key) })
+    }
     try {
-      await forEachLine(context.stdin, new LineSplitter(bytesMax), interrupted, (line) => {
-        tally.read++
-        if (line.bytes === undefined) return tally.skip(line, bytesMax)
-        const record = separator === undefined ? { value: line.bytes } : splitKey(line.bytes, separator)
-        return producer.append(name, { ...record, ...common })
-      })
-      await producer.close()
+      // Behind a line that failed no numbered line can be stored.
+      const isOver = () => sequence !== undefined && tally.hasFailed
+      await forEachLine(context.stdin, new LineSplitter(bytesMax), interrupted, isOver, take)
+      return report(await producer.flush(), tally, flags, context, interrupted)
     } finally {
       stopProgress()
     }
-    return report(tally, flags, context, interrupted)
   })
 }
 
 function report(
+  flushed: FlushResult,
   tally: Tally,
   flags: ProduceFlags,
   context: CommandContext,
   interrupted: AbortSignal,
 ): number {
-  const { acknowledged, failed } = tally
-  if (failed > 0) context.err.write(`octopus: ${tally.failureSentence()}\n`)
-  if (flags.json) context.out.write(`${JSON.stringify({ acknowledged, failed })}\n`)
-  else context.out.write(`${counted(acknowledged)} ${flags.acks === '0' ? 'sent' : 'acknowledged'}\n`)
+  const { acknowledged, duplicates = 0 } = flushed
+  const failed = flushed.failed + tally.skipped
+  if (failed > 0) context.err.write(`octopus: ${tally.failureSentence(flushed)}\n`)
+  if (flags.json) {
+    const isNumbered = flags.producerName !== undefined
+    context.out.write(`${JSON.stringify({ acknowledged, ...(isNumbered && { duplicates }), failed })}\n`)
+  } else {
+    const before = duplicates > 0 ? `, ${duplicates.toLocaleString('en-US')} of them stored before` : ''
+    context.out.write(`${counted(acknowledged)} ${flags.acks === '0' ? 'sent' : 'acknowledged'}${before}\n`)
+  }
   if (failed > 0) return ExitCode.FAILED
   return interrupted.aborted ? exitCodeOfSignal(interrupted.reason as StopSignal) : ExitCode.OK
 }
 
-/** What became of the lines. */
+/** What became of the lines, as far as it is known while they are read. */
 class Tally {
+  /** Lines that became events. */
   read = 0
-  acknowledged = 0
-  failed = 0
+  /** Lines that were too long. */
+  skipped = 0
   readonly #err: Output
+  #acknowledged = 0
+  #failed = 0
   #firstReason = ''
 
   constructor(err: Output) {
     this.#err = err
   }
 
-  fail(count: number, reason: string): void {
-    this.failed += count
-    if (this.#firstReason === '') this.#firstReason = reason
+  get hasFailed(): boolean {
+    return this.#failed > 0
   }
 
-  skip(line: Line, bytesMax: number): undefined {
+  deliver(count: number, error: Error | undefined): void {
+    if (error === undefined) this.#acknowledged += count
+    else this.#failed += count
+  }
+
+  skip(line: Line, bytesMax: number, isNumbered: boolean): undefined {
     const reason = `line ${line.number} has ${line.byteLength.toLocaleString('en-US')} bytes, more than the ${bytesMax.toLocaleString('en-US')} an event of this topic may have`
-    this.fail(1, reason)
-    if (this.failed <= SKIPS_SHOWN) this.#err.write(`octopus: ${reason}; skipped\n`)
+    if (isNumbered) throw unnumbered(reason)
+    this.skipped++
+    if (this.#firstReason === '') this.#firstReason = reason
+    if (this.skipped <= SKIPS_SHOWN) this.#err.write(`octopus: ${reason}; skipped\n`)
   }
 
-  failureSentence(): string {
-    return `${this.failed.toLocaleString('en-US')} of ${counted(this.read)} failed: ${this.#firstReason}`
+  failureSentence({ failed, error }: FlushResult): string {
+    const reason = error === undefined ? this.#firstReason : asFailure(error).message
+    return `${(failed + this.skipped).toLocaleString('en-US')} of ${counted(this.read + this.skipped)} failed: ${reason}`
   }
 
   progress(elapsedMs: number): string {
-    const rate = Math.round((this.acknowledged * 1000) / elapsedMs).toLocaleString('en-US')
-    return `${counted(this.acknowledged)} acknowledged, ${rate}/s`
+    const rate = Math.round((this.#acknowledged * 1000) / elapsedMs).toLocaleString('en-US')
+    return `${counted(this.#acknowledged)} acknowledged, ${rate}/s`
   }
 }
 
@@ -132,11 +167,12 @@ function counted(count: number): string {
   return `${count.toLocaleString('en-US')} ${count === 1 ? 'event' : 'events'}`
 }
 
-/** Calls `take` with each line and waits where it asks to, until the stream ends or is interrupted. */
+/** Calls `take` with each line and waits where it asks to, until the stream ends or it is over. */
 async function forEachLine(
   stdin: Readable,
   splitter: LineSplitter,
   interrupted: AbortSignal,
+  isOver: () => boolean,
   take: (line: Line) => Promise<void> | undefined,
 ): Promise<void> {
   const stop = () => stdin.destroy()
@@ -146,6 +182,7 @@ async function forEachLine(
     for await (const chunk of stdin) {
       splitter.push(chunk as Uint8Array)
       for (let line = splitter.next(); line !== undefined; line = splitter.next()) {
+        if (isOver()) return
         const wait = take(line)
         if (wait !== undefined) await wait
       }

@@ -208,9 +208,14 @@ function addProduce(program: Command, context: CommandContext, done: (exitCode: 
       'all: acknowledged when durable; 1: when durable on the leader; 0: when queued',
       'all',
     )
+    .option(
+      '-N, --producer-name <name>',
+      'number the lines under this name: what is stored already is not again',
+    )
     .addHelpText(
       'after',
       examples(`echo "hello" | octopus produce readings
+      octopus produce readings --partition 0 --producer-name lab.import-7 < readings.txt
       octopus produce readings --key-separator : < readings.txt
       journalctl -o json -f | octopus produce logs --compression gzip`),
     )
@@ -219,7 +224,12 @@ function addProduce(program: Command, context: CommandContext, done: (exitCode: 
       `
 A value is the bytes of its line without the newline: nothing is decoded, a carriage return stays, an
 empty line is an event with an empty value. With --key-separator a line without one has no key.
-With --json the last line of output is {"acknowledged":n,"failed":n}. If any event failed, the exit code is 1.`,
+With --producer-name the same command can be run again on the same lines, after a crash or when there are more
+of them: it stores the rest. A line must go to the same partition every time, so a topic with several needs
+--partition or a key in every line, and more partitions later would start over. Of two that run at a time the
+newer one goes on.
+With --json the last line of output is {"acknowledged":n,"failed":n}; with --producer-name also "duplicates", those
+of the acknowledged that were stored before. If any event failed, the exit code is 1.`,
     )
     .action(async (topic, options) => {
       const { produce } = await import('./produce.ts')

@@ -265,6 +265,93 @@ t.test('produce: a line that is too long fails by its number and harms no other'
   t.equal(out, `short\n${'y'.repeat(1000)}\nlast\n`)
 })
 
+t.test('produce --producer-name: the same command again stores the rest', async (t) => {
+  await topic('resumed', 1)
+  const lines = (count: number) => Array.from({ length: count }, (_, i) => `line ${i}\n`).join('')
+  const run = async (count: number, flags = '') =>
+    octopus(`produce resumed --producer-name lab.import-7${flags}`, { stdin: lines(count) })
+  t.same(await run(1000), { exitCode: 0, out: '1,000 events acknowledged\n', err: '' })
+  t.same(await run(1000), {
+    exitCode: 0,
+    out: '1,000 events acknowledged, 1,000 of them stored before\n',
+    err: '',
+  })
+  t.same(await run(1500, ' --json'), {
+    exitCode: 0,
+    out: '{"acknowledged":1500,"duplicates":1000,"failed":0}\n',
+    err: '',
+  })
+  t.equal((await octopus('consume resumed --from earliest --until-end')).out, lines(1500))
+  t.same(
+    await octopus('produce resumed --producer-name lab.other --json', { stdin: 'x\n' }),
+    { exitCode: 0, out: '{"acknowledged":1,"duplicates":0,"failed":0}\n', err: '' },
+    'another name counts for itself',
+  )
+})
+
+t.test('produce --producer-name: lines must go to the same partition every time', async (t) => {
+  await topic('several', 4)
+  const lines = Array.from({ length: 200 }, (_, i) => `k${i % 17}:v${i}\n`)
+  const keyed = 'produce several -k : --producer-name lab.keyed --json'
+  t.equal((await octopus(keyed, { stdin: lines.slice(0, 90).join('') })).exitCode, 0)
+  t.same(await octopus(keyed, { stdin: lines.join('') }), {
+    exitCode: 0,
+    out: '{"acknowledged":200,"duplicates":90,"failed":0}\n',
+    err: '',
+  })
+  const { out } = await octopus('consume several -k : --from earliest --until-end')
+  t.same(out.trimEnd().split('\n').sort(), lines.map((line) => line.trimEnd()).sort())
+
+  t.equal((await octopus('produce several -p 2 -N lab.one', { stdin: 'a\n' })).exitCode, 0)
+  const wrong: [string, string, number, string][] = [
+    [
+      'produce several -N lab.a',
+      'a\n',
+      64,
+      '--producer-name: topic "several" has 4 partitions, and each line must go to the same one every time: add --partition, or keys and --key-separator',
+    ],
+    [
+      'produce several -k : -N lab.a',
+      'a:b\nc\n',
+      1,
+      'line 2 has no key: with --producer-name every line of a topic with 4 partitions needs one; the lines before it are sent',
+    ],
+    ['produce several -p 0 -a 0 -N lab.a', 'a\n', 64, '--producer-name: needs --acks all, not 0'],
+    [
+      'produce narrow -N lab.a',
+      `a\n${'x'.repeat(1001)}\nb\n`,
+      1,
+      'line 2 has 1,001 bytes, more than the 1,000 an event of this topic may have; with --producer-name no line is skipped, since that would change the numbers of those behind it; the lines before it are sent',
+    ],
+  ]
+  for (const [command, stdin, exitCode, sentence] of wrong) {
+    const ran = await octopus(command, { stdin })
+    t.equal(ran.exitCode, exitCode, command)
+    t.ok(ran.err.startsWith(`octopus: ${sentence}`), ran.err)
+  }
+  const illegal = await octopus('produce several -p 0 -N a/b', { stdin: 'a\n' })
+  t.not(illegal.exitCode, 0)
+  t.match(illegal.err, /producerName|producer name/)
+})
+
+t.test('produce --producer-name: the newer of two goes on, the older says why it does not', async (t) => {
+  await topic('contested', 1)
+  const older = start(['produce', 'contested', '-N', 'lab.contested', '--url', broker.url])
+  older.stdin!.write('a\n')
+  const first = ended(older)
+  while (!(await octopus('consume contested --from earliest --until-end')).out)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  t.match(await octopus('produce contested -N lab.contested', { stdin: 'a\nb\n' }), {
+    exitCode: 0,
+    out: '2 events acknowledged, 1 of them stored before\n',
+  })
+  older.stdin!.end('c\nd\n')
+  const { exitCode, err } = await first
+  t.equal(exitCode, 1)
+  t.match(err, /failed: another producer with the name lab\.contested has taken over/)
+  t.equal((await octopus('consume contested --from earliest --until-end')).out, 'a\nb\n')
+})
+
 t.test('status', async (t) => {
   const { exitCode, out } = await octopus('status')
   t.equal(exitCode, 0)
