@@ -60,10 +60,18 @@ export function encodeProducerSnapshot<P extends SnapshotPartition>(
   const { cells } = state
   const rowOf = new Map<P, number>()
   let batchesOfAll = 0
-  for (const { partition, at } of state.rows()) {
-    if (!rowOf.has(partition)) rowOf.set(partition, rowOf.size)
+  // Looked up once: with very many producers this is most of the work.
+  const rows = new Uint32Array(state.size)
+  let index = 0
+  state.forEachRow((partition, at) => {
+    let row = rowOf.get(partition)
+    if (row === undefined) {
+      row = rowOf.size
+      rowOf.set(partition, row)
+    }
+    rows[index++] = row
     batchesOfAll += cells[at + batchCount]
-  }
+  })
   const bytes = new Uint8Array(
     HEAD_BYTES +
       rowOf.size * PARTITION_BYTES +
@@ -82,9 +90,10 @@ export function encodeProducerSnapshot<P extends SnapshotPartition>(
     data.setInt32(to + 16, partition, true)
     to += PARTITION_BYTES
   }
-  for (const { partition, at } of state.rows()) {
+  index = 0
+  state.forEachRow((_partition, at) => {
     const count = cells[at + batchCount]
-    data.setUint32(to, rowOf.get(partition) as number, true)
+    data.setUint32(to, rows[index++], true)
     data.setInt16(to + 4, cells[at + epoch], true)
     data.setUint16(to + 6, count, true)
     data.setFloat64(to + 8, cells[at + producerId], true)
@@ -95,7 +104,7 @@ export function encodeProducerSnapshot<P extends SnapshotPartition>(
       data.setUint32(to, cells[at + batches + i * 2], true)
       data.setFloat64(to + 4, cells[at + batches + i * 2 + 1], true)
     }
-  }
+  })
   data.setUint32(to, crc32c(bytes.subarray(0, to)), true)
   return bytes
 }

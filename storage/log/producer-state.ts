@@ -189,12 +189,12 @@ export class ProducerState<P extends object> {
   }
 
   /** Every row, the longest unused first: where it begins in {@link cells}. Nothing may change meanwhile. */
-  *rows(): Generator<{ readonly partition: P; readonly at: number }> {
+  forEachRow(visit: (partition: P, at: number) => void): void {
     for (let row = this.#oldest; row !== NONE; row = this.#newer[row])
-      yield { partition: this.#partitionOf[row] as P, at: row * ROW_NUMBERS }
+      visit(this.#partitionOf[row] as P, row * ROW_NUMBERS)
   }
 
-  /** Puts a row back as {@link rows} gave it, as the last used. False: there is one already. */
+  /** Puts a row back as {@link forEachRow} gave it, as the last used. False: there is one already. */
   restore(partition: P, numbers: Float64Array): boolean {
     const producerId = numbers[ID]
     if (this.#partitions.get(partition)?.has(producerId)) return false

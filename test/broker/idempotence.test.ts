@@ -184,6 +184,29 @@ t.test('what cannot be described says so', async (t) => {
   await client.close()
 })
 
+t.test('status and metrics tell how many are remembered', async (t) => {
+  const client = await ProtocolClient.connect(broker.url)
+  const topicId = await client.createTopic('idempotence.counted', 2)
+  const { producers: before } = await client.call(apis.status, {})
+  const { producerId } = await init(client)
+  const named = await init(client, { producerName: 'lab.counted' })
+  for (const [id, partition] of [
+    [producerId, 0],
+    [producerId, 1],
+    [named.producerId, 1],
+  ])
+    await client.produce(topicId, partition, idempotentBatch({ producerId: id, first: 0 }))
+  await client.produce(topicId, 0, idempotentBatch({ producerId, first: 0 }))
+  const { producers } = await client.call(apis.status, {})
+  t.same({ ...producers, idsMax: 0 }, { names: before.names + 1, ids: before.ids + 3, idsMax: 0 })
+  const text = await (await fetch(`${broker.httpUrl}/metrics`)).text()
+  t.match(text, new RegExp(`^octopus_producer_ids ${producers.ids}$`, 'm'))
+  t.match(text, new RegExp(`^octopus_producer_ids_max ${producers.idsMax}$`, 'm'))
+  t.match(text, new RegExp(`^octopus_producer_names ${producers.names}$`, 'm'))
+  t.match(text, /^octopus_producer_duplicates_total [1-9]/m)
+  await client.close()
+})
+
 t.test('SIGKILL under load: everything once, in order, where it was acknowledged', async (t) => {
   const random = seededRandom(t)
   const cycles = process.env.OCTOPUS_SOAK === '1' ? 100 : 6

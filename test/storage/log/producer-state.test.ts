@@ -172,7 +172,9 @@ t.test('a truncation takes the state back as far as it is known', async (t) => {
 /** What can be seen of the state, as the model shows it. */
 function shown(state: ProducerState<Partition>, nowMs: number) {
   const { cells } = state
-  return [...state.rows()]
+  const rows: { readonly partition: Partition; readonly at: number }[] = []
+  state.forEachRow((partition, at) => rows.push({ partition, at }))
+  return rows
     .filter(({ at }) => nowMs - cells[at + 3] <= EXPIRATION_MS)
     .map(({ partition, at }) => ({
       partition: partition.name,
