@@ -80,6 +80,28 @@ export interface Commit {
   readonly refused: readonly { readonly pending: Pending; readonly error: Error }[]
 }
 
+/** The last page of a value may be nearly empty: what packing can cost more than it saves. */
+const PACKING_LOSS_BYTES = 4096
+
+/**
+ * The most a commit of these costs in the store: what they would cost as a value each, and what packing can lose.
+ * @param costBytes what a value of so many bytes costs
+ */
+export function commitCostBytesMax(
+  pendings: readonly Pending[],
+  costBytes: (valueBytes: number) => number,
+): number {
+  let cost = 0
+  let bytesOfAll = 0
+  for (const { bytes } of pendings) {
+    cost += costBytes(SINGLE_RUN_PREFIX_BYTES + bytes)
+    bytesOfAll += SINGLE_RUN_PREFIX_BYTES + bytes
+  }
+  // Of two values that follow each other in a commit at least one is more than half full.
+  const packedValuesMax = 1 + 2 * Math.ceil(bytesOfAll / VALUE_BYTES_TARGET)
+  return cost + packedValuesMax * costBytes(PACKING_LOSS_BYTES)
+}
+
 /** A run under construction: appends of one partition and epoch, consecutive in offset. */
 interface Run {
   readonly log: PartitionLog

@@ -11,7 +11,14 @@
  */
 
 import { type SegmentStore, StorageError } from '../segment-store.ts'
-import { type Append, buildCommit, type Commit, type Control, type Pending } from './commit.ts'
+import {
+  type Append,
+  buildCommit,
+  type Commit,
+  type Control,
+  commitCostBytesMax,
+  type Pending,
+} from './commit.ts'
 import { CommitFilling } from './commit-filling.ts'
 import { LogError } from './log-error.ts'
 import type { ReadSlice } from './log-reader.ts'
@@ -395,10 +402,8 @@ export class ShardLog {
     if (this.#observer.advanced) for (const log of advanced) this.#observer.advanced(log)
   }
 
-  /** Judged by what the appends would cost as a value each, which is more than they cost packed. */
   #mustRoll(taken: readonly Pending[]): boolean {
-    let costBytes = 0
-    for (const { bytes } of taken) costBytes += this.#store.costBytes(SINGLE_RUN_PREFIX_BYTES + bytes)
+    const costBytes = commitCostBytesMax(taken, (bytes) => this.#store.costBytes(bytes))
     return this.#catalog.mustRoll(costBytes, taken.length, this.#producers.snapshotBytesMax(taken.length))
   }
 

@@ -46,6 +46,22 @@ export function producersOf({
   return producerBytes === 0 ? undefined : bytes.subarray(bytes.length - producerBytes)
 }
 
+/**
+ * Where logs started whose partitions were truncated below that: an index says it although no entry of the segment
+ * does, and the segment whose entry did may be gone. By topic id, in hex, and partition.
+ */
+export function startsBeforeTruncation(index: ReadIndex | undefined): ReadonlyMap<string, number> {
+  const starts = new Map<string, number>()
+  if (index === undefined || index.problem !== undefined) return starts
+  const { summary } = index
+  for (let row = 0; row < summary.partitions; row++) {
+    const logStart = summary.truncatedTo(row) < 0 ? undefined : summary.logStart(row)
+    if (logStart === undefined || logStart.leaderEpoch !== -1 || logStart.deadBytes !== 0) continue
+    starts.set(`${hex(summary.topicId(row))}/${summary.partition(row)}`, logStart.offset)
+  }
+  return starts
+}
+
 /** What an index says stands where, by sequence of the value. Rows whose runs do not have their checksum say nothing. */
 export function indexedRuns(index: ReadIndex, crc32c: Crc32c): ReadonlyMap<number, readonly IndexedRun[]> {
   const bySequence = new Map<number, IndexedRun[]>()

@@ -91,6 +91,17 @@ export class JournalOffsets {
     log.leaderEpoch = Math.max(log.leaderEpoch, entry.kind === EntryKind.truncate ? -1 : entry.leaderEpoch)
   }
 
+  /** The log of the partition is known to have started there, or behind. */
+  startAtLeast(topicId: Uint8Array, partition: number, offset: number): void {
+    if (offset <= this.logStartOf(topicId, partition)) return
+    const log = this.#partition(topicId, partition)
+    moveLogStart(log, { offset, endOffset: Math.max(offset, log.logEnd) }, log.logStartPlace)
+  }
+
+  logStartOf(topicId: Uint8Array, partition: number): number {
+    return this.#topics.get(hex(topicId))?.get(partition)?.logStart ?? 0
+  }
+
   *partitions(): Iterable<PartitionOffsets> {
     for (const topic of this.#topics.values()) yield* topic.values()
   }
@@ -148,7 +159,11 @@ export class JournalOffsets {
   }
 }
 
-function moveLogStart(log: PartitionOffsets, { offset, endOffset }: Entry, place: JournalPlace): void {
+function moveLogStart(
+  log: PartitionOffsets,
+  { offset, endOffset }: Pick<Entry, 'offset' | 'endOffset'>,
+  place: JournalPlace,
+): void {
   log.logStart = offset
   log.logStartPlace = place
   while (log.stretches.length > 0 && log.stretches[0].end <= offset) log.stretches.shift()

@@ -4,13 +4,15 @@
  */
 import type { PartitionLog } from '../log/partition-log.ts'
 import { SegmentCatalog } from '../log/segment-catalog.ts'
-import type { Entry } from '../log/value.ts'
+import { type Entry, EntryKind } from '../log/value.ts'
 import { MemoryDisk, MemorySegmentStore } from '../memory/memory-segment-store.ts'
 import { lastOffsetAt, nextBatchEnd } from '../record/batch-header.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 
 /** Bytes of a value of the segment that was given to {@link IndexBuilder.add}. */
 export type ReadValue = (sequence: number) => Uint8Array | undefined
+
+export type LogStartOf = (topicId: Uint8Array, partition: number) => number
 
 export class IndexBuilder {
   readonly #catalog: SegmentCatalog
@@ -30,11 +32,22 @@ export class IndexBuilder {
     return new IndexBuilder(catalog, read)
   }
 
-  /** The entries of the next value. */
-  add(sequence: number, entries: readonly Entry[]): void {
-    for (const entry of entries)
+  /**
+   * The entries of the next value.
+   * @param logStartOf where the log of a partition started before this segment; a truncation below it means more
+   */
+  add(sequence: number, entries: readonly Entry[], logStartOf: LogStartOf): void {
+    for (const entry of entries) {
+      this.#meet(entry, logStartOf)
       this.#catalog.apply(entry, sequence, (log, offset) => this.#keptBytes(log, offset))
+    }
     this.#catalog.appended(sequence)
+  }
+
+  #meet({ kind, topicId, partition }: Entry, logStartOf: LogStartOf): void {
+    if (kind === EntryKind.topicDrop || this.#catalog.isDropped(topicId)) return
+    if (this.#catalog.partition(topicId, partition) !== undefined) return
+    this.#catalog.createPartition(topicId, partition).logStartOffset = logStartOf(topicId, partition)
   }
 
   finish(producers?: Uint8Array): Uint8Array {

@@ -29,7 +29,13 @@ import { ProducerReplay, producerSnapshotProblem } from './rebuild-producers.ts'
 import { type NewValue, rewriteValue } from './rewrite-value.ts'
 import { SegmentScan } from './segment-scan.ts'
 import type { ShardState } from './verify-directory.ts'
-import { controlEntries, type LostRange, type SegmentVerdict, valueContext } from './verify-shard.ts'
+import {
+  controlEntries,
+  type LostRange,
+  partitionKey,
+  type SegmentVerdict,
+  valueContext,
+} from './verify-shard.ts'
 
 export interface RepairOptions {
   readonly crc32c: Crc32c
@@ -201,7 +207,11 @@ class Rewrite {
     const header = { segment: this.#id, sequence: this.#sequence, committedAtMs }
     const value = rewriteValue(old, examined, lost, header, this.#options.crc32c)
     if (value === undefined) return
-    this.#builder?.add(this.#sequence, value.entries)
+    this.#builder?.add(
+      this.#sequence,
+      value.entries,
+      (topicId, partition) => this.#verdict.logStarts.get(partitionKey(topicId, partition)) ?? 0,
+    )
     this.#sequence++
     this.#waiting.push(value)
     this.#waitingBytes += value.bytes.length

@@ -10,7 +10,14 @@ import { payloadOf } from '../log/directory-repair.ts'
 import { type Entry, EntryKind } from '../log/value.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import { StorageError } from '../segment-store.ts'
-import { compareIndexes, indexedRuns, producersOf, type ReadIndex, readIndex } from './compare-index.ts'
+import {
+  compareIndexes,
+  indexedRuns,
+  producersOf,
+  type ReadIndex,
+  readIndex,
+  startsBeforeTruncation,
+} from './compare-index.ts'
 import { type ExaminedValue, examineValue, type ValueContext } from './examine-value.ts'
 import { type Finding, hex, type KnownTopics, namesOf } from './finding.ts'
 import { JournalOffsets, journalPlace, placeParts } from './journal-offsets.ts'
@@ -44,6 +51,12 @@ export interface SegmentVerdict {
   /** Something in it is to be mended: it is rewritten. */
   isDamaged: boolean
   readonly lost: LostRange[]
+  /** Where the logs of partitions that are truncated in this segment started before it; by {@link partitionKey}. */
+  readonly logStarts: Map<string, number>
+}
+
+export function partitionKey(topicId: Uint8Array, partition: number): string {
+  return `${hex(topicId)}/${partition}`
 }
 
 export interface ShardVerdict {
@@ -81,6 +94,7 @@ class ShardVerifier {
       bytes,
       isDamaged: false,
       lost: [],
+      logStarts: new Map(),
     }))
   }
 
@@ -181,6 +195,9 @@ class SegmentVerifier {
   /** All entries are known as they were stored. */
   #isComplete = true
   #hasIndex = false
+  #startsByIndex: ReadonlyMap<string, number> = new Map()
+  /** Of partitions that are met in this segment, as they stood before it. */
+  readonly #logStarts = new Map<string, number>()
 
   constructor(number: number, verdict: SegmentVerdict, scan: SegmentScan, shard: ShardVerifier) {
     this.#number = number
@@ -198,6 +215,7 @@ class SegmentVerifier {
     const index = this.#verdict.sealed ? readIndex(scan.index(), scan.segment, crc32c) : undefined
     if (index?.problem !== undefined)
       this.#damage({ code: 'index-damaged', sentence: index.problem, remedy: 'mend' })
+    this.#startsByIndex = startsBeforeTruncation(index)
     this.#hasIndex = index !== undefined && index.problem === undefined
     const builder = await IndexBuilder.begin(scan.segment, (sequence) => scan.value(sequence), crc32c)
     const hints = index === undefined ? new Map() : indexedRuns(index, crc32c)
@@ -208,9 +226,8 @@ class SegmentVerifier {
         this.#damage({ code: 'page-damaged', sentence, remedy: 'mend', value: sequence })
       const examined = examineValue(value, valueContext(scan.segment, sequence, hints, this.#shard.options))
       this.#report(sequence, examined)
-      for (const entry of examined.entries)
-        this.#shard.journal.apply(entry, journalPlace(this.#number, sequence))
-      builder.add(sequence, examined.entries)
+      builder.add(sequence, examined.entries, (topicId, partition) => this.#logStartOf(topicId, partition))
+      for (const entry of examined.entries) this.#apply(entry, sequence)
       await this.#shard.read(value)
     }
     if (index?.problem !== undefined) return
@@ -291,6 +308,25 @@ class SegmentVerifier {
           ...place,
         })
     }
+  }
+
+  /** Asked once for each partition, before its first entry in this segment is applied. */
+  #logStartOf(topicId: Uint8Array, partition: number): number {
+    const key = partitionKey(topicId, partition)
+    const { journal } = this.#shard
+    journal.startAtLeast(topicId, partition, this.#startsByIndex.get(key) ?? 0)
+    const logStart = journal.logStartOf(topicId, partition)
+    if (logStart > 0) this.#logStarts.set(key, logStart)
+    return logStart
+  }
+
+  #apply(entry: Entry, sequence: number): void {
+    if (entry.kind === EntryKind.truncate) {
+      const key = partitionKey(entry.topicId, entry.partition)
+      const logStart = this.#logStarts.get(key)
+      if (logStart !== undefined) this.#verdict.logStarts.set(key, logStart)
+    }
+    this.#shard.journal.apply(entry, journalPlace(this.#number, sequence))
   }
 
   /** What can be known of a value without its directory. All runs of a segment are in its index. */
