@@ -46,7 +46,7 @@ export async function produce(
 
 export async function produceSingleBatches(
   client: Client,
-  { topic, partitions, turns, valueBytes, seed }: SingleBatchesTask,
+  { topic, partitions, turns, valueBytes, seed, idempotence }: SingleBatchesTask,
   onProgress: OnProgress,
 ): Promise<Answers['produce-single-batches']> {
   const { views } = new ValuePool(seed, valueBytes)
@@ -55,7 +55,11 @@ export async function produceSingleBatches(
   let batches = 0
   let sum = 0
   // A batch that has taken one event is full.
-  const producer = client.producer({ batchBytes: Math.max(1024, valueBytes), onDelivery: () => batches++ })
+  const producer = client.producer({
+    batchBytes: Math.max(1024, valueBytes),
+    idempotence,
+    onDelivery: () => batches++,
+  })
   const moved = await timed(events, async () => {
     for (let i = 0; i < events; i++) {
       const view = i % views.length

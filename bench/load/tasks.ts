@@ -36,6 +36,7 @@ export interface SingleBatchesTask {
   readonly turns: number
   readonly valueBytes: number
   readonly seed: number
+  readonly idempotence: boolean
 }
 
 /**

@@ -22,8 +22,15 @@ interface PartitionsFlags extends RoundFlags {
 }
 
 const MIB = 1024 * 1024
+/**
+ * An index may take 8 % of its segment, and one that tells a batch of each of 10,000 partitions, with what their
+ * producer has sent, takes 2.9 MB.
+ */
+const SEGMENT_BYTES = 40 * MIB
 /** The smallest the broker takes. */
-const SEGMENT_BYTES = 16 * MIB
+const SMOKE_SEGMENT_BYTES = 16 * MIB
+/** Of a segment, for the values in it. */
+const VALUES_SHARE = 0.84
 
 export function partitionsCommand(): Command {
   return benchCommand(
@@ -57,6 +64,7 @@ async function partitions(flags: PartitionsFlags): Promise<Outcome> {
   const count = smoke ? Math.min(flags.partitions, 200) : flags.partitions
   const batches = smoke ? 2_000 : flags.batches
   const segments = smoke ? 2 : flags.segments
+  const segmentBytes = smoke ? SMOKE_SEGMENT_BYTES : SEGMENT_BYTES
   const options: PartitionsOptions = {
     rounds: smoke ? 1 : flags.rounds,
     spread: {
@@ -72,9 +80,9 @@ async function partitions(flags: PartitionsFlags): Promise<Outcome> {
       partitions: count,
       batches,
       segments,
-      segmentBytes: SEGMENT_BYTES,
+      segmentBytes,
       // So that the batches fill the segments, beside their headers and the index.
-      batchValueBytes: Math.max(1024, Math.round((0.82 * SEGMENT_BYTES * segments) / batches)),
+      batchValueBytes: Math.max(1024, Math.round((VALUES_SHARE * segmentBytes * segments) / batches)),
       starts: smoke ? 1 : 3,
       logBytes: smoke ? 0 : flags.logGigabytes * 1e9,
       growthBatchBytes: 4096,
@@ -86,7 +94,7 @@ async function partitions(flags: PartitionsFlags): Promise<Outcome> {
   }
   const roundBytes = Math.max(
     3 * options.spread.events * (valueBytes + 10),
-    1.3 * SEGMENT_BYTES * segments,
+    1.3 * segmentBytes * segments,
     1.1 * options.startup.logBytes,
   )
   const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>

@@ -65,8 +65,6 @@ export interface HeldLog {
 
 const TOPIC = 'bench.known'
 const INDEX_CACHE_METRIC = 'octopus_index_cache_bytes'
-/** Turns of one batch to each partition between two looks at what has been built. */
-const TURNS = 10
 const GROWTH_STEP_BYTES = 512e6
 const METRIC_EVERY_MS = 500
 
@@ -113,12 +111,12 @@ class Startup {
     const { partitions, batches, segments } = this.#options
     this.#progress.step(`building a log: ${partitions} partitions, ${batches} batches, ${segments} segments`)
     await this.#load.run(this.#broker.url, { kind: 'create-topic', topic: TOPIC, partitions })
-    for (let built = await this.built(); built.batches < batches || built.segments < segments; ) {
-      const left = Math.ceil((batches - built.batches) / partitions)
-      await this.#appendBatches(partitions, Math.min(TURNS, Math.max(1, left)))
-      built = await this.built()
-      this.#progress.detail(`${built.batches} batches, ${built.segments} segments`)
-    }
+    // By one producer, whose numbers the broker has to remember for every partition.
+    let turns = Math.ceil(batches / partitions)
+    do {
+      await this.#appendBatches(partitions, turns, true)
+      turns = 1
+    } while ((await this.built()).segments < segments)
   }
 
   async built(): Promise<StartupRun['built']> {
@@ -132,7 +130,7 @@ class Startup {
     while (measured.length < starts) {
       this.#progress.step(`start ${measured.length + 1} of ${starts} after ${after}`)
       // So that the newest segment holds something that no index tells yet.
-      await this.#appendBatches(Math.ceil(partitions / 2), 1)
+      await this.#appendBatches(Math.ceil(partitions / 2), 1, false)
       await end()
       const startMs = performance.now()
       await this.#broker.start()
@@ -188,17 +186,14 @@ class Startup {
     }
   }
 
-  async #appendBatches(partitions: number, turns: number): Promise<void> {
+  async #appendBatches(partitions: number, turns: number, idempotence: boolean): Promise<void> {
     const { batchValueBytes: valueBytes, seed } = this.#options
-    const task = {
-      kind: 'produce-single-batches',
-      topic: TOPIC,
-      partitions,
-      turns,
-      valueBytes,
-      seed,
-    } as const
-    const { events, sum } = await this.#load.run(this.#broker.url, task)
+    const where = { kind: 'produce-single-batches', topic: TOPIC, partitions, turns } as const
+    const { events, sum } = await this.#load.run(
+      this.#broker.url,
+      { ...where, valueBytes, seed, idempotence },
+      (soFar) => this.#progress.detail(`${soFar} batches`),
+    )
     this.#events += events
     this.#sum += sum
   }

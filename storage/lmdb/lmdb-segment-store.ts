@@ -56,6 +56,8 @@ export interface LmdbSegmentStoreOptions extends FailureOptions {
 }
 
 const SEGMENT_BYTES_MIN = 1024 * 1024
+/** Beside them are open the active segment, the next, one written aside and one that is about to be closed: 64 in all. */
+const SEALED_OPEN_MAX = 60
 /** Retention removes about as many segments as appends take; of more than that the disk gets the bytes back. */
 const SPARES_MAX = 2
 /** Of more, a prefetch brings only the first so many: 256 MB of values of the usual size. */
@@ -95,7 +97,9 @@ export class LmdbSegmentStore implements SegmentStore {
     this.#directory = options.directory
     this.#failure = new Failure(options)
     this.#onBackgroundError = options.onBackgroundError ?? (() => {})
-    this.#sealed = new EnvironmentCache(options.sealedOpenMax ?? 64, (id) => this.#openSealed(id))
+    this.#sealed = new EnvironmentCache(options.sealedOpenMax ?? SEALED_OPEN_MAX, (id) =>
+      this.#openSealed(id),
+    )
     this.#retired = new RetiredSegments({
       directory: options.directory,
       segmentBytes,
