@@ -3,7 +3,8 @@
  * a part. Errors are the file system's own; the caller knows what they mean.
  */
 
-import { mkdir, open, rename, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Makes the names in a directory durable: what was created, renamed or removed in it stays so. */
@@ -27,14 +28,45 @@ export async function replaceFile(path: string, content: string | Uint8Array, mo
   await moveIntoPlace(path)
 }
 
-/** The first half of {@link replaceFile}: if it fails the old content stands, for certain. */
+/**
+ * The first half of {@link replaceFile}: if it fails the old content stands, for certain. What lies beside is overwritten where
+ * it is, so that it takes no new blocks as far as they are reserved.
+ */
 export async function writeBeside(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  const handle = await open(besidePath(path), 'w', mode)
+  const bytes = Buffer.from(content)
+  await changingBeside(path, mode, async (handle) => {
+    await writeAt(handle, bytes, 0)
+    await handle.truncate(bytes.length)
+  })
+}
+
+/** Reserves blocks for a new content of so many bytes, so that a full disk can still take it. */
+export async function reserveBeside(path: string, bytes: number, mode: number): Promise<void> {
+  const present = await stat(besidePath(path)).catch(() => undefined)
+  // Where it cannot be looked at, opening it says why.
+  const size = present?.size ?? 0
+  if (size < bytes)
+    await changingBeside(path, mode, (handle) => writeAt(handle, new Uint8Array(bytes - size), size))
+}
+
+async function changingBeside(
+  path: string,
+  mode: number,
+  change: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
+  const handle = await open(besidePath(path), constants.O_RDWR | constants.O_CREAT, mode)
   try {
-    await handle.writeFile(content)
+    await change(handle)
     await handle.sync()
   } finally {
     await handle.close()
+  }
+}
+
+async function writeAt(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, at + written)
+    written += bytesWritten
   }
 }
 

@@ -10,38 +10,53 @@ import { join } from 'node:path'
 import { makeDirectory } from '../durable-file.ts'
 import { type SegmentDescriptor, StorageError } from '../segment-store.ts'
 import { errorName, storageError } from './accidents.ts'
-import { type Manifest, type ManifestSegment, readManifest, writeManifest } from './manifest.ts'
+import {
+  type Manifest,
+  type ManifestSegment,
+  readManifest,
+  reserveManifest,
+  writeManifest,
+} from './manifest.ts'
 import { DIRECTORY_MODE, leftoverFiles, MANIFEST_NAME, segmentOfFile, segmentPath } from './segment-files.ts'
+
+export interface LiveSegmentsHost {
+  /**
+   * Gives the disk blocks back and says whether there were any: a change that lets data go must not fail because the
+   * disk is full.
+   */
+  makeRoom(): Promise<boolean>
+  /** Told that the disk failed where nobody waits for it. */
+  failed(error: StorageError): void
+}
 
 export class LiveSegments {
   readonly #directory: string
-  readonly #makeRoom: () => Promise<boolean>
+  readonly #host: LiveSegmentsHost
   #manifest: Manifest
   #byId: ReadonlyMap<number, ManifestSegment>
   #nextUntakenId: number
-  #changes: Promise<unknown> = Promise.resolve()
+  #changes: Promise<unknown>
 
-  private constructor(directory: string, manifest: Manifest, makeRoom: () => Promise<boolean>) {
+  private constructor(directory: string, manifest: Manifest, host: LiveSegmentsHost) {
     this.#directory = directory
-    this.#makeRoom = makeRoom
+    this.#host = host
     this.#manifest = manifest
     this.#byId = byId(manifest)
     this.#nextUntakenId = manifest.nextId
+    this.#changes = this.#reserve()
   }
 
   /**
    * Reads the manifest, or begins an empty one in an empty directory; looks whether each live segment's file is there
    * in full; deletes what a crash left over, so that a full disk has room again before anything is written to it.
-   * @param makeRoom gives the disk blocks back and says whether there were any: a change that lets data go must not
-   *   fail because the disk is full
    */
-  static async load(directory: string, makeRoom: () => Promise<boolean>): Promise<LiveSegments> {
+  static async load(directory: string, host: LiveSegmentsHost): Promise<LiveSegments> {
     try {
       await makeDirectory(directory, DIRECTORY_MODE)
       const names = await readdir(directory)
       const manifest = (await readManifest(directory)) ?? (await beginManifest(directory, names))
       for (const segment of manifest.segments) await checkFile(directory, segment)
-      const live = new LiveSegments(directory, manifest, makeRoom)
+      const live = new LiveSegments(directory, manifest, host)
       for (const name of leftoverFiles(names, (id) => live.find(id) !== undefined))
         await rm(join(directory, name))
       return live
@@ -112,8 +127,18 @@ export class LiveSegments {
       this.#byId = byId(manifest)
     })
     // The next change does not depend on this one; whoever asked for this one is told.
-    this.#changes = change.catch(() => {})
+    this.#changes = change.then(() => this.#reserve()).catch(() => {})
     return change
+  }
+
+  /** Never rejects. */
+  async #reserve(): Promise<void> {
+    try {
+      await reserveManifest(this.#directory, this.#manifest)
+    } catch (error) {
+      // On a full disk the next change tries to do without.
+      if (error instanceof StorageError && error.code === 'WRITE_FAILED') this.#host.failed(error)
+    }
   }
 
   async #write(manifest: Manifest): Promise<void> {
@@ -121,7 +146,7 @@ export class LiveSegments {
       await writeManifest(this.#directory, manifest)
     } catch (error) {
       const isFull = error instanceof StorageError && error.code === 'NO_SPACE'
-      if (!isFull || !(await this.#makeRoom())) throw error
+      if (!isFull || !(await this.#host.makeRoom())) throw error
       await writeManifest(this.#directory, manifest)
     }
   }

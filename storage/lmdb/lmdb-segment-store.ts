@@ -287,7 +287,10 @@ export class LmdbSegmentStore implements SegmentStore {
   }
 
   async #openDirectory(): Promise<void> {
-    const live = await LiveSegments.load(this.#directory, () => this.#makeRoom())
+    const live = await LiveSegments.load(this.#directory, {
+      makeRoom: () => this.#makeRoom(),
+      failed: (error) => this.#fail(error),
+    })
     const last = live.descriptors.at(-1)
     const activate = (first: SegmentAppender) => this.#activate(live, first)
     if (last === undefined) await this.#ahead.handOver(() => live.takeId(), activate)

@@ -12,7 +12,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { moveIntoPlace, writeBeside } from '../durable-file.ts'
+import { moveIntoPlace, reserveBeside, writeBeside } from '../durable-file.ts'
 import { StorageError } from '../segment-store.ts'
 import { errorName, storageError } from './accidents.ts'
 import { FILE_MODE, MANIFEST_NAME } from './segment-files.ts'
@@ -125,5 +125,18 @@ export async function writeManifest(directory: string, manifest: Manifest): Prom
   } catch (error) {
     const { message, cause } = storageError(error, path, 'WRITE_FAILED')
     throw new StorageError('WRITE_FAILED', message, { path, cause })
+  }
+}
+
+const RESERVE_BYTES_MIN = 16 * 1024
+
+/** Reserves blocks for the next manifest: letting data go must not fail because the disk is full. */
+export async function reserveManifest(directory: string, manifest: Manifest): Promise<void> {
+  const path = join(directory, MANIFEST_NAME)
+  const bytes = Math.max(RESERVE_BYTES_MIN, 2 * encodeManifest(manifest).length)
+  try {
+    await reserveBeside(path, bytes, FILE_MODE)
+  } catch (error) {
+    throw storageError(error, path, 'WRITE_FAILED')
   }
 }

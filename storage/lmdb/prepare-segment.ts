@@ -29,8 +29,8 @@ export interface NewSegment {
   readonly preallocation: Preallocation
   /** A file of this size, closed everywhere and with all its blocks, to be overwritten. Gone whatever becomes of it. */
   readonly spare: string | undefined
-  /** From {@link emptyEnvironmentPages}. */
-  readonly emptyPages: Uint8Array
+  /** Those of {@link emptyEnvironmentPages}. */
+  readonly emptyPages: () => Promise<Uint8Array>
   /** Gives up between two steps. */
   readonly signal: AbortSignal
 }
@@ -55,8 +55,9 @@ export async function prepareSegment(segment: NewSegment): Promise<LmdbEnvironme
   const path = segmentPath(directory, id)
   let environment: LmdbEnvironment | undefined
   try {
-    if (spare === undefined) await writeDraft(draft, segment)
-    else await blank(spare, segment)
+    const emptyPages = await segment.emptyPages()
+    if (spare === undefined) await writeDraft(draft, emptyPages, segment)
+    else await blank(spare, emptyPages, segment)
     await rename(draft, path)
     await syncDirectory(directory)
     environment = LmdbEnvironment.open(path, { readOnly: false })
@@ -73,7 +74,8 @@ export async function prepareSegment(segment: NewSegment): Promise<LmdbEnvironme
 
 async function writeDraft(
   draft: string,
-  { bytes, preallocation, emptyPages, signal }: NewSegment,
+  emptyPages: Uint8Array,
+  { bytes, preallocation, signal }: NewSegment,
 ): Promise<void> {
   await rm(draft, { force: true })
   const handle = await open(draft, 'wx', FILE_MODE)
@@ -94,7 +96,7 @@ async function writeDraft(
 }
 
 /** Makes the file of a removed segment an empty environment. Durable before it is named: no start may find the old one. */
-async function blank(spare: string, { emptyPages, signal }: NewSegment): Promise<void> {
+async function blank(spare: string, emptyPages: Uint8Array, { signal }: NewSegment): Promise<void> {
   signal.throwIfAborted()
   const handle = await open(spare, 'r+')
   try {

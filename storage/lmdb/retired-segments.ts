@@ -76,9 +76,13 @@ export class RetiredSegments {
 
   /** Deletes the spares. Resolves with whether there were any, when the disk has their blocks. */
   async giveBack(): Promise<boolean> {
-    const hadSome = this.bytes > 0
-    for (const path of this.#spares.splice(0)) this.#discard(path)
-    await this.#work
+    let hadSome = this.#leaving > 0
+    do {
+      hadSome ||= this.#spares.length > 0
+      for (const path of this.#spares.splice(0)) this.#discard(path)
+      await this.#work
+      // One that was being renamed has become a spare meanwhile.
+    } while (this.#spares.length > 0)
     return hadSome
   }
 
@@ -95,8 +99,6 @@ export class RetiredSegments {
   async close(): Promise<void> {
     this.#isClosed = true
     await Promise.all(this.#coming)
-    // One that is being renamed becomes a spare yet.
-    await this.#work
     await this.giveBack()
     if (this.#error !== undefined) throw this.#error
   }

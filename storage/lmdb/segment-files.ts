@@ -1,9 +1,10 @@
 /**
  * The files of a segment directory: their names, and the few operations on them that need care.
  *
- * `MANIFEST` names the live segments; `segment-0000000001.lmdb` is a segment, with `-lock` beside it LMDB's table
- * of readers; `damaged-*` is what a repair put aside, for people to delete; `free-*` was a segment and is to become one again, in this process or never; everything else that bears one of our
- * names is left over from a crash and may go. Files with other names are never touched.
+ * `MANIFEST` names the live segments, `MANIFEST.new` holds blocks for the next one; `segment-0000000001.lmdb` is a segment, with
+ * `-lock` beside it LMDB's table of readers; `free-*` was a segment and is to become one again, in this process or never;
+ * `damaged-*` is what a repair put aside, for people to delete; everything else that bears one of our names is left
+ * over from a crash and may go. Files with other names are never touched.
  */
 
 import { statfsSync } from 'node:fs'
@@ -17,7 +18,7 @@ export const MANIFEST_NAME = 'MANIFEST'
 export const EMPTY_NAME = 'empty.lmdb'
 
 const SEGMENT_FILE = /^segment-(\d{10})\.lmdb(?:-lock)?$/
-const DRAFT_FILE = /^(?:(?:preparing|free)-\d{10}\.lmdb|empty\.lmdb|empty\.lmdb-lock|MANIFEST\.new)$/
+const DRAFT_FILE = /^(?:(?:preparing|free)-\d{10}\.lmdb|empty\.lmdb|empty\.lmdb-lock)$/
 const TRUNCATE_STEP_BYTES = 16 * 1024 * 1024
 
 export function segmentPath(directory: string, id: number): string {

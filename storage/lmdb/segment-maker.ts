@@ -28,9 +28,9 @@ export class SegmentMaker {
   async make(id: number, bytes: number, what: string): Promise<LmdbEnvironment> {
     const { directory, preallocation, reserve, takeSpare } = this.#options
     const { signal } = this.#closing
-    const emptyPages = await this.#empty()
     const spare = await takeSpare(bytes)
     if (spare === undefined) await reserve(bytes, what)
+    const emptyPages = () => this.#empty()
     return prepareSegment({ directory, id, bytes, preallocation, spare, emptyPages, signal })
   }
 

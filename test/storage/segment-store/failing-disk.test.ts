@@ -172,7 +172,7 @@ t.test('the manifest cannot be written', { skip }, async (t) => {
     ['its name', ['rename'], /MANIFEST: EIO/],
   ]
   for (const [name, calls, message] of cases) {
-    // The first change of the manifest is that of the roll, the third that of the segment aside.
+    // The first sync is that of the roll, the third, after that of the reserve, that of the removal.
     for (const when of some([3, 1])) {
       const directory = await madeDirectory(t)
       const paths = [manifestFile(directory), `${manifestFile(directory)}.new`]
@@ -192,7 +192,7 @@ t.test('the directory cannot be synced', { skip }, async (t) => {
 })
 
 t.test('no room for the manifest: refused, and no failure', { skip }, async (t) => {
-  for (const call of some(['write', 'fsync'])) {
+  for (const call of some(['pwrite64', 'fsync'])) {
     const directory = await madeDirectory(t)
     const paths = [`${manifestFile(directory)}.new`]
     const inject = [`${call}:error=ENOSPC:when=1`]
@@ -206,7 +206,7 @@ t.test('no room for the manifest: refused, and no failure', { skip }, async (t) 
     const second = {
       paths: [`${manifestFile(other)}.new`],
       calls: [call],
-      inject: [`${call}:error=ENOSPC:when=2`],
+      inject: [`${call}:error=ENOSPC:when=3`],
     }
     const later = await story(t, 'failing', other, second)
     t.strictSame([later.by('roll')[0], later.by('remove')], [['done'], [['done']]])

@@ -169,11 +169,13 @@ t.test('names of files', async (t) => {
     'segment-0000000001.lmdb',
     'segment-0000000002.lmdb',
     'preparing-0000000003.lmdb',
+    'free-0000000004.lmdb',
+    'damaged-0000000005.lmdb',
     'x',
   ]
   t.strictSame(
     leftoverFiles(names, (id) => id === 2),
-    ['MANIFEST.new', 'segment-0000000001.lmdb', 'preparing-0000000003.lmdb'],
+    ['segment-0000000001.lmdb', 'preparing-0000000003.lmdb', 'free-0000000004.lmdb'],
   )
 })
 

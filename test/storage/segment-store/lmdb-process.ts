@@ -4,18 +4,20 @@
  *
  *     node lmdb-process.js append DIRECTORY SEED   until it is killed
  *     node lmdb-process.js limit DIRECTORY         under `ulimit -f`: until a commit fails, and a little longer
+ *     node lmdb-process.js full DIRECTORY SEED     until it is killed, on a disk that others fill: lets data go when there is no room
  *     node lmdb-process.js failing DIRECTORY       under strace: one thing after the other, until one fails, and all things after it
  *     node lmdb-process.js stuck DIRECTORY         under strace: closes while a write is never finished, after another one failed
  */
 import { statSync, writeSync } from 'node:fs'
 import { isLmdbCommitNoise } from '../../../storage/lmdb/environment.ts'
-import { LmdbSegmentStore } from '../../../storage/lmdb/lmdb-segment-store.ts'
+import { LmdbSegmentStore, type LmdbSegmentStoreOptions } from '../../../storage/lmdb/lmdb-segment-store.ts'
 import { segmentPath } from '../../../storage/lmdb/segment-files.ts'
 import { StorageError } from '../../../storage/segment-store.ts'
 import { randomOf, type SeededRandom } from '../../support/seeded-random.ts'
 import { bytesOf, equalBytes, MIB } from './contract.ts'
 
 export const APPEND_SEGMENT_BYTES = MIB
+export const FULL_SEGMENT_BYTES = 2 * MIB
 export const LIMIT_SEGMENT_BYTES = 8 * MIB
 
 export const CLOSE_PATIENCE_MS = 300
@@ -114,7 +116,10 @@ const codeOf = (work: Promise<unknown>) =>
   )
 
 /** A store that tells of accidents in the background, and of rejections that nobody handles. */
-async function openTelling(directory: string): Promise<LmdbSegmentStore> {
+async function openTelling(
+  directory: string,
+  options: Partial<LmdbSegmentStoreOptions> = {},
+): Promise<LmdbSegmentStore> {
   process.on('unhandledRejection', (error) => say('unhandled', String(error), isLmdbCommitNoise(error)))
   const store = new LmdbSegmentStore({
     directory,
@@ -122,9 +127,41 @@ async function openTelling(directory: string): Promise<LmdbSegmentStore> {
     freeBytesMin: 0,
     onBackgroundError: (error) => say('background', error.code, error.message),
     closePatience: () => new Promise((resolve) => setTimeout(resolve, CLOSE_PATIENCE_MS)),
+    ...options,
   })
   await store.open()
   return store
+}
+
+/** A full disk is refused by name and survived; anything else that goes wrong ends the process. */
+async function full(directory: string, seed: number): Promise<never> {
+  const random = randomOf(seed)
+  const store = await openTelling(directory, { segmentBytes: FULL_SEGMENT_BYTES, freeBytesMin: MIB })
+  say('open')
+  const step = async (what: string, work: Promise<unknown>, ...rest: unknown[]) => {
+    const code = await codeOf(work)
+    say(what, code, ...rest)
+    if (code !== 'done' && code !== 'NO_SPACE') process.exit(1)
+    return code === 'done'
+  }
+  for (;;) {
+    const { id } = store.segments()[store.segments().length - 1]
+    const first = store.valueCount(id)
+    const values = Array.from({ length: 1 + random.below(12) }, (_, at) => valueAt(id, first + at))
+    const cost = values.reduce((sum, value) => sum + store.costBytes(value.length), 0)
+    say('begin', id, first + values.length)
+    const isTaken =
+      cost > store.roomBytes()
+        ? await step('rolled', store.roll(indexOf(id)))
+        : await step('appended', store.append(first, values), id, first + values.length)
+    if (isTaken && store.segments().length < 6) continue
+    const oldest = store.segments()[0]
+    if (oldest.sealed && random.below(3) === 0) {
+      say('removing', oldest.id)
+      await step('removed', store.remove(oldest.id), oldest.id)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
 }
 
 async function failing(directory: string): Promise<void> {
@@ -192,5 +229,6 @@ async function stuck(directory: string): Promise<never> {
 const [mode, directory, seed] = process.argv.slice(2)
 if (mode === 'append') await append(directory, Number(seed))
 if (mode === 'limit') await limit(directory)
+if (mode === 'full') await full(directory, Number(seed))
 if (mode === 'failing') await failing(directory)
 if (mode === 'stuck') await stuck(directory)

@@ -1,5 +1,6 @@
 /** Directories, stores and processes for tests of the segment store on LMDB. */
 import type { ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,6 +53,11 @@ export async function writeSegments(t: Test, directory: string, count: number): 
 export const segmentFile = (directory: string, id: number) =>
   join(directory, `segment-${String(id).padStart(10, '0')}.lmdb`)
 export const manifestFile = (directory: string) => join(directory, 'MANIFEST')
+
+/** Resolves when the segment, which is made in the background, has its file: no event tells. */
+export async function untilPrepared(directory: string, id: number): Promise<void> {
+  while (!existsSync(segmentFile(directory, id))) await new Promise((resolve) => setTimeout(resolve, 2))
+}
 
 /** Lines of JSON arrays a process says. */
 export async function* wordsOf(child: ChildProcess): AsyncGenerator<unknown[]> {

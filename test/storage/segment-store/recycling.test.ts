@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import type { LmdbSegmentStore, LmdbSegmentStoreOptions } from '../../../storage/lmdb/lmdb-segment-store.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { bytesOf, equalBytes, fill, MIB, storageError } from './contract.ts'
-import { emptyDirectory, openIn, segmentFile, writeSegments } from './lmdb-stores.ts'
+import { emptyDirectory, openIn, segmentFile, untilPrepared, writeSegments } from './lmdb-stores.ts'
 
 const ROUNDS = process.env.OCTOPUS_SOAK === '1' ? 500 : 12
 
@@ -29,7 +29,7 @@ async function storeOfThree(
   const directory = await emptyDirectory(t)
   await writeSegments(t, directory, 3)
   const store = await openIn(t, directory, { diskFreeBytes: () => PLENTY, ...options })
-  await until(async () => existsSync(segmentFile(directory, 5)))
+  await untilPrepared(directory, 5)
   return { directory, store }
 }
 
@@ -43,7 +43,7 @@ t.test('a removed segment becomes the next that is prepared, and nothing of it i
   t.notOk(existsSync(`${segmentFile(directory, 1)}-lock`))
   await store.append(0, [bytesOf(7, 10)])
   t.equal(await store.roll(new Uint8Array()), 5)
-  await until(async () => existsSync(segmentFile(directory, 6)))
+  await untilPrepared(directory, 6)
   t.strictSame(await spares(directory), [])
   t.equal(await store.roll(new Uint8Array()), 6)
   t.equal(await inode(directory, 6), old)
@@ -93,7 +93,7 @@ t.test('a file that others could see, or without all its blocks, is not overwrit
   await until(async () => late.store.freeBytes() === PLENTY + MIB)
   await link(join(late.directory, 'free-0000000001.lmdb'), join(late.directory, 'backup'))
   await late.store.roll(new Uint8Array())
-  await until(async () => existsSync(segmentFile(late.directory, 6)))
+  await untilPrepared(late.directory, 6)
   t.not(await inode(late.directory, 6), (await stat(join(late.directory, 'backup'))).ino)
   await late.store.close()
   t.strictSame(await readFile(join(late.directory, 'backup')), before, 'as it was when it was retired')
