@@ -132,9 +132,10 @@ export interface AsideSegment {
    * Stores the index, and by one change of the set of live segments puts this segment, sealed, in the place of
    * `replaced`: one or more sealed segments that stand next to each other, in journal order. They are then removed,
    * as by {@link SegmentStore.remove}. A crash shows the set before or the set after. Resolves when the set
-   * after is durable. Rejects with MISUSE, which leaves this segment to be discarded, or as `roll` does.
+   * after is durable; `onLive` is called in the very turn in which the set changes for this store's callers, and must
+   * not throw. Rejects with MISUSE, which leaves this segment to be discarded, or as `roll` does.
    */
-  publish(index: Uint8Array, replaced: readonly SegmentId[]): Promise<void>
+  publish(index: Uint8Array, replaced: readonly SegmentId[], onLive?: () => void): Promise<void>
 
   /** Leaves nothing of a segment that was not published. Idempotent; does nothing to a published one. */
   discard(): Promise<void>

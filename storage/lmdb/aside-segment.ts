@@ -17,7 +17,7 @@ export interface AsideHost {
   /** Runs a write to the disk; an error in it is the failure of the store. */
   committing<T>(write: () => Promise<T>): Promise<T>
   /** Changes the manifest and takes over the environment; resolves when the change is durable. */
-  publish(segment: SegmentAppender, replaced: readonly SegmentId[]): Promise<void>
+  publish(segment: SegmentAppender, replaced: readonly SegmentId[], onLive: () => void): Promise<void>
   /** Closes the environment and deletes its file. */
   discard(segment: SegmentAppender): Promise<void>
   /** Closes the environment and leaves the file. */
@@ -52,7 +52,7 @@ export class LmdbAsideSegment implements AsideSegment {
     })
   }
 
-  publish(index: Uint8Array, replaced: readonly SegmentId[]): Promise<void> {
+  publish(index: Uint8Array, replaced: readonly SegmentId[], onLive = () => {}): Promise<void> {
     return this.#write(async () => {
       if (this.#segment.trailer !== undefined) throw misuse(this.id, 'it has an index already: discard it')
       this.#segment.checkIndex(index)
@@ -60,7 +60,7 @@ export class LmdbAsideSegment implements AsideSegment {
       await this.#host.committing(() => this.#segment.seal(index))
       this.#state = 'publishing'
       try {
-        await this.#host.publish(this.#segment, replaced)
+        await this.#host.publish(this.#segment, replaced, onLive)
         this.#state = 'published'
       } catch (error) {
         // Only after these is it certain that the manifest is the one before.

@@ -88,7 +88,7 @@ export class LiveSegments {
   }
 
   /** Puts a sealed segment in the place of others, neighbours in journal order. */
-  replace(replaced: readonly number[], id: number, bytes: number): Promise<void> {
+  replace(replaced: readonly number[], id: number, bytes: number, onLive: () => void): Promise<void> {
     return this.#change(({ nextId, segments }) => {
       const place = placeOf(segments, replaced)
       const after = segments.slice(place + replaced.length)
@@ -96,7 +96,7 @@ export class LiveSegments {
         nextId: Math.max(nextId, id + 1),
         segments: [...segments.slice(0, place), { id, bytes, sealed: true }, ...after],
       }
-    })
+    }, onLive)
   }
 
   /** @throws StorageError MISUSE unless these are sealed and stand next to each other, in journal order */
@@ -119,12 +119,13 @@ export class LiveSegments {
     await this.#changes
   }
 
-  #change(decide: (manifest: Manifest) => Manifest): Promise<void> {
+  #change(decide: (manifest: Manifest) => Manifest, seen = () => {}): Promise<void> {
     const change = this.#changes.then(async () => {
       const manifest = decide(this.#manifest)
       await this.#write(manifest)
       this.#manifest = manifest
       this.#byId = byId(manifest)
+      seen()
     })
     // The next change does not depend on this one; whoever asked for this one is told.
     this.#changes = change.then(() => this.#reserve()).catch(() => {})

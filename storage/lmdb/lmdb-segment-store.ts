@@ -418,10 +418,11 @@ export class LmdbSegmentStore implements SegmentStore {
       },
       checkReplaceable: (replaced) => live.checkReplaceable(replaced),
       committing: (write) => this.#committing(write),
-      publish: async (segment, replaced) => {
-        const change = live.replace(replaced, segment.id, segment.environment.bytes).then(() => {
+      publish: async (segment, replaced, onLive) => {
+        const change = live.replace(replaced, segment.id, segment.environment.bytes, () => {
           this.#adopt(segment)
           ended()
+          onLive()
         })
         await this.#retire(replaced, this.#changing(change))
       },

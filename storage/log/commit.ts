@@ -103,7 +103,7 @@ export function commitCostBytesMax(
 }
 
 /** A run under construction: appends of one partition and epoch, consecutive in offset. */
-interface Run {
+export interface Run {
   readonly log: PartitionLog
   readonly parts: { slab: Slab; start: number; bytes: number }[]
   /** Free bytes lie before its first part: it can become a value where it is. */
@@ -235,7 +235,7 @@ function checkVerbatim(append: Append): Error | undefined {
 }
 
 /** Packs runs and controls into values, in the order given. */
-class Layout {
+export class Layout {
   readonly slabs: Slab[] = []
   readonly #pool: Slabs
   readonly #values: LaidValue[] = []

@@ -87,6 +87,11 @@ export class IndexSummary {
     return this.#cell(row, RowColumn.runsCrc)
   }
 
+  /** 0: not known. */
+  lastAppendMs(row: number): number {
+    return this.#cell(row, RowColumn.lastAppendMs)
+  }
+
   logStart(row: number): LogStart | undefined {
     const offset = this.#cell(row, RowColumn.logStartOffset)
     if (offset < 0) return undefined

@@ -83,9 +83,11 @@ export class PartitionLog {
   }
 
   /** Appended batches of one epoch are durable. */
-  applyRun(entry: Entry, sequence: number): void {
+  applyRun(entry: Entry, sequence: number, appendedAtMs = 0): void {
     const { offset, endOffset } = entry
-    this.active.runs.push(offset, endOffset, entry.maxTimestampMs, sequence, entry.position, entry.length)
+    const { runs } = this.active
+    runs.lastAppendMs = Math.max(runs.lastAppendMs, appendedAtMs)
+    runs.push(offset, endOffset, entry.maxTimestampMs, sequence, entry.position, entry.length)
     this.#rangeBytes += entry.length
     this.applyLeaderEpoch(entry.leaderEpoch, offset)
     this.#ends(endOffset)
@@ -140,7 +142,8 @@ export class PartitionLog {
     this.#cut(this.extents, leavesNothing ? 0 : endOffset, keptBytes, this.#census)
     this.active.truncatedTo = Math.min(endOffset, this.active.truncatedTo ?? endOffset)
     this.active.epochs = this.active.epochs.filter((start) => start.startOffset < endOffset)
-    if (endOffset < this.durableOffset) this.epochs.truncateFromEnd(endOffset)
+    // Also where what was cut off is forgotten already, so that the log seems to end here anyway.
+    this.epochs.truncateFromEnd(endOffset)
     const { logStart } = this.active
     if (leavesNothing) {
       this.logStartOffset = endOffset
@@ -261,6 +264,30 @@ export class PartitionLog {
     const logStart = summary.logStart(row)
     if (logStart) this.#startAt(logStart, segment)
     return epoch
+  }
+
+  /** Where what is alive in a sealed segment ends; -1: it is lost to damage; undefined: nothing is alive. */
+  endIn(segment: number): number | undefined {
+    const view = this.extents.view()
+    let end: number | undefined
+    for (let at = 0; at < view.count; at++)
+      if (view.container(at) === segment) end = view.isLost(at) || end === -1 ? -1 : view.endOffset(at)
+    return end
+  }
+
+  /**
+   * What was in some sealed segments, neighbours in journal order, is in row `row` of another now; false: nothing of
+   * it is alive any more.
+   */
+  relocate(from: ReadonlySet<number>, segment: number, row: number): boolean {
+    if (from.has(this.logStartSegment)) this.logStartSegment = segment
+    const view = this.extents.view()
+    let first = 0
+    while (first < view.count && !from.has(view.container(first))) first++
+    let end = first
+    while (end < view.count && from.has(view.container(end))) end++
+    if (end > first) this.extents.merge(first, end - first, segment, row)
+    return end > first
   }
 
   /** The topic is gone: its bytes are nobody's. */

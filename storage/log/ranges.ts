@@ -27,11 +27,14 @@ export class RangeView {
   readonly columns: Float64Array
   readonly first: number
   readonly count: number
+  /** No run here was appended later, ms since 1970; Infinity where that is not known. */
+  readonly lastAppendMs: number
 
-  constructor(columns: Float64Array, first: number, count: number) {
+  constructor(columns: Float64Array, first: number, count: number, lastAppendMs = Number.POSITIVE_INFINITY) {
     this.columns = columns
     this.first = first
     this.count = count
+    this.lastAppendMs = lastAppendMs
   }
 
   #at(index: number, column: number): number {
@@ -92,6 +95,8 @@ const EMPTY = new Float64Array(0)
 
 /** A list that grows and is cut at its end, and is eaten from its front. */
 export class RangeList {
+  /** No range of it was appended later, ms since 1970; 0: not known. */
+  lastAppendMs = 0
   #columns: Float64Array = EMPTY
   #first = 0
   #count = 0
@@ -102,7 +107,7 @@ export class RangeList {
 
   /** Valid until the next change. */
   view(): RangeView {
-    return new RangeView(this.#columns, this.#first, this.#count)
+    return new RangeView(this.#columns, this.#first, this.#count, this.lastAppendMs || undefined)
   }
 
   push(
@@ -151,6 +156,24 @@ export class RangeList {
     const at = (this.#first + this.#count - 1) * RANGE_STRIDE
     this.#columns[at + END] = endOffset
     this.#columns[at + LENGTH] = length
+  }
+
+  /** `count` ranges from `index` on are one now, in another place. */
+  merge(index: number, count: number, container: number, position: number): void {
+    const merged = new RangeView(this.#columns, this.#first + index, count)
+    const numbers = [
+      merged.baseOffset(0),
+      merged.endOffset(count - 1),
+      merged.maxTimestampOfAllMs(),
+      container,
+      position,
+      merged.bytesOfAll(),
+    ]
+    const at = (this.#first + index) * RANGE_STRIDE
+    this.#columns.set(numbers, at)
+    const end = (this.#first + this.#count) * RANGE_STRIDE
+    this.#columns.copyWithin(at + RANGE_STRIDE, at + count * RANGE_STRIDE, end)
+    this.#count -= count - 1
   }
 
   /** Drops the first range. */

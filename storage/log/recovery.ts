@@ -118,7 +118,7 @@ class Recovery {
       }
       committedAtMs = found.committedAtMs
       for (const entry of found.entries) {
-        const log = this.#apply(entry, sequence)
+        const log = this.#apply(entry, sequence, committedAtMs)
         this.#listener.applied(entry, log, found.value, committedAtMs)
       }
     }
@@ -142,11 +142,11 @@ class Recovery {
     return { problem, payload: payloadOf(value, this.#crc32c) }
   }
 
-  #apply(entry: Entry, sequence: number): PartitionLog | undefined {
+  #apply(entry: Entry, sequence: number, committedAtMs: number): PartitionLog | undefined {
     const { topicId, partition } = entry
     if (this.#lost.any && entry.kind === EntryKind.run && !this.#catalog.isDropped(topicId))
       this.#meet(this.#catalog.createPartition(topicId, partition), entry.offset, false)
-    return this.#catalog.apply(entry, sequence, this.#keptBytes)
+    return this.#catalog.apply(entry, sequence, this.#keptBytes, committedAtMs)
   }
 
   /** Runs of the partition begin at `baseOffset`, behind lost values: what lies between is lost with the last of them. */

@@ -71,6 +71,7 @@ export async function retain(
 /** What of a partition a policy lets go, counted from its log start on. */
 class Departure {
   readonly log: PartitionLog
+  readonly nowMs: number
   readonly oldestMs: number
   readonly spareBytes: number
   freedBytes = 0
@@ -78,6 +79,7 @@ class Departure {
 
   constructor(log: PartitionLog, policy: RetentionPolicy, nowMs: number) {
     this.log = log
+    this.nowMs = nowMs
     this.oldestMs = policy.retentionMs < 0 ? Number.NEGATIVE_INFINITY : nowMs - policy.retentionMs
     this.spareBytes = policy.retentionBytes < 0 ? Number.NEGATIVE_INFINITY : log.bytes - policy.retentionBytes
     this.start = log.logStartOffset
@@ -94,7 +96,14 @@ class Departure {
   takes(ranges: RangeView, at: number, endOffset: number): boolean {
     const { log } = this
     const isWhole = endOffset === ranges.endOffset(at) && ranges.baseOffset(at) >= log.logStartOffset
-    return isWhole && this.takesNext(ranges.length(at), ranges.maxTimestampMs(at), endOffset)
+    return (
+      isWhole && this.takesNext(ranges.length(at), this.age(ranges.maxTimestampMs(at), ranges), endOffset)
+    )
+  }
+
+  /** A timestamp from the future must not pin data: such a batch is as old as the last append it can be of. */
+  age(timestampMs: number, { lastAppendMs }: RangeView): number {
+    return timestampMs > this.nowMs ? Math.min(timestampMs, lastAppendMs) : timestampMs
   }
 
   takesNext(bytes: number, maxTimestampMs: number, endOffset: number): boolean {
@@ -140,9 +149,10 @@ export function decideLogStart(
     if (departure.takes(run.runs, run.index, run.endOffset)) continue
     for (const span of runs.spans(log, run)) {
       if (span.endOffset <= log.logStartOffset) continue
-      if (departure.takesNext(span.end - span.start, span.maxTimestampMs, span.endOffset)) continue
+      const timestampMs = departure.age(span.maxTimestampMs, run.runs)
+      if (departure.takesNext(span.end - span.start, timestampMs, span.endOffset)) continue
       const isFirst = departure.start === log.logStartOffset && span.endOffset <= log.highWatermark
-      if (isFirst) log.firstBatchTimestampMs = span.maxTimestampMs
+      if (isFirst) log.firstBatchTimestampMs = timestampMs
       return departure.start
     }
   }
@@ -161,11 +171,11 @@ async function retire(shard: ShardLog, catalog: SegmentCatalog): Promise<Segment
   /** Segments that stand behind the one that is looked at. */
   const later = new Set(catalog.store.segments().map(({ id }) => id))
   let isOldest = true
-  for (const { id, sealed } of [...catalog.store.segments()]) {
-    if (!sealed) break
+  const sealed = catalog.sealedSegments()
+  for (const { id } of sealed) {
     later.delete(id)
     // It alone says how far producers had come at its end; an older one would say what is no longer true.
-    const isNewest = later.size === 1
+    const isNewest = id === sealed[sealed.length - 1].id
     if (isNewest && (shard.knowsProducers || catalog.indexes.holdProducers())) break
     if (catalog.liveCount(id) > 0 || (catalog.hides(id) && !isOldest)) {
       isOldest = false

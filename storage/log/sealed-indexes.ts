@@ -16,6 +16,7 @@ import {
   INDEX_HEAD_BYTES,
   type IndexHead,
   indexDamaged,
+  producersAt,
   ROW_BYTES,
   RowColumn,
   RUN_BYTES,
@@ -43,6 +44,7 @@ interface RunBlock {
   readonly start: number
   readonly end: number
   readonly crc: number
+  readonly lastAppendMs: number
 }
 
 export class SealedIndexes {
@@ -67,6 +69,10 @@ export class SealedIndexes {
   addRebuilt(segment: SegmentId, bytes: Uint8Array): void {
     this.#sealed.set(segment, { head: decodeIndexHead(bytes, bytes.length, segment), rebuilt: bytes })
     this.#rebuiltBytes += bytes.length
+  }
+
+  has(segment: SegmentId): boolean {
+    return this.#sealed.has(segment)
   }
 
   remove(segment: SegmentId): void {
@@ -122,6 +128,14 @@ export class SealedIndexes {
     this.#keep(segment, row, block, await this.#store.readIndex(segment, block.start, block.end))
   }
 
+  /** The producer snapshot stored with a sealed segment; undefined: it has none, or its stored index cannot be used. */
+  async producers(segment: SegmentId): Promise<Uint8Array | undefined> {
+    const { head, rebuilt } = this.#of(segment)
+    if (rebuilt || head.producerBytes === 0) return undefined
+    const start = producersAt(head)
+    return this.#store.readIndex(segment, start, start + head.producerBytes)
+  }
+
   /** The whole summary of a sealed segment. Rejects with StorageError DAMAGED when it is not what was written. */
   async summary(segment: SegmentId): Promise<IndexSummary> {
     const { head, rebuilt } = this.#of(segment)
@@ -141,6 +155,7 @@ export class SealedIndexes {
     const data = new DataView(row.buffer, row.byteOffset, row.byteLength)
     const cell = (column: number) => data.getFloat64(column * 8, true)
     const [first, count, crc] = [cell(RowColumn.firstRun), cell(RowColumn.runCount), cell(RowColumn.runsCrc)]
+    const lastAppendMs = cell(RowColumn.lastAppendMs) || Number.POSITIVE_INFINITY
     const isWithin =
       Number.isInteger(first) &&
       Number.isInteger(count) &&
@@ -149,7 +164,7 @@ export class SealedIndexes {
       first + count <= head.runs
     if (!isWithin)
       throw indexDamaged(segment, `a partition has runs ${first} to ${first + count} of ${head.runs}`)
-    return { start: runsAt(head, first), end: runsAt(head, first + count), crc }
+    return { start: runsAt(head, first), end: runsAt(head, first + count), crc, lastAppendMs }
   }
 
   #keep(segment: SegmentId, row: number, block: RunBlock, bytes: Uint8Array | undefined): RangeView {
@@ -160,7 +175,7 @@ export class SealedIndexes {
     const count = bytes.length / RUN_BYTES
     const columns = new Float64Array(count * RANGE_STRIDE)
     new Uint8Array(columns.buffer).set(bytes)
-    const runs = new RangeView(columns, 0, count)
+    const runs = new RangeView(columns, 0, count, block.lastAppendMs)
     this.#cache.put(segment, row, runs)
     this.#loads++
     return runs

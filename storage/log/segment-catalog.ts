@@ -4,11 +4,12 @@
  * it the same entries.
  */
 import type { Crc32c } from '../record/crc32c.ts'
-import type { SegmentId, SegmentStore } from '../segment-store.ts'
-import type { IndexSummary } from './index-summary.ts'
+import type { SegmentDescriptor, SegmentId, SegmentStore } from '../segment-store.ts'
+import { IndexSummary } from './index-summary.ts'
 import type { LostValue } from './lost-values.ts'
 import { type ExtentCensus, PartitionLog } from './partition-log.ts'
 import { RangeView } from './ranges.ts'
+import type { SegmentUse } from './relocation-plan.ts'
 import { SealedIndexes } from './sealed-indexes.ts'
 import {
   decodeIndexHead,
@@ -24,7 +25,7 @@ import { type Entry, EntryKind } from './value.ts'
 /** Share of a segment that its index may take; the store keeps a little more free for it. */
 const INDEX_SHARE_MAX = 0.07
 /** What a partition adds to the index besides its runs: its row, topic id and an epoch. */
-const INDEX_BYTES_PER_PARTITION = ROW_BYTES + 16 + EPOCH_NUMBERS * 8
+export const INDEX_BYTES_PER_PARTITION = ROW_BYTES + 16 + EPOCH_NUMBERS * 8
 
 /** Kept bytes of the range that a truncation at `offset` cuts in two; 0 where none is cut. */
 export type KeptBytes = (log: PartitionLog, offset: number) => number
@@ -124,8 +125,11 @@ export class SegmentCatalog implements ExtentCensus {
     this.#nextSequence = sequence + 1
   }
 
-  /** One durable entry of the active segment. Returns the partition it was about. */
-  apply(entry: Entry, sequence: number, keptBytes: KeptBytes): PartitionLog | undefined {
+  /**
+   * One durable entry of the active segment. Returns the partition it was about.
+   * @param appendedAtMs when its value was committed, as the value says
+   */
+  apply(entry: Entry, sequence: number, keptBytes: KeptBytes, appendedAtMs = 0): PartitionLog | undefined {
     this.#activeEntries++
     if (entry.kind === EntryKind.topicDrop) {
       this.#droppedInActive.push(entry.topicId)
@@ -139,7 +143,7 @@ export class SegmentCatalog implements ExtentCensus {
     this.#touched.add(log)
     switch (entry.kind) {
       case EntryKind.run:
-        log.applyRun(entry, sequence)
+        log.applyRun(entry, sequence, appendedAtMs)
         break
       case EntryKind.logStart:
         log.applyLogStart(
@@ -272,7 +276,15 @@ export class SegmentCatalog implements ExtentCensus {
       const { runs, truncatedTo, logStart, epochs } = log.active
       const { topicId, partition } = log
       const view = new RangeView(runs.toColumns(), 0, runs.count)
-      return { topicId, partition, runs: view, truncatedTo, logStart, epochs }
+      return {
+        topicId,
+        partition,
+        runs: view,
+        truncatedTo,
+        logStart,
+        epochs,
+        lastAppendMs: runs.lastAppendMs,
+      }
     })
     return { partitions, droppedTopics: this.#droppedInActive, producers }
   }
@@ -310,9 +322,50 @@ export class SegmentCatalog implements ExtentCensus {
     this.#active = segment
   }
 
+  /** Sealed segments in journal order. One that the store has sealed just now is none before what it holds is known here. */
+  sealedSegments(): SegmentDescriptor[] {
+    return this.store.segments().filter(({ id, sealed }) => sealed && this.indexes.has(id))
+  }
+
+  /** Sealed segments in journal order, and what rewriting each would copy. Looks at every extent. */
+  sealedUse(): SegmentUse[] {
+    const liveBytes = new Map<SegmentId, number>()
+    for (const log of this.partitions()) {
+      const extents = log.extents.view()
+      for (let at = 0; at < extents.count; at++) {
+        const segment = extents.container(at)
+        liveBytes.set(segment, (liveBytes.get(segment) ?? 0) + extents.length(at))
+      }
+    }
+    return this.sealedSegments().map(({ id, bytes }) => ({
+      id,
+      fileBytes: bytes,
+      liveBytes: liveBytes.get(id) ?? 0,
+    }))
+  }
+
+  /** `segment`, with this index, stands in the place of `replaced` now. */
+  relocated(replaced: readonly SegmentId[], segment: SegmentId, index: Uint8Array): void {
+    const summary = IndexSummary.decode(index, index.length, segment, this.crc32c)
+    const from = new Set(replaced)
+    let live = 0
+    for (let row = 0; row < summary.partitions; row++) {
+      const log = this.partition(summary.topicId(row), summary.partition(row))
+      if (log?.relocate(from, segment, row)) live++
+    }
+    for (const id of replaced) this.#forget(id)
+    this.indexes.add(segment, summary.head)
+    this.#live.set(segment, live)
+    if (summary.hidesOlder()) this.#hiding.add(segment)
+  }
+
   /** Removes a sealed segment in which nothing is alive. */
   async remove(segment: SegmentId): Promise<void> {
     await this.store.remove(segment)
+    this.#forget(segment)
+  }
+
+  #forget(segment: SegmentId): void {
     this.indexes.remove(segment)
     this.#live.delete(segment)
     this.#hiding.delete(segment)

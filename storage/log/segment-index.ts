@@ -14,7 +14,7 @@
  *     32  f64   partitions, P * 14: partition number, first run, run count, base offset, end offset,
  *               max timestamp, bytes, truncated to (-1: not), log start offset (-1: not said),
  *               log end offset with it, dead bytes with it, leader epoch with it, CRC-32C of its
- *               runs' bytes, zero
+ *               runs' bytes, time of the last append, ms since 1970 (0: not known)
  *         f64   epochs, E * 3: row of the partition (ascending), epoch, start offset
  *         16 B  topic ids of the P partitions, then of the D dropped topics
  *         u32   CRC-32C over everything before, u32 zero; S is what all this takes, a multiple of 8
@@ -49,6 +49,7 @@ export const RowColumn = {
   logStartDeadBytes: 10,
   logStartLeaderEpoch: 11,
   runsCrc: 12,
+  lastAppendMs: 13,
 } as const
 
 const MAGIC = 0x3249434f
@@ -73,6 +74,8 @@ export interface PartitionSummary {
   /** The last log start entry of this segment. */
   readonly logStart: LogStart | undefined
   readonly epochs: readonly EpochStart[]
+  /** No run was appended later, ms since 1970; 0: not known. */
+  readonly lastAppendMs?: number
 }
 
 export interface SegmentSummary {
@@ -217,7 +220,7 @@ export function encodeSegmentIndex(summary: SegmentSummary, crc32c: Crc32c): Uin
 function writeRow(
   rows: Float64Array,
   at: number,
-  { partition, runs, truncatedTo, logStart }: PartitionSummary,
+  { partition, runs, truncatedTo, logStart, lastAppendMs }: PartitionSummary,
   firstRun: number,
   runsCrc: number,
 ): void {
@@ -235,4 +238,5 @@ function writeRow(
   rows[at + RowColumn.logStartDeadBytes] = logStart?.deadBytes ?? 0
   rows[at + RowColumn.logStartLeaderEpoch] = logStart?.leaderEpoch ?? -1
   rows[at + RowColumn.runsCrc] = runsCrc
+  rows[at + RowColumn.lastAppendMs] = lastAppendMs ?? 0
 }

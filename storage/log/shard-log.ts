@@ -10,7 +10,7 @@
  * It knows neither names nor clients, and time only as an argument.
  */
 
-import { type SegmentStore, StorageError } from '../segment-store.ts'
+import { type SegmentId, type SegmentStore, StorageError } from '../segment-store.ts'
 import {
   type Append,
   buildCommit,
@@ -25,6 +25,7 @@ import type { ReadSlice } from './log-reader.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { ProducerStanding } from './producer-state.ts'
 import { type Recovered, recover } from './recovery.ts'
+import { type RelocationReport, relocateAll } from './relocation.ts'
 import { type RetentionPolicy, type RetentionReport, retain } from './retention.ts'
 import { SegmentCatalog } from './segment-catalog.ts'
 import type { Appended, ShardLogObserver, ShardLogOptions, ShardLogStats } from './shard-log-options.ts'
@@ -59,6 +60,8 @@ export class ShardLog {
   readonly #waiting = new WaitingWork()
   readonly #producers: ShardProducers
   readonly #slabs: Slabs
+  /** Sealed segments in which damage was met: they are not rewritten. */
+  readonly #unmovable = new Set<SegmentId>()
   /** Until the first commit: by then everybody has opened the partitions there were. */
   #recovered: Recovered = { unknown: undefined }
   readonly #filling: CommitFilling
@@ -273,6 +276,14 @@ export class ShardLog {
   }
 
   /**
+   * Rewrites segments that are mostly dead, aside, as long as that frees several times what it copies. One call at
+   * a time, and not beside {@link enforceRetention} or {@link moveLogStart}, whose entries count dead bytes by segment. A segment in which damage is met stays as it is.
+   */
+  relocate(signal: AbortSignal): Promise<RelocationReport> {
+    return relocateAll(this.#catalog, this.#unmovable, signal)
+  }
+
+  /**
    * Whole batches from the one that holds `offset` on, below `upTo`, at most `bytesMax` but at least
    * one; undefined when there are none. Throws DamageError where the batch that holds `offset` is damaged; what
    * lies behind the range it names can be read. The bytes are a private copy, valid until the next call of any
@@ -454,8 +465,11 @@ export class ShardLog {
     commit.values.forEach((value, index) => {
       this.#catalog.appended(firstSequence + index)
       for (const { entry } of value.placed) {
-        const log = this.#catalog.apply(entry, firstSequence + index, (log, offset) =>
-          this.#reader.batches.keptBytes(log, offset),
+        const log = this.#catalog.apply(
+          entry,
+          firstSequence + index,
+          (log, offset) => this.#reader.batches.keptBytes(log, offset),
+          committedAtMs,
         )
         this.#producers.applied(entry, log, value.bytes, committedAtMs)
         if (log && entry.kind === EntryKind.run && !log.replicated) advanced.add(log)

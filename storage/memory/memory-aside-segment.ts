@@ -48,7 +48,7 @@ export class MemoryAsideSegment implements AsideSegment {
     })
   }
 
-  async publish(index: Uint8Array, replaced: readonly SegmentId[]): Promise<void> {
+  async publish(index: Uint8Array, replaced: readonly SegmentId[], onLive = () => {}): Promise<void> {
     this.#checkOpen()
     this.#host.checkIndex(this.#segment, index.length)
     const stored = new Uint8Array(index)
@@ -57,6 +57,7 @@ export class MemoryAsideSegment implements AsideSegment {
         this.#segment.index = stored
         this.#host.publish(this.#segment, replaced)
         this.#state = 'published'
+        onLive()
       }),
     )
   }

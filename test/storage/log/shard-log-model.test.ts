@@ -1,7 +1,7 @@
 /**
  * The log against a model, by random operations: append (of a leader, of a follower), read, by time,
- * roll, retention, truncation, epochs, topics dropped and made again, clean restarts, and crashes of a
- * disk that forgets what was not synced.
+ * roll, retention, relocation, truncation, epochs, topics dropped and made again, clean restarts, and
+ * crashes of a disk that forgets what was not synced, also in the middle of a relocation.
  *
  * OCTOPUS_SEED repeats a run; OCTOPUS_SOAK makes it long.
  */
@@ -23,7 +23,7 @@ import { crc32cTable } from '../../../storage/record/crc32c.ts'
 import { randomOf, type SeededRandom, seededRandom } from '../../support/seeded-random.ts'
 import { type ModelBatch, ModelLog } from './log-model.ts'
 
-const SEGMENT_BYTES = 1024 * 1024
+const SEGMENT_BYTES = 256 * 1024
 
 interface Subject {
   readonly topicId: Uint8Array
@@ -43,6 +43,7 @@ class Run {
   nextTopic = 1
   /** Syncs do not come back any more: the power is about to go. */
   hangs = false
+  relocations = 0
 
   constructor(seed: number) {
     this.random = randomOf(seed)
@@ -58,7 +59,7 @@ class Run {
       clock: { nowMs: () => this.nowMs },
       crc32c: crc32cTable,
       soon: (run) => queueMicrotask(run),
-      commitBytesMax: 200_000,
+      commitBytesMax: 60_000,
       // Sometimes so small that nothing stays in it.
       indexCacheBytesMax: this.random.pick([0, 2_000, 1_000_000]),
     })
@@ -174,8 +175,11 @@ class Run {
     this.nowMs += this.random.below(3_000)
     const retentionMs = this.random.below(2) === 0 ? -1 : this.random.below(12_000)
     const retentionBytes = this.random.below(2) === 0 ? -1 : this.random.below(300_000)
-    await this.shard.enforceRetention(this.nowMs, () => ({ retentionMs, retentionBytes }))
-    for (const { log, model } of this.subjects) {
+    // One partition of each topic is kept for ever, and pins the segments of the others.
+    const isKept = ({ partition }: { readonly partition: number }) => partition === 2
+    const policy = { retentionMs, retentionBytes }
+    await this.shard.enforceRetention(this.nowMs, (log) => (isKept(log) ? undefined : policy))
+    for (const { log, model } of this.subjects.filter((subject) => !isKept(subject))) {
       model.retain(this.nowMs, retentionMs, retentionBytes)
       // Within a gap, which a truncation may leave at the end, one place is as good as another.
       const isGap = model
@@ -184,6 +188,25 @@ class Run {
       if (isGap && log.logStartOffset <= model.logEndOffset)
         model.logStartOffset = Math.max(model.logStartOffset, log.logStartOffset)
     }
+  }
+
+  /** Alone, or with everything else going on meanwhile; also given up in the middle. */
+  async relocate(): Promise<void> {
+    const giveUp = new AbortController()
+    if (this.random.below(6) === 0) giveUp.abort()
+    const relocating = this.shard.relocate(giveUp.signal)
+    if (this.random.below(2) === 0)
+      for (let i = this.random.below(4); i > 0; i--) {
+        const dice = this.random.below(10)
+        if (dice < 6) await this.appendSome()
+        else if (dice < 8) await this.truncate()
+        else if (dice < 9) await this.dropTopic()
+        else giveUp.abort()
+        this.read()
+      }
+    const { relocated, failures } = await relocating
+    if (failures.length > 0) throw failures[0]
+    this.relocations += relocated.length
   }
 
   async dropTopic(): Promise<void> {
@@ -203,6 +226,10 @@ class Run {
   async crash(): Promise<void> {
     const flying = new Map<Subject, Uint8Array[]>()
     this.hangs = this.random.below(2) === 0
+    if (this.random.below(3) === 0)
+      this.shard.relocate(new AbortController().signal).catch(() => {
+        // The same.
+      })
     for (let i = 0; i < this.random.below(10); i++) {
       const subject = this.random.pick(this.subjects)
       const bytes = this.batch()
@@ -302,7 +329,8 @@ class Run {
     else if (dice < 56) await this.followerAppend()
     else if (dice < 62) await this.truncate()
     else if (dice < 65) await this.beginEpoch()
-    else if (dice < 72) await this.retain()
+    else if (dice < 70) await this.retain()
+    else if (dice < 72) await this.relocate()
     else if (dice < 74) await this.dropTopic()
     else if (dice < 77) await this.restart()
     else if (dice < 84) await this.crash()
@@ -317,6 +345,7 @@ const steps = process.env.OCTOPUS_SOAK ? 1_000 : 150
 
 t.test(`${runs} runs of ${steps} random operations agree with the model`, async (t) => {
   const random = seededRandom(t)
+  let relocations = 0
   for (let number = 0; number < runs; number++) {
     const seed = number === 0 ? random.seed : random.below(2 ** 31)
     const run = new Run(seed)
@@ -331,6 +360,8 @@ t.test(`${runs} runs of ${steps} random operations agree with the model`, async 
       t.fail(`seed ${seed}, step ${step}: ${error}`, { error })
       return
     }
+    relocations += run.relocations
     t.ok(run.store.segments().length >= 1, `seed ${seed}: ${run.store.segments().length} segments at the end`)
   }
+  t.ok(relocations > 0, `${relocations} segments rewritten`)
 })
