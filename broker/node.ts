@@ -72,6 +72,8 @@ export interface Node {
 const OPEN_FILES_RESERVED = 256
 /** Appends answered before they are durable (acks 0) wait in the log and not in the produce buffer. */
 const LOG_QUEUE_FACTOR = 2
+/** Old data is looked for whenever this share of a segment was written. */
+const LOOK_SEGMENT_SHARE = 1 / 8
 /** Time for requests under way when nothing can be written any more; those that write have failed already. */
 const FAILED_DRAIN_MS = 2_000
 /** After a failure the disk may take for ever to close a file; stopping does not. */
@@ -115,7 +117,9 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     clock,
     ...config.producers,
   })
-  const log = await openLog(options, watched, purgatory, registry)
+  // Until there is somebody to tell.
+  let onWritten: (bytes: number) => void = () => {}
+  const log = await openLog(options, watched, purgatory, registry, (bytes) => onWritten(bytes))
   registry.watchesOver(log)
   closers.add(() => log.close())
   const { topics, service } = await openTopics(options, watched, log, purgatory)
@@ -180,6 +184,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   })
 
   const retention = startRetention(options, watched, topics, log)
+  onWritten = (bytes) => retention.wrote(bytes)
   closers.add(() => retention.stop())
   disk.start()
   closers.add(() => disk.stop())
@@ -253,6 +258,7 @@ function openLog(
   { segments, disk, failure }: WatchedStorage,
   purgatory: Purgatory,
   registry: ProducerRegistry,
+  onWritten: (bytes: number) => void,
 ): Promise<ShardLog> {
   return ShardLog.open({
     store: segments,
@@ -270,7 +276,10 @@ function openLog(
     producers: { ...config.producers, standingOf: (producerId) => registry.standingOf(producerId) },
     observer: {
       advanced: (partition) => purgatory.advanced(partition),
-      committed: (bytes) => disk.committed(bytes),
+      committed: (bytes) => {
+        disk.committed(bytes)
+        onWritten(bytes)
+      },
       warning: (sentence) => logger.warn({ reason: sentence }, 'the log has something to say'),
       damaged: ({ damage }) => {
         const topicId = topicIdHex(damage.topicId)
@@ -323,11 +332,19 @@ function startRetention(
     clock,
     timers,
     intervalMs: config.retention.checkIntervalMs,
+    writtenBytesMax: config.storage.segmentBytes * LOOK_SEGMENT_SHARE,
     onEnforced: ({ moved, removedSegments, failures }) => {
       for (const failure of failures) logger.error({ err: failure }, 'retention failed for a partition')
       if (failures.length > 0) watched.checkFailure()
-      if (moved > 0 || removedSegments.length > 0)
-        logger.info({ partitions: moved, segments: removedSegments }, 'old data removed')
+      const told = { partitions: moved, segments: removedSegments }
+      if (removedSegments.length > 0) logger.info(told, 'old data removed')
+      else if (moved > 0) logger.debug(told, 'old data went out of reach')
+    },
+    onRelocated: ({ relocated, failures }) => {
+      for (const failure of failures)
+        logger.error({ err: failure }, 'a segment stays as it is, with what is dead in it')
+      for (const { replaced, segment, copiedBytes } of relocated)
+        logger.info({ replaced, segment, copiedBytes }, 'segments that were mostly dead were rewritten')
     },
     onError: (error) => {
       logger.error({ err: error }, 'retention failed')

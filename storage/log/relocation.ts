@@ -67,9 +67,13 @@ export async function relocateAll(
     const segments = catalog.store.segments()
     const group = planRelocation(catalog.sealedUse(), segments[segments.length - 1].bytes, unmovable)
     if (!group) break
+    const before = fileBytes(catalog, group)
     try {
       const done = await relocate(catalog, group, signal)
-      if (done) relocated.push(done)
+      if (!done) break
+      relocated.push(done)
+      // A store may take more for a small segment than the plan expects: then this is as small as it gets.
+      if (fileBytes(catalog, [done.segment]) > before / 2) unmovable.add(done.segment)
     } catch (error) {
       const isDamage =
         (error instanceof LogError || error instanceof StorageError) && error.code === 'DAMAGED'
@@ -114,6 +118,13 @@ const SLAB_BYTES = 2 * 1024 * 1024
 const SPARE_SLABS_MAX = 2
 /** What packing into values may cost besides the bytes. */
 const PACKING_FACTOR = 1.03
+
+function fileBytes({ store }: SegmentCatalog, segments: readonly SegmentId[]): number {
+  return store
+    .segments()
+    .filter(({ id }) => segments.includes(id))
+    .reduce((sum, { bytes }) => sum + bytes, 0)
+}
 
 /**
  * Rejects with LogError DAMAGED, naming what is, and with what the store rejects with; the old segments
