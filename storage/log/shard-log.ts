@@ -60,7 +60,7 @@ export class ShardLog {
   readonly #waiting = new WaitingWork()
   readonly #producers: ShardProducers
   readonly #slabs: Slabs
-  /** Sealed segments in which damage was met: they are not rewritten. */
+  /** Sealed segments that are not rewritten. */
   readonly #unmovable = new Set<SegmentId>()
   /** Until the first commit: by then everybody has opened the partitions there were. */
   #recovered: Recovered = { unknown: undefined }
@@ -275,10 +275,7 @@ export class ShardLog {
     return this.#producers.producerIds(this.#options.clock.nowMs())
   }
 
-  /**
-   * Rewrites segments that are mostly dead, aside, as long as that frees several times what it copies. One call at
-   * a time, and not beside {@link enforceRetention} or {@link moveLogStart}, whose entries count dead bytes by segment. A segment in which damage is met stays as it is.
-   */
+  /** Rewrites segments that are mostly dead. Not beside {@link enforceRetention} or {@link moveLogStart}, whose entries count by segment. */
   relocate(signal: AbortSignal): Promise<RelocationReport> {
     return relocateAll(this.#catalog, this.#unmovable, signal)
   }
