@@ -104,19 +104,27 @@ export class RetiredSegments {
   }
 
   async #retire(segment: number): Promise<void> {
-    const { directory, sparesMax, mayKeep } = this.#options
-    const path = segmentPath(directory, segment)
-    const isWanted = !this.#isClosed && this.#spares.length < sparesMax && mayKeep()
-    if (!isWanted || !(await this.#isFit(path))) return this.erase(path)
-    const spare = freePath(directory, segment)
+    const path = segmentPath(this.#options.directory, segment)
     try {
-      await rename(path, spare)
-      await rm(lockPath(path), { force: true })
-      await syncDirectory(directory)
-      this.#spares.push(spare)
+      if (await this.#isWanted(path)) await this.#keep(path, segment)
+      else await this.erase(path)
     } catch (error) {
       this.#failed(error, path)
     }
+  }
+
+  async #isWanted(path: string): Promise<boolean> {
+    const { sparesMax, mayKeep } = this.#options
+    return !this.#isClosed && this.#spares.length < sparesMax && mayKeep() && (await this.#isFit(path))
+  }
+
+  async #keep(path: string, segment: number): Promise<void> {
+    const { directory } = this.#options
+    const spare = freePath(directory, segment)
+    await rename(path, spare)
+    await rm(lockPath(path), { force: true })
+    await syncDirectory(directory)
+    this.#spares.push(spare)
   }
 
   /** Whether a file may be overwritten as a new segment. */

@@ -4,6 +4,7 @@ import { copyFile, link, open, readdir, readFile, rename, stat } from 'node:fs/p
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { LmdbSegmentStore, LmdbSegmentStoreOptions } from '../../../storage/lmdb/lmdb-segment-store.ts'
+import type { StorageError } from '../../../storage/segment-store.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { bytesOf, equalBytes, fill, MIB, storageError } from './contract.ts'
 import { emptyDirectory, openIn, segmentFile, untilPrepared, writeSegments } from './lmdb-stores.ts'
@@ -151,6 +152,27 @@ t.test('spares count as free, and a disk that runs short gets them back first', 
   const aside = store.beginAside(1)
   await t.rejects(aside, storageError('NO_SPACE', /too few for a segment aside/))
   t.strictSame(await spares(directory), [], 'given back before that was found out')
+})
+
+t.test('a disk whose free space cannot be asked is told, and the next file is dealt with', async (t) => {
+  let isBlind = false
+  const errors: StorageError[] = []
+  const { directory, store } = await storeOfThree(t, {
+    diskFreeBytes: () => {
+      if (isBlind) throw Object.assign(new Error('EIO: i/o error, statfs'), { code: 'EIO' })
+      return PLENTY
+    },
+    onBackgroundError: (error) => errors.push(error),
+  })
+  isBlind = true
+  await store.remove(1)
+  await until(async () => errors.length > 0)
+  t.match(errors, [storageError('INACCESSIBLE', /EIO: i\/o error/)])
+  isBlind = false
+  await store.remove(2)
+  await until(async () => store.freeBytes() === PLENTY + MIB)
+  t.strictSame(await spares(directory), ['free-0000000002.lmdb'])
+  await t.rejects(store.close(), storageError('INACCESSIBLE', /EIO/))
 })
 
 t.test('many rounds: every value is of its own segment', async (t) => {
