@@ -1,11 +1,12 @@
 /**
  * The log against a model, by random operations: append (of a leader, of a follower), read, by time,
- * roll, retention, relocation, truncation, epochs, topics dropped and made again, clean restarts, and
- * crashes of a disk that forgets what was not synced, also in the middle of a relocation.
+ * roll, retention, relocation, truncation, epochs, topics dropped and made again, flipped bits, clean
+ * restarts, and crashes of a disk that forgets what was not synced, also in the middle of a relocation.
  *
  * OCTOPUS_SEED repeats a run; OCTOPUS_SOAK makes it long.
  */
 import t from 'tap'
+import { DamageError } from '../../../storage/log/log-error.ts'
 import type { PartitionLog } from '../../../storage/log/partition-log.ts'
 import { ShardLog } from '../../../storage/log/shard-log.ts'
 import { MemoryDisk } from '../../../storage/memory/memory-disk.ts'
@@ -307,6 +308,44 @@ class Run {
       )
   }
 
+  /** A bit is flipped somewhere, and back: what is read meanwhile is the model's, or told to be damaged. */
+  readDamaged(): void {
+    const stored = this.disk.segments.flatMap(({ values, index }) => (index ? [...values, index] : values))
+    const bytes = stored.length > 0 ? this.random.pick(stored) : new Uint8Array()
+    if (bytes.length === 0) return
+    const at = this.random.below(bytes.length)
+    const bit = 1 << this.random.below(8)
+    bytes[at] ^= bit
+    for (const { log, model } of this.subjects) {
+      const expected = new Map(model.from(model.logStartOffset).map((batch) => [batch.baseOffset, batch]))
+      for (let offset = model.logStartOffset; ; ) {
+        try {
+          const slice = this.shard.read(log, offset, log.highWatermark, 50_000)
+          if (!slice) break
+          for (let start = slice.start; start < slice.end; start += batchBytesAt(slice.value, start)) {
+            const batch = expected.get(baseOffsetAt(slice.value, start))
+            const served = slice.value.subarray(start, start + batchBytesAt(slice.value, start))
+            if (!batch || Buffer.compare(served, batch.bytes) !== 0)
+              throw new Error(
+                `a batch that is not the model's at ${offset} of ${log.topicId[3]}/${log.partition}`,
+              )
+            expected.delete(batch.baseOffset)
+          }
+          offset = slice.nextOffset
+        } catch (error) {
+          if (!(error instanceof DamageError)) throw error
+          const { firstOffset, lastOffset } = error.damage
+          for (const [baseOffset, batch] of expected)
+            if (batch.lastOffset >= firstOffset && baseOffset <= lastOffset) expected.delete(baseOffset)
+          offset = Math.max(offset, lastOffset) + 1
+        }
+      }
+      if (expected.size > 0)
+        throw new Error(`${[...expected.keys()]} of ${log.topicId[3]}/${log.partition} were skipped silently`)
+    }
+    bytes[at] ^= bit
+  }
+
   findTimestamp(): void {
     const { log, model } = this.random.pick(this.subjects)
     const timestampMs = this.nowMs - this.random.below(30_000)
@@ -335,6 +374,7 @@ class Run {
     else if (dice < 77) await this.restart()
     else if (dice < 84) await this.crash()
     else if (dice < 90) this.findTimestamp()
+    else if (dice < 94) this.readDamaged()
     for (let i = 0; i < 3; i++) this.read()
     this.check()
   }
