@@ -12,6 +12,7 @@ import type { SegmentId } from '../segment-store.ts'
 import { CommitLatency } from './commit-latency.ts'
 import type { LiveRuns } from './live-runs.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { RangeView } from './ranges.ts'
 import { ReadPace } from './read-pace.ts'
 import type { SegmentCatalog } from './segment-catalog.ts'
 import { WarmTail } from './warm-tail.ts'
@@ -205,8 +206,7 @@ export class ColdReads {
       const extents = log.extents.view()
       const at = extents.find(fromOffset)
       const endOffset = at < extents.count ? extents.endOffset(at) : log.durableOffset
-      if (at < extents.count && !extents.isLost(at))
-        await this.#catalog.indexes.load(extents.container(at), extents.position(at))
+      if (at < extents.count && !extents.isLost(at)) await this.#loadIndex(log, extents, at)
       const { upTo, values } = this.#plan(log, fromOffset, endOffset, step.bytesMax)
       step.upTo = upTo
       for (const { segment, sequence, count } of values)
@@ -215,6 +215,14 @@ export class ColdReads {
       // Damaged, removed or closed meanwhile: the read that follows says so to whoever asks.
       step.upTo ??= fromOffset + 1
     }
+  }
+
+  #loadIndex(log: PartitionLog, extents: RangeView, at: number): Promise<void> {
+    const { topicId, partition } = log
+    const baseOffset = extents.baseOffset(at)
+    const endOffset = extents.endOffset(at)
+    const wanted = { topicId, partition, baseOffset, endOffset, bytes: extents.length(at) }
+    return this.#catalog.indexes.load(extents.container(at), extents.position(at), wanted)
   }
 
   /** The values of the runs from an offset on that are worth one step, neighbours taken together. */

@@ -3,7 +3,7 @@
  * reader needs them and kept in a bounded cache.
  *
  * A sealed segment whose stored index could not be used has the one rebuilt from its values here, for as
- * long as the process lives.
+ * long as the process lives; so have single partitions whose runs were damaged in it.
  */
 import type { Crc32c } from '../record/crc32c.ts'
 import type { SegmentId, SegmentStore } from '../segment-store.ts'
@@ -11,6 +11,7 @@ import { StorageError } from '../segment-store.ts'
 import { IndexCache } from './index-cache.ts'
 import { IndexSummary } from './index-summary.ts'
 import { RANGE_STRIDE, RangeView } from './ranges.ts'
+import { rescanRuns, type WantedRuns } from './rescan-runs.ts'
 import {
   decodeIndexHead,
   INDEX_HEAD_BYTES,
@@ -29,7 +30,7 @@ export interface IndexCacheStats {
   /** Look-ups that found what they needed in memory, and those that read it. */
   readonly hits: number
   readonly loads: number
-  /** Indexes rebuilt from the values of segments whose stored index is missing or damaged; not bounded. */
+  /** Indexes, and runs, rebuilt from the values of segments whose stored index is missing or damaged; not bounded. */
   readonly rebuiltBytes: number
 }
 
@@ -50,13 +51,22 @@ interface RunBlock {
 export class SealedIndexes {
   readonly #store: SegmentStore
   readonly #crc32c: Crc32c
+  readonly #onWarning: (sentence: string) => void
   readonly #cache: IndexCache
   readonly #sealed = new Map<SegmentId, Sealed>()
+  /** Runs that had to be found in the values of a segment, by its rows; kept as long as the segment. */
+  readonly #rescanned = new Map<SegmentId, Map<number, RangeView>>()
   #loads = 0
   #rebuiltBytes = 0
 
-  constructor(store: SegmentStore, crc32c: Crc32c, cacheBytesMax: number) {
+  constructor(
+    store: SegmentStore,
+    crc32c: Crc32c,
+    cacheBytesMax: number,
+    onWarning: (sentence: string) => void = () => {},
+  ) {
     this.#store = store
+    this.#onWarning = onWarning
     this.#crc32c = crc32c
     this.#cache = new IndexCache(cacheBytesMax)
   }
@@ -77,7 +87,10 @@ export class SealedIndexes {
 
   remove(segment: SegmentId): void {
     this.#rebuiltBytes -= this.#sealed.get(segment)?.rebuilt?.length ?? 0
+    for (const runs of this.#rescanned.get(segment)?.values() ?? [])
+      this.#rebuiltBytes -= runs.columns.byteLength
     this.#sealed.delete(segment)
+    this.#rescanned.delete(segment)
   }
 
   /** Whether any of them has a snapshot of producers. */
@@ -101,8 +114,8 @@ export class SealedIndexes {
    * @throws StorageError DAMAGED, naming the segment, when they are not what was written
    */
   runs(segment: SegmentId, row: number): RangeView {
-    const cached = this.#cache.get(segment, row)
-    if (cached) return cached
+    const known = this.#cache.get(segment, row) ?? this.#rescanned.get(segment)?.get(row)
+    if (known) return known
     const read = (start: number, end: number) => this.#store.readIndexNow(segment, start, end)
     const sealed = this.#of(segment)
     const { start, end } = rowPlace(sealed.head, row)
@@ -115,9 +128,24 @@ export class SealedIndexes {
     )
   }
 
-  /** Brings the runs of a partition into the cache; the event loop does not wait. Rejects as {@link runs} throws. */
-  async load(segment: SegmentId, row: number): Promise<void> {
-    if (this.#cache.has(segment, row)) return
+  /**
+   * Brings the runs of a partition into memory; the event loop does not wait. Where the index is damaged they are
+   * looked for in the values of the segment. Rejects as {@link runs} throws.
+   */
+  async load(segment: SegmentId, row: number, wanted: WantedRuns): Promise<void> {
+    if (this.#cache.has(segment, row) || this.#rescanned.get(segment)?.has(row)) return
+    try {
+      await this.#read(segment, row)
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== 'DAMAGED') throw error
+      const runs = await rescanRuns(this.#store, segment, wanted, this.#crc32c)
+      if (!runs) throw error
+      this.#keepRescanned(segment, row, runs)
+      this.#onWarning(`${error.message}: the runs of partition ${wanted.partition} were found in its values`)
+    }
+  }
+
+  async #read(segment: SegmentId, row: number): Promise<void> {
     const sealed = this.#of(segment)
     if (sealed.rebuilt) {
       this.runs(segment, row)
@@ -134,6 +162,15 @@ export class SealedIndexes {
     if (rebuilt || head.producerBytes === 0) return undefined
     const start = producersAt(head)
     return this.#store.readIndex(segment, start, start + head.producerBytes)
+  }
+
+  #keepRescanned(segment: SegmentId, row: number, runs: RangeView): void {
+    // Removed meanwhile.
+    if (!this.#sealed.has(segment)) return
+    const rows = this.#rescanned.get(segment) ?? new Map<number, RangeView>()
+    this.#rescanned.set(segment, rows)
+    rows.set(row, runs)
+    this.#rebuiltBytes += runs.columns.byteLength
   }
 
   /** The whole summary of a sealed segment. Rejects with StorageError DAMAGED when it is not what was written. */

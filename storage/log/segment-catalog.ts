@@ -52,10 +52,15 @@ export class SegmentCatalog implements ExtentCensus {
   readonly #touched = new Set<PartitionLog>()
   readonly #droppedInActive: Uint8Array[] = []
 
-  constructor(store: SegmentStore, crc32c: Crc32c, indexCacheBytesMax: number) {
+  constructor(
+    store: SegmentStore,
+    crc32c: Crc32c,
+    indexCacheBytesMax: number,
+    onWarning?: (sentence: string) => void,
+  ) {
     this.store = store
     this.crc32c = crc32c
-    this.indexes = new SealedIndexes(store, crc32c, indexCacheBytesMax)
+    this.indexes = new SealedIndexes(store, crc32c, indexCacheBytesMax, onWarning)
     this.#active = this.#lastOfStore()
   }
 

@@ -81,6 +81,7 @@ export class ShardLog {
       options.store,
       options.crc32c,
       options.indexCacheBytesMax ?? INDEX_CACHE_BYTES_MAX,
+      (sentence) => this.#observer.warning?.(sentence),
     )
     this.#reader = new ShardReader(this.#catalog, options)
     this.#producers = new ShardProducers(options.producers, options.crc32c, (sentence) =>

@@ -142,8 +142,9 @@ t.test('what this process appended a moment ago needs no preparing', async (t) =
 t.test('a preparation never fails: damage and a closed store are for the read to tell', async (t) => {
   const disk = await filledDisk()
   const { shard, store, logs } = await coldLog(disk)
-  const { index } = disk.segments[0]
+  const { index, values } = disk.segments[0]
   index?.fill(0xee, index.length - 48)
+  values[3].fill(0xee, 0, 40)
   await shard.prepare(logs[0], 0, 1_000)
   t.throws(() => shard.read(logs[0], 0, 200, 1_000), {
     code: 'DAMAGED',

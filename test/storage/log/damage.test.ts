@@ -3,6 +3,7 @@ import t from 'tap'
 import { correctBit } from '../../../storage/log/directory-repair.ts'
 import type { DamageError } from '../../../storage/log/log-error.ts'
 import type { PartitionLog } from '../../../storage/log/partition-log.ts'
+import { decodeIndexHead, RUN_BYTES } from '../../../storage/log/segment-index.ts'
 import type { ShardLog } from '../../../storage/log/shard-log.ts'
 import { ENTRY_BYTES, VALUE_HEADER_BYTES } from '../../../storage/log/value.ts'
 import { MemoryDisk } from '../../../storage/memory/memory-disk.ts'
@@ -296,4 +297,34 @@ t.test('one flipped bit of a directory is found, and nothing is lost', async (t)
   t.match(warnings, [/^segment 1, value 0 is damaged: .*: one flipped bit, what it said is known$/])
   t.strictSame([again.log.logEndOffset, again.shard.stats().partitions], [2, 3])
   t.strictSame(offsetsOf(again.shard, again.log), [[0, 1]])
+})
+
+t.test('runs that the index does not give are found in the values', async (t) => {
+  const disk = new MemoryDisk()
+  const before = await openLog(disk)
+  const others = [1, 2].map((partition) => before.shard.createPartition(topicId, partition))
+  for (let i = 0; i < 40; i++)
+    await Promise.all([before.log, ...others].map((log) => before.shard.append({}, log, batch(3, 400))))
+  await before.shard.close()
+  for (const { id, index } of disk.segments) {
+    if (!index) continue
+    const { summaryBytes } = decodeIndexHead(index, index.length, id)
+    index.fill(0xee, summaryBytes, summaryBytes + 2 * RUN_BYTES)
+  }
+  const warnings: string[] = []
+  const { shard, log } = await openLog(disk, { observer: { warning: (sentence) => warnings.push(sentence) } })
+  t.strictSame(warnings, [])
+  for (let offset = 0; offset < log.logEndOffset; ) {
+    await shard.prepare(log, offset, 1_000_000)
+    const slice = shard.read(log, offset, log.highWatermark, 1_000_000)
+    if (!slice) throw new Error(`nothing at ${offset}`)
+    offset = slice.nextOffset
+  }
+  t.strictSame(offsetsOf(shard, log).length, 40)
+  t.match(
+    warnings[0],
+    /^the index of segment 1 is damaged: .*: the runs of partition 0 were found in its values$/,
+  )
+  t.equal(shard.stats().damagedPlaces, 0)
+  t.ok(shard.stats().indexCache.rebuiltBytes > 0)
 })

@@ -204,6 +204,9 @@ async function sealedStore(disk = new MemoryDisk()) {
   return { disk, store }
 }
 
+/** The segment has no values to find runs in. */
+const nowhere = { topicId, partition: 0, baseOffset: 0, endOffset: 20, bytes: 1200 }
+
 const numbers = (runs: RangeView) => [...runs.columns]
 
 t.test('runs are read one partition at a time, and kept', async (t) => {
@@ -221,7 +224,7 @@ t.test('runs are read one partition at a time, and kept', async (t) => {
 
   const later = new SealedIndexes(store, crc32cTable, 10_000)
   later.add(1, decode((await store.readIndex(1)) ?? new Uint8Array()).head)
-  await later.load(1, 0)
+  await later.load(1, 0, nowhere)
   t.ok(later.isLoaded(1, 0))
   t.equal(later.runs(1, 0).endOffset(1), 20)
   t.match(later.stats(), { hits: 1, loads: 1 })
@@ -249,7 +252,7 @@ t.test('every flipped bit in runs, and in the row that says where they are, is n
       } catch (error) {
         if (!(error instanceof StorageError) || error.code !== 'DAMAGED') throw error
       }
-      await t.rejects(indexes.load(1, 0), { code: 'DAMAGED' })
+      await t.rejects(indexes.load(1, 0, nowhere), { code: 'DAMAGED' })
       stored[bit >> 3] ^= 1 << (bit & 7)
     }
 })
@@ -260,7 +263,7 @@ t.test('an index that was rebuilt is used instead of the stored one', async (t) 
   const indexes = new SealedIndexes(store, crc32cTable, 10_000)
   const rebuilt = encodeSegmentIndex(summary, crc32cTable)
   indexes.addRebuilt(1, rebuilt)
-  await indexes.load(1, 0)
+  await indexes.load(1, 0, nowhere)
   t.equal(indexes.runs(1, 0).endOffset(1), 20)
   t.strictSame(plain(await indexes.summary(1)), expected(summary))
   t.equal(indexes.stats().rebuiltBytes, rebuilt.length)
