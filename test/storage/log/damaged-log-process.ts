@@ -4,7 +4,6 @@
  *
  *     node damaged-log-process.js DIRECTORY
  */
-import { writeFileSync } from 'node:fs'
 import { StorageError } from '../../../storage/segment-store.ts'
 import { openShard } from '../verify/planted-data.ts'
 import { topicId } from './log-fixture.ts'
@@ -44,5 +43,5 @@ if (directory !== undefined && process.argv[1]?.endsWith('damaged-log-process.js
     if (error instanceof StorageError && error.code === 'DAMAGED') return { refusal: error.message }
     throw error
   })
-  writeFileSync(1, JSON.stringify(result))
+  process.stdout.write(JSON.stringify(result))
 }
