@@ -130,14 +130,14 @@ export class SealedIndexes {
 
   /**
    * Brings the runs of a partition into memory; the event loop does not wait. Where the index is damaged they are
-   * looked for in the values of the segment. Rejects as {@link runs} throws.
+   * looked for in the values of the segment, if it is said what they must be. Rejects as {@link runs} throws.
    */
-  async load(segment: SegmentId, row: number, wanted: WantedRuns): Promise<void> {
+  async load(segment: SegmentId, row: number, wanted?: WantedRuns): Promise<void> {
     if (this.#cache.has(segment, row) || this.#rescanned.get(segment)?.has(row)) return
     try {
       await this.#read(segment, row)
     } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== 'DAMAGED') throw error
+      if (!wanted || !(error instanceof StorageError) || error.code !== 'DAMAGED') throw error
       const runs = await rescanRuns(this.#store, segment, wanted, this.#crc32c)
       if (!runs) throw error
       this.#keepRescanned(segment, row, runs)
