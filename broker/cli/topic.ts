@@ -143,6 +143,12 @@ function asJson(topic: TopicDescription): object {
   }
 }
 
+/** Events and bytes that retention will take within the hour. */
+function leaving(partition: TopicDescription['partitions'][number]): string {
+  const events = partition.nextHourLogStartOffset - partition.logStartOffset
+  return events === 0 ? '-' : `~${events} (${prettyBytes(partition.nextHourLeavingBytes)})`
+}
+
 function asText(topic: TopicDescription): string {
   const columns = [
     { title: 'partition', align: 'right' },
@@ -151,6 +157,7 @@ function asText(topic: TopicDescription): string {
     { title: 'log end', align: 'right' },
     { title: 'events', align: 'right' },
     { title: 'bytes', align: 'right' },
+    { title: 'gone in 1 h', align: 'right' },
   ] as const
   const rows = topic.partitions.map((partition) => [
     partition.partition,
@@ -159,6 +166,7 @@ function asText(topic: TopicDescription): string {
     partition.logEndOffset,
     partition.logEndOffset - partition.logStartOffset,
     prettyBytes(partition.bytes),
+    leaving(partition),
   ])
   const configs = topic.configs.map(
     ({ name, value, isDefault }) => [name, isDefault ? `${value}  (default)` : value] as const,

@@ -1,5 +1,6 @@
-/** Describe topics: what each partition holds and every config with its value in force. */
+/** Describe topics: what each partition holds, what of it goes within the hour, and every config with its value in force. */
 import { ErrorCode } from '../../client/protocol/errors.ts'
+import { forecastRetention } from '../../storage/log/retention-forecast.ts'
 import { describeTopicConfig } from '../topics/topic-config.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
 import type { Handler, ResponseOf } from './handlers.ts'
@@ -7,6 +8,8 @@ import type { NodeIdentity } from './node-identity.ts'
 import { replicasOf } from './replicas.ts'
 
 type Described = ResponseOf<'describeTopics'>['topics'][number]
+
+const HOUR_MS = 3_600_000
 
 export interface DescribeTopicsDependencies {
   readonly identity: NodeIdentity
@@ -17,7 +20,7 @@ export function describeTopicsHandler({
   identity,
   topics,
 }: DescribeTopicsDependencies): Handler<'describeTopics'> {
-  function known(topic: Topic): Described {
+  function known(topic: Topic, nowMs: number): Described {
     return {
       error: ErrorCode.NONE,
       message: null,
@@ -25,14 +28,19 @@ export function describeTopicsHandler({
       topicId: topic.topicId,
       isInternal: topic.isInternal,
       createdAtMs: topic.createdAtMs,
-      partitions: topic.logs.map((log) => ({
-        ...replicasOf(log, identity.nodeId),
-        logStartOffset: log.logStartOffset,
-        highWatermark: log.highWatermark,
-        lastStableOffset: log.lastStableOffset,
-        logEndOffset: log.logEndOffset,
-        bytes: log.bytes,
-      })),
+      partitions: topic.logs.map((log) => {
+        const forecast = forecastRetention(log, topic.config, nowMs, HOUR_MS)
+        return {
+          ...replicasOf(log, identity.nodeId),
+          logStartOffset: log.logStartOffset,
+          highWatermark: log.highWatermark,
+          lastStableOffset: log.lastStableOffset,
+          logEndOffset: log.logEndOffset,
+          bytes: log.bytes,
+          nextHourLogStartOffset: forecast.logStartOffset,
+          nextHourLeavingBytes: forecast.bytes,
+        }
+      }),
       configs: describeTopicConfig(topic.configValues),
     }
   }
@@ -50,13 +58,13 @@ export function describeTopicsHandler({
     }
   }
 
-  return async ({ names }) => ({
+  return async ({ names }, { clock }) => ({
     topics:
       names === null
-        ? topics.list().map(known)
+        ? topics.list().map((topic) => known(topic, clock.nowMs()))
         : names.map((name) => {
             const topic = topics.byName(name)
-            return topic ? known(topic) : unknown(name)
+            return topic ? known(topic, clock.nowMs()) : unknown(name)
           }),
   })
 }

@@ -145,6 +145,11 @@ export const describeTopicsResponse = struct('DescribeTopicsResponse', {
               lastStableOffset: field(int53, 'Offset before which every transaction is decided.'),
               logEndOffset: field(int53, 'Offset the next record will get.'),
               bytes: field(int53, 'Bytes of the record batches between log start and log end.'),
+              nextHourLogStartOffset: field(
+                int53,
+                'About where the log will start in an hour, by retention and the present rate of appending.',
+              ),
+              nextHourLeavingBytes: field(int53, 'About how many of the bytes go until then.'),
             }),
           ),
           'Every partition; empty with an error.',

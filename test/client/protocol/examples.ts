@@ -312,6 +312,8 @@ export const examples: readonly Example[] = [
               lastStableOffset: 41,
               logEndOffset: 42,
               bytes: 65_536,
+              nextHourLogStartOffset: 20,
+              nextHourLeavingBytes: 4_096,
             },
           ],
           configs: [
