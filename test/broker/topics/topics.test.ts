@@ -449,7 +449,7 @@ t.test('the topic table', async (t) => {
 t.test('topics as clients see them', async (t) => {
   const { table, create } = await openTopics()
   const identity = { nodeId: 3, clusterId: 'abc', url: () => 'ws://127.0.0.1:1' }
-  const context = {} as RequestContext
+  const context = { clock: { nowMs: () => 0, monotonicMs: () => 0 } } as RequestContext
   const b = await create('b', 2, [{ name: 'retention.ms', value: '9' }])
   await create('a', 1)
 
@@ -505,6 +505,8 @@ t.test('topics as clients see them', async (t) => {
     lastStableOffset: 0,
     logEndOffset: 0,
     bytes: 0,
+    nextHourLogStartOffset: 0,
+    nextHourLeavingBytes: 0,
   })
   t.match(
     described.topics[0]?.configs.find(({ name }) => name === 'retention.ms'),
