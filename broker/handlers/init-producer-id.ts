@@ -17,13 +17,14 @@ export interface InitProducerIdDependencies {
 export function initProducerIdHandler(dependencies: InitProducerIdDependencies): Handler<'initProducerId'> {
   const { registry, ids } = dependencies
   return async (request) => {
-    const { producerName } = request
+    const { producerName, producerId, producerEpoch } = request
     if (producerName === null) return nameless(request, ids)
-    if (request.producerId !== -1 || request.producerEpoch !== -1)
+    if (producerId === -1 && producerEpoch === -1) return registry.claim(producerName)
+    if (producerId < 0 || producerEpoch < 0)
       refuse(
-        `producerId is ${request.producerId} and producerEpoch ${request.producerEpoch}; with a name both must be -1`,
+        `producerId is ${producerId} and producerEpoch ${producerEpoch}; with a name both must be -1, or both what the producer has`,
       )
-    return registry.claim(producerName)
+    return registry.claim(producerName, { producerId, producerEpoch })
   }
 }
 

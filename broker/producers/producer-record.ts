@@ -6,8 +6,8 @@
  * /producer-ids    {"nextProducerId":42000}
  * ```
  *
- * A name has its id for as long as its key is there, and the epoch it was given last. The other key says from
- * where on ids are free: everything below has been handed to a node, to be given out or lost.
+ * A name has its id for as long as its key is there, and the epoch it was given last. `renewedEpoch` is there when
+ * the producer with that epoch was given the present one itself. The other key says from where on ids are free: everything below has been handed to a node, to be given out or lost.
  */
 import { z } from 'zod'
 import type { MetadataEntry } from '../../storage/metadata-store.ts'
@@ -23,6 +23,7 @@ const storedProducer = z.strictObject({
   producerId: z.int().min(0),
   producerEpoch: z.int().min(0).max(PRODUCER_EPOCH_MAX),
   lastUsedMs: z.int(),
+  renewedEpoch: z.int().min(0).max(PRODUCER_EPOCH_MAX).optional(),
 })
 
 const storedIds = z.strictObject({ nextProducerId: z.int().min(0) })
@@ -32,6 +33,8 @@ export interface ProducerRecord {
   readonly producerEpoch: number
   /** When somebody last asked for the name, ms since 1970. */
   readonly lastUsedMs: number
+  /** The epoch of the producer that asked for the present one, if it had one. */
+  readonly renewedEpoch?: number | undefined
 }
 
 export function producerKey(name: string): string {
@@ -42,8 +45,9 @@ export function producerNameOfKey(key: string): string {
   return key.slice(PRODUCER_KEY_PREFIX.length)
 }
 
-export function encodeProducerRecord({ producerId, producerEpoch, lastUsedMs }: ProducerRecord): Uint8Array {
-  return encodeMetadataJson({ producerId, producerEpoch, lastUsedMs })
+export function encodeProducerRecord(record: ProducerRecord): Uint8Array {
+  const { producerId, producerEpoch, lastUsedMs, renewedEpoch } = record
+  return encodeMetadataJson({ producerId, producerEpoch, lastUsedMs, renewedEpoch })
 }
 
 /** Throws an Error that names the key and what is wrong with its value. */

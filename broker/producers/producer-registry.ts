@@ -100,30 +100,35 @@ export class ProducerRegistry {
   }
 
   /**
-   * The id of the name and an epoch newer than every other. Rejects with ProtocolError: INVALID_REQUEST for
-   * what is no name, POLICY_VIOLATION when there are too many, REQUEST_TIMED_OUT; or with StorageError.
+   * The id of the name and an epoch newer than every other. With `held`, what a producer was given before, only
+   * if nobody has claimed the name since: one that has been replaced without knowing must not take it back.
+   *
+   * Rejects with ProtocolError: INVALID_REQUEST for what is no name, INVALID_PRODUCER_EPOCH when `held` is out of
+   * date, POLICY_VIOLATION when there are too many names, REQUEST_TIMED_OUT; or with StorageError.
    */
-  async claim(name: string): Promise<GivenProducer> {
+  async claim(name: string, held?: GivenProducer): Promise<GivenProducer> {
     const parsed = parseQualifiedName(name)
     if ('problem' in parsed)
       throw new ProtocolError(ErrorCode.INVALID_REQUEST, `producer name ${quoteName(name)} ${parsed.problem}`)
     if (!this.#names.has(name)) await this.#expire()
-    const given = await this.#inTurn(name, () => this.#claim(name))
+    const given = await this.#inTurn(name, () => this.#claim(name, held))
     await this.#states?.placed()
     return given
   }
 
-  async #claim(name: string): Promise<GivenProducer> {
+  async #claim(name: string, held: GivenProducer | undefined): Promise<GivenProducer> {
     const { store, clock } = this.#options
     const key = producerKey(name)
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const entry = await store.get(key)
-      const record = entry
-        ? nextEpoch(decodeProducerRecord(entry), clock.nowMs())
-        : await this.#newcomer(name)
+      const known = entry && decodeProducerRecord(entry)
+      // The answer to this very claim was lost: giving another epoch would make no difference.
+      if (known && held && isRenewed(known, held)) return givenOf(known)
+      if (known && held && !isPresent(known, held)) throw fenced(name, known, held)
+      const record = known ? nextEpoch(known, held?.producerEpoch, clock.nowMs()) : await this.#newcomer(name)
       const compare = { key, modRevision: entry?.modRevision ?? 0 }
       if (entry ? await this.#put(name, compare, record) : await this.#arrive(name, compare, record))
-        return { producerId: record.producerId, producerEpoch: record.producerEpoch }
+        return givenOf(record)
     }
     throw new ProtocolError(
       ErrorCode.REQUEST_TIMED_OUT,
@@ -239,10 +244,35 @@ export class ProducerRegistry {
 
 type MetadataCompare = Pick<MetadataEntry, 'key' | 'modRevision'>
 
-function nextEpoch({ producerId, producerEpoch }: ProducerRecord, nowMs: number): ProducerRecord {
+function givenOf({ producerId, producerEpoch }: ProducerRecord): GivenProducer {
+  return { producerId, producerEpoch }
+}
+
+function isPresent(known: ProducerRecord, held: GivenProducer): boolean {
+  return known.producerId === held.producerId && known.producerEpoch === held.producerEpoch
+}
+
+function isRenewed(known: ProducerRecord, held: GivenProducer): boolean {
+  return known.producerId === held.producerId && known.renewedEpoch === held.producerEpoch
+}
+
+function fenced(name: string, known: ProducerRecord, held: GivenProducer): ProtocolError {
+  return new ProtocolError(
+    ErrorCode.INVALID_PRODUCER_EPOCH,
+    `producer name ${quoteName(name)} was claimed by another producer: its epoch is ${known.producerEpoch} of ` +
+      `producer ${known.producerId}, not ${held.producerEpoch} of producer ${held.producerId}`,
+  )
+}
+
+function nextEpoch(
+  { producerId, producerEpoch }: ProducerRecord,
+  renewedEpoch: number | undefined,
+  nowMs: number,
+): ProducerRecord {
   return {
     producerId,
     producerEpoch: producerEpoch === PRODUCER_EPOCH_MAX ? 0 : producerEpoch + 1,
     lastUsedMs: nowMs,
+    renewedEpoch,
   }
 }

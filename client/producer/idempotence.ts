@@ -225,10 +225,7 @@ export class Idempotence {
     const { epoch } = this
     const before = this.#numbering
     const { producerId, producerEpoch } = before
-    const request =
-      this.#name === undefined
-        ? { producerName: null, producerId, producerEpoch }
-        : { producerName: this.#name, producerId: -1, producerEpoch: -1 }
+    const request = { producerName: this.#name ?? null, producerId, producerEpoch }
     let answer: Numbering
     try {
       answer = await this.#asker.link.call(apis.initProducerId, request, { repeatable: true })

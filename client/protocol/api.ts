@@ -175,7 +175,13 @@ export const apis = {
     'Gives an idempotent producer its id and epoch.',
     initProducerIdRequest,
     initProducerIdResponse,
-    ['REQUEST_TIMED_OUT', 'POLICY_VIOLATION', 'KAFKA_STORAGE_ERROR', 'STORAGE_FULL'],
+    [
+      'REQUEST_TIMED_OUT',
+      'POLICY_VIOLATION',
+      'INVALID_PRODUCER_EPOCH',
+      'KAFKA_STORAGE_ERROR',
+      'STORAGE_FULL',
+    ],
   ),
   authenticate: api(
     36,

@@ -14,6 +14,7 @@
  * - log end offset: the next offset to be given out; above the durable offset while a commit is under way.
  */
 
+import { AppendBarrier } from './append-barrier.ts'
 import type { IndexSummary } from './index-summary.ts'
 import { type EpochStart, LeaderEpochs } from './leader-epochs.ts'
 import { RangeList } from './ranges.ts'
@@ -55,7 +56,7 @@ export class PartitionLog {
   firstBatchTimestampMs: number | undefined
   dropped = false
   /** Appends taken and not yet durable or refused. */
-  waitingAppends = 0
+  readonly appends = new AppendBarrier()
   readonly #census: ExtentCensus
   /** Bytes of all ranges that end above the log start. */
   #rangeBytes = 0

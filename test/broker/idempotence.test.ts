@@ -74,6 +74,19 @@ t.test('a batch sent again after a lost connection or a SIGKILL is stored once',
   await third.close()
 })
 
+t.test('what waits to be stored is told of too: it may be a lost connection’s', async (t) => {
+  const client = await ProtocolClient.connect(broker.url)
+  const topicId = await client.createTopic('idempotence.waiting', 1)
+  const { producerId } = await init(client)
+  for (let i = 0; i < 10; i++) {
+    const answering = client.produce(topicId, 0, idempotentBatch({ producerId, first: i * 3, records: 3 }))
+    const [standing] = await describe(client, topicId, producerId, [0])
+    t.match(standing, { nextSequence: (i + 1) * 3, lastOffset: i * 3 + 2 })
+    await answering
+  }
+  await client.close()
+})
+
 t.test('two batches of an idempotent producer do not share an entry', async (t) => {
   const client = await ProtocolClient.connect(broker.url)
   const topicId = await client.createTopic('idempotence.pair', 1)

@@ -7,8 +7,11 @@ export const initProducerIdRequest = struct('InitProducerIdRequest', {
     nullable(name),
     'Name that keeps its id for ever after, in the characters of topic names: the newest who asks for it fences all before; null: no name.',
   ),
-  producerId: field(int53, 'Without a name: the id the producer has and wants a new epoch of; -1: a new id.'),
-  producerEpoch: field(int16, 'Without a name: the epoch the producer has; -1: none.'),
+  producerId: field(
+    int53,
+    'The id the producer has and wants a new epoch of; -1: it has none. With a name: refused with INVALID_PRODUCER_EPOCH when another producer has claimed the name since.',
+  ),
+  producerEpoch: field(int16, 'The epoch the producer has; -1: none.'),
 })
 
 export const initProducerIdResponse = struct('InitProducerIdResponse', {

@@ -131,7 +131,13 @@ t.test('what makes no sense is refused by name', async (t) => {
   await refused(t, init(null, -2), INVALID_REQUEST, /producerId is -2/)
   await refused(t, init(null, -1, 3), INVALID_REQUEST, /producerEpoch is 3; it must be -1/)
   await refused(t, init(null, 4, -1), INVALID_REQUEST, /producerEpoch is -1; it must be 0 or more/)
-  await refused(t, init('a', 4, 0), INVALID_REQUEST, /with a name both must be -1/)
+  await refused(
+    t,
+    init('a', 4, -1),
+    INVALID_REQUEST,
+    /with a name both must be -1, or both what the producer has/,
+  )
+  await refused(t, init('a', -1, 0), INVALID_REQUEST, /with a name both must be -1/)
   const { producerId } = await init('a')
   await refused(t, init(null, producerId, 0), INVALID_REQUEST, /has a name/)
   for (const [name, why] of [
@@ -160,6 +166,31 @@ t.test('a name has one id for good, and its newest epoch alone is good', async (
   const reborn = await nodeOn(await openStore(disk))
   t.equal(reborn.registry.standingOf(first.producerId), 1, 'known before anybody asks')
   t.same(await reborn.init('lab.detector-7'), { ...first, producerEpoch: 2 })
+})
+
+t.test('a producer that has been replaced cannot take its name back', async (t) => {
+  const disk = new MemoryMetadataDisk()
+  const { init } = await nodeOn(await openStore(disk))
+  const { producerId } = await init('lab.a')
+  const second = { producerId, producerEpoch: 1 }
+  t.same(await init('lab.a', producerId, 0), second, 'nobody else has asked: a new epoch of its own')
+  t.same(await init('lab.a', producerId, 0), second, 'asked again because the answer was lost')
+  t.same(await init('lab.a', producerId, 1), { producerId, producerEpoch: 2 })
+  const { INVALID_PRODUCER_EPOCH } = ErrorCode
+  await refused(
+    t,
+    init('lab.a', producerId, 0),
+    INVALID_PRODUCER_EPOCH,
+    /claimed by another producer: its epoch is 2/,
+  )
+
+  t.same(await init('lab.a'), { producerId, producerEpoch: 3 }, 'a newcomer')
+  await refused(t, init('lab.a', producerId, 2), INVALID_PRODUCER_EPOCH, /its epoch is 3 .* not 2/)
+  await refused(t, init('lab.a', producerId + 2, 3), INVALID_PRODUCER_EPOCH, /of producer/)
+  const reborn = await nodeOn(await openStore(disk))
+  await refused(t, reborn.init('lab.a', producerId, 2), INVALID_PRODUCER_EPOCH, /its epoch is 3/)
+  t.same(await reborn.init('lab.a', producerId, 3), { producerId, producerEpoch: 4 })
+  t.same(await reborn.init('lab.a', producerId, 3), { producerId, producerEpoch: 4 })
 })
 
 t.test('of many who ask at once everyone has an epoch of its own and the newest counts', async (t) => {
@@ -267,6 +298,10 @@ t.test('what metadata holds, and what is not believed of it', async (t) => {
   const text = '{"producerId":41,"producerEpoch":7,"lastUsedMs":3}'
   t.equal(Buffer.from(encodeProducerRecord(record)).toString(), text)
   t.same(decodeProducerRecord(entry('/producers/a', text)), record)
+  const renewed = { ...record, renewedEpoch: 6 }
+  const renewedText = text.replace('}', ',"renewedEpoch":6}')
+  t.equal(Buffer.from(encodeProducerRecord(renewed)).toString(), renewedText)
+  t.same(decodeProducerRecord(entry('/producers/a', renewedText)), renewed)
   t.equal(Buffer.from(encodeProducerIds(42_000)).toString(), '{"nextProducerId":42000}')
   t.equal(decodeProducerIds(entry(PRODUCER_IDS_KEY, '{"nextProducerId":42000}')), 42_000)
   for (const bad of [
@@ -275,6 +310,7 @@ t.test('what metadata holds, and what is not believed of it', async (t) => {
     text.replace('7', '32768'),
     text.replace('41', '-1'),
     text.replace('}', ',"more":1}'),
+    text.replace('}', ',"renewedEpoch":-1}'),
   ])
     t.throws(() => decodeProducerRecord(entry('/producers/a', bad)), /^metadata \/producers\/a is no/)
   t.throws(() => decodeProducerIds(entry(PRODUCER_IDS_KEY, '{"nextProducerId":1.5}')), /is no range/)

@@ -1,5 +1,6 @@
 /** The idempotent producer: ids and epochs, what a failure does to those behind it, and producers with a name. */
 import t from 'tap'
+import { OctopusClient } from '../../../client/client.ts'
 import type { ProducerOptions } from '../../../client/producer/options.ts'
 import { ErrorCode } from '../../../client/protocol/errors.ts'
 import {
@@ -515,6 +516,37 @@ t.test('a name whose batch may be stored: the broker is asked, and it is not sto
   t.match(await world.until(next), { offset: 2 })
   t.same(broker.texts('t', 0), ['r0', 'r1', 'r2'])
   t.same(stamps(harness), ['1/0/0+1', '1/0/1+1', '1/1/2+1'])
+})
+
+t.test('a producer that needs a new epoch does not take the name back from its successor', async (t) => {
+  const harness = await connected(1, { reconnect: { backoffMaxMs: 100 } })
+  const { world, broker, client } = harness
+  const name = { producerName: 'lab.a' }
+  const first = client.producer({ ...name, deliveryTimeoutMs: 1_000 })
+  await world.until(first.send('t', { value: 'r0', sequence: 0 }))
+  broker.misbehave = ({ api }) => {
+    if (api.name !== 'produce') return undefined
+    broker.network.isDown = true
+    return { kind: 'drop after' }
+  }
+  const late = failureOf(first.send('t', { value: 'r1', sequence: 1 }))
+  await world.until(late)
+  broker.network.isDown = false
+  // The first asks for its new epoch only when the second has claimed the name.
+  let asked = 0
+  broker.misbehave = ({ api }) =>
+    api.name === 'init-producer-id' && asked++ < 3 ? { kind: 'delay', ms: 200 } : undefined
+  const again = failureOf(first.send('t', { value: 'r2', sequence: 2 }))
+  const other = await world.until(OctopusClient.open({}, broker.ports))
+  const second = other.producer(name)
+  broker.misbehave = undefined
+  t.equal(await world.until(second.nextSequence('t', 0)), 2)
+  t.match(await world.until(again), {
+    code: ErrorCode.INVALID_PRODUCER_EPOCH,
+    message: /another producer with the name lab.a has taken over/,
+  })
+  t.match(await world.until(second.send('t', { value: 'r2', sequence: 2 })), { offset: 2 })
+  t.same(broker.texts('t', 0), ['r0', 'r1', 'r2'])
 })
 
 t.test('partitions that come later are asked about too', async (t) => {

@@ -289,7 +289,9 @@ export class FakeBroker {
       }
     } else if (api === apis.initProducerId) {
       const { producerName, producerId, producerEpoch } = message as InitProducerIdRequest
-      reply(this.producers.init(producerName, producerId, producerEpoch))
+      const given = this.producers.init(producerName, producerId, producerEpoch)
+      if (given) reply({ producerId: given.producerId, producerEpoch: given.producerEpoch })
+      else socket.send(encodeError(api.key, 1, correlationId, ErrorCode.INVALID_PRODUCER_EPOCH, null))
     } else if (api === apis.describeProducers) {
       const run = () => reply(this.#describeProducers(message as DescribeProducersRequest, refused))
       // What is told must not be out of date because of something that came before the question.

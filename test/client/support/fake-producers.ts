@@ -26,6 +26,11 @@ export type PlantedBug =
 const REMEMBERED = 5
 const SEQUENCES = 2 ** 31
 
+interface Given {
+  readonly producerId: number
+  readonly producerEpoch: number
+}
+
 interface Row {
   epoch: number
   next: number
@@ -36,20 +41,25 @@ export class FakeProducers {
   bug: PlantedBug | undefined
   /** Duplicates that were recognised. */
   duplicates = 0
+  /** Batches that were stored although another producer had their name by then: right rules leave it at 0. */
+  intruders = 0
   readonly #rows = new Map<FakePartition, Map<number, Row>>()
-  readonly #names = new Map<string, { producerId: number; producerEpoch: number }>()
+  readonly #names = new Map<string, Given & { renewedEpoch: number }>()
   /** Where sequences of a producer begin that is new, to see them wrap. */
   #count = 0
 
-  init(name: string | null, id: number, epoch: number): { producerId: number; producerEpoch: number } {
+  /** Undefined: another producer has the name. */
+  init(name: string | null, id: number, epoch: number): Given | undefined {
     if (name === null)
       return id < 0
         ? { producerId: 2 * this.#count++, producerEpoch: 0 }
         : { producerId: id, producerEpoch: epoch + 1 }
     const known = this.#names.get(name)
+    if (known && id >= 0 && known.renewedEpoch === epoch) return known
+    if (known && id >= 0 && known.producerEpoch !== epoch && this.bug !== 'nobody is fenced') return undefined
     const given = known
-      ? { ...known, producerEpoch: known.producerEpoch + 1 }
-      : { producerId: 2 * this.#count++ + 1, producerEpoch: 0 }
+      ? { ...known, producerEpoch: known.producerEpoch + 1, renewedEpoch: epoch }
+      : { producerId: 2 * this.#count++ + 1, producerEpoch: 0, renewedEpoch: -1 }
     this.#names.set(name, given)
     return given
   }
@@ -84,7 +94,7 @@ export class FakeProducers {
     const epoch = producerEpochAt(batch, 0)
     const first = baseSequenceAt(batch, 0)
     const last = (first + lastOffsetDeltaAt(batch, 0)) % SEQUENCES
-    const present = [...this.#names.values()].find(({ producerId }) => producerId === id)
+    const present = this.#present(id)
     const row = this.#row(partition, id)
     const isFenced = present ? epoch !== present.producerEpoch : row !== undefined && epoch < row.epoch
     if (isFenced && this.bug !== 'nobody is fenced') return { code: ErrorCode.INVALID_PRODUCER_EPOCH }
@@ -113,6 +123,8 @@ export class FakeProducers {
     const epoch = producerEpochAt(batch, 0)
     const first = baseSequenceAt(batch, 0)
     const count = lastOffsetDeltaAt(batch, 0) + 1
+    const present = this.#present(id)
+    if (present && present.producerEpoch !== epoch) this.intruders++
     let row = this.#row(partition, id)
     if (!row || (epoch > row.epoch && !isNamed)) {
       row = { epoch, next: first, batches: [] }
@@ -123,6 +135,10 @@ export class FakeProducers {
     row.next += count
     row.batches.push({ first, last: (first + count - 1) % SEQUENCES, baseOffset })
     if (row.batches.length > REMEMBERED) row.batches.shift()
+  }
+
+  #present(producerId: number): Given | undefined {
+    return [...this.#names.values()].find((each) => each.producerId === producerId)
   }
 
   #row(partition: FakePartition, producerId: number): Row | undefined {
