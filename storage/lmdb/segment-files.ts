@@ -15,6 +15,8 @@ import { errorName } from './accidents.ts'
 export const DIRECTORY_MODE = 0o700
 export const FILE_MODE = 0o600
 export const MANIFEST_NAME = 'MANIFEST'
+/** Holds blocks for the next manifest; see `durable-file.ts`. */
+export const NEXT_MANIFEST_NAME = `${MANIFEST_NAME}.new`
 export const EMPTY_NAME = 'empty.lmdb'
 
 const SEGMENT_FILE = /^segment-(\d{10})\.lmdb(?:-lock)?$/

@@ -12,6 +12,7 @@ import {
   isDamagedFile,
   leftoverFiles,
   MANIFEST_NAME,
+  NEXT_MANIFEST_NAME,
   segmentOfFile,
   segmentPath,
 } from '../lmdb/segment-files.ts'
@@ -174,7 +175,7 @@ async function verifyFiles(
         remedy: 'nothing-to-do',
         sentence: 'a repair put this damaged segment aside; delete it when it is not needed any more',
       })
-    else if (name !== MANIFEST_NAME && segment === undefined)
+    else if (name !== MANIFEST_NAME && name !== NEXT_MANIFEST_NAME && segment === undefined)
       onFinding({
         code: 'file-strange',
         severity: 'note',
