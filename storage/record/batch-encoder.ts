@@ -59,6 +59,8 @@ export interface FinishOptions {
 
 const noHeaders: readonly RecordHeader[] = []
 const noBytes = new Uint8Array(0)
+/** Looked up once: V8 does not keep the way from an array to a method of its second prototype, and walks it for each call. */
+const copyInto = Uint8Array.prototype.set
 
 /** The first buffer of an encoder; later ones start as large as the batch before, up to a power of two. */
 const BUFFER_BYTES_MIN = 4096
@@ -210,7 +212,7 @@ export class BatchEncoder {
       buffer[at++] = (valueBytes << 1) | 0x80
       buffer[at++] = valueBytes >>> 6
     }
-    buffer.set(value, at)
+    copyInto.call(buffer, value, at)
     at += valueBytes
     buffer[at++] = 0
 
