@@ -14,7 +14,7 @@ import type { Progress } from '../display/progress.ts'
 import { requireSameSum, ValuePool } from '../figures/values.ts'
 import type { LoadProcess } from '../load/load-process.ts'
 import type { Moved } from '../load/tasks.ts'
-import { type Probe, type ProbeSizes, probeMachine } from '../machine/probes.ts'
+import { type Probe, type ProbeSizes, probeMachine, warmPageCache } from '../machine/probes.ts'
 import { cpuSeconds, MemoryWatch } from '../machine/process-statistics.ts'
 
 export interface ThroughputOptions extends ProbeSizes {
@@ -22,6 +22,8 @@ export interface ThroughputOptions extends ProbeSizes {
   /** Measured events a round. */
   readonly events: number
   readonly warmupEvents: number
+  /** How much of the page cache is warmed before the events of a round are stored. */
+  readonly pageCacheBytes: number
   readonly valueBytes: number
   readonly partitions: number
   readonly seed: number
@@ -110,12 +112,14 @@ class Throughput {
   }
 
   async #measure(name: string, broker: BrokerProcess, load: LoadProcess) {
-    const { warmupEvents, events } = this.#options
+    const { warmupEvents, events, pageCacheBytes } = this.#options
     const memory = new MemoryWatch(broker.pid)
     this.#progress.step(`${name}: warming up`)
     await this.#produce(load, broker, WARMUP_TOPIC, warmupEvents)
     await this.#consume(load, broker, WARMUP_TOPIC, warmupEvents, 'lazy')
     await this.#consume(load, broker, WARMUP_TOPIC, warmupEvents, 'values')
+    // A virtual machine gives free memory back to its host within seconds.
+    await warmPageCache(this.#directory, pageCacheBytes)
 
     this.#progress.step(`${name}: producing`)
     const before = await committed(broker)

@@ -57,6 +57,7 @@ t.test('a throughput result takes the best rounds and compares each with its nei
     rounds: 2,
     events: 1_000_000,
     warmupEvents: 1,
+    pageCacheBytes: 1,
     valueBytes: 32,
     partitions: 1,
     seed: 1,
