@@ -52,6 +52,8 @@ export class DiskSpace {
   readonly #forecast: DiskForecast
   #state: DiskState = 'ok'
   #freeBytes = Number.POSITIVE_INFINITY
+  /** A node that starts does not know whether it had stopped before, and is about to reserve a segment. */
+  #isFirst = true
 
   /** @param segmentBytes the step in which the node itself takes space */
   constructor(thresholds: DiskThresholds, segmentBytes: number) {
@@ -90,7 +92,8 @@ export class DiskSpace {
   #next(freeBytes: number): DiskState {
     const { stopBytes, resumeBytes, warnBytes, calmBytes } = this.thresholds
     const wasWarned = this.#state !== 'ok'
-    const isFull = freeBytes < (this.#state === 'read-only' ? resumeBytes : stopBytes)
+    const isFull = freeBytes < (this.#state === 'read-only' || this.#isFirst ? resumeBytes : stopBytes)
+    this.#isFirst = false
     if (isFull) return 'read-only'
     const { bytesPerMs } = this.#forecast
     const leftMs = bytesPerMs === undefined ? Number.POSITIVE_INFINITY : (freeBytes - stopBytes) / bytesPerMs

@@ -22,6 +22,10 @@ import {
 } from './segment-index.ts'
 import { type Entry, EntryKind } from './value.ts'
 
+/** Of a segment, what only entries that let data go may fill: some dozens of commits of them. */
+const URGENT_BYTES = 1024 * 1024
+/** And of a small one. */
+const URGENT_SHARE_MAX = 1 / 16
 /** Share of a segment that its index may take; the store keeps a little more free for it. */
 const INDEX_SHARE_MAX = 0.07
 /** What a partition adds to the index besides its runs: its row, topic id and an epoch. */
@@ -227,15 +231,20 @@ export class SegmentCatalog implements ExtentCensus {
 
   /**
    * True when the active segment has no room for values of this cost, or its index none for the entries.
+   * Events leave a little of both: entries that let data go find it when a full disk has no next segment.
    * @param producerBytes what the producer snapshot will take in the index
    */
-  mustRoll(costBytes: number, entries: number, producerBytes = 0): boolean {
+  mustRoll(costBytes: number, entries: number, producerBytes: number, isUrgent: boolean): boolean {
     if (this.#nextSequence === 0) return false
     const indexBytes =
       (this.#activeEntries + entries) * RUN_BYTES +
       (this.#touched.size + this.#droppedInActive.length + entries) * INDEX_BYTES_PER_PARTITION +
       producerBytes
-    return costBytes > this.store.roomBytes() || indexBytes > this.indexBytesMax()
+    const indexBytesMax = this.indexBytesMax()
+    const segmentBytes = indexBytesMax / INDEX_SHARE_MAX
+    const keptBytes = isUrgent ? 0 : Math.min(URGENT_BYTES, segmentBytes * URGENT_SHARE_MAX)
+    const isIndexFull = indexBytes > indexBytesMax * (1 - keptBytes / segmentBytes)
+    return isIndexFull || costBytes + keptBytes > this.store.roomBytes()
   }
 
   /**

@@ -413,7 +413,8 @@ export class ShardLog {
 
   #mustRoll(taken: readonly Pending[]): boolean {
     const costBytes = commitCostBytesMax(taken, (bytes) => this.#store.costBytes(bytes))
-    return this.#catalog.mustRoll(costBytes, taken.length, this.#producers.snapshotBytesMax(taken.length))
+    const producerBytes = this.#producers.snapshotBytesMax(taken.length)
+    return this.#catalog.mustRoll(costBytes, taken.length, producerBytes, isUrgent(taken))
   }
 
   async #roll(): Promise<void> {
@@ -447,7 +448,7 @@ export class ShardLog {
     await this.#store.append(
       firstSequence,
       commit.values.map((value) => value.bytes),
-      { isUrgent: taken[0].kind === 'control' },
+      { isUrgent: isUrgent(taken) },
     )
     const durationMs = startedAtMs === undefined ? undefined : (diskPace?.monotonicMs() ?? 0) - startedAtMs
     this.#reader.cold.appended(segment, firstSequence, bytes, durationMs)
@@ -487,6 +488,11 @@ export class ShardLog {
     for (const pending of this.#waiting.takeAll()) pending.settle(error)
     this.#observer.failed?.(error)
   }
+}
+
+/** Entries without a payload let data go, or are few; they are committed apart from events. */
+function isUrgent(taken: readonly Pending[]): boolean {
+  return taken[0].kind === 'control'
 }
 
 /** A duplicate of something that was durable before: whatever became of its commit. */

@@ -146,12 +146,15 @@ t.test(`a disk filled ${2 * rounds} times`, { skip: requireTool('tmpfs') }, asyn
     await untilState(client, (state) => state === 'read-only')
     await isReadOnly(t, broker, client)
     t.match(await altered(client, name), { error: 0 }, 'a topic can keep less without a free byte')
-    t.match(await deleted(client, idle), { error: 0 }, 'and another one can go')
+    t.match(await deleted(client, idle), { error: 0, message: null }, 'and another one can go')
     if (round % 4 === 1) {
       await client.close()
       await broker.end(round % 8 === 1 ? 'SIGKILL' : 'SIGTERM')
       await broker.restart()
       client = await ProtocolClient.connect(broker.url)
+      // What it had prepared is given back, and prepared again.
+      while (disk.freeBytes > 0) await disk.fill()
+      await untilState(client, (state) => state === 'read-only')
       await isReadOnly(t, broker, client)
       t.equal(await load.missing(client), 0, `all of ${load.acknowledged.size} acknowledged events are there`)
     }

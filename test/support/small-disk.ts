@@ -33,7 +33,13 @@ export class SmallDisk {
   /** Another process writes until there is no byte left. */
   async fill(): Promise<void> {
     // It ends with the error that it is written for.
-    await run('dd', ['if=/dev/zero', `of=${join(this.path, FILLER)}`, 'bs=1M']).catch((error: Error) => {
+    await run('dd', [
+      'if=/dev/zero',
+      `of=${join(this.path, FILLER)}`,
+      'bs=1M',
+      'oflag=append',
+      'conv=notrunc',
+    ]).catch((error: Error) => {
       if (!/No space left/.test(error.message)) throw error
     })
   }

@@ -44,10 +44,20 @@ t.test('each state is left only with clearly more room than it was entered with'
   for (const [free, state] of steps) t.equal(space.look(free, 0), state, `${free / MIB} MiB free`)
 })
 
+t.test('a node that starts takes events only where it would take them again', async (t) => {
+  for (const [free, state] of [
+    [112 * MIB - 1, 'read-only'],
+    [112 * MIB, 'warning'],
+    [192 * MIB, 'ok'],
+  ] as const)
+    t.equal(new DiskSpace(thresholds, SEGMENT).look(free, 0), state)
+})
+
 t.test('it is the same whatever is looked at in between', async (t) => {
   const random = seededRandom(t)
   for (let round = 0; round < 200; round++) {
     const space = new DiskSpace(thresholds, SEGMENT)
+    space.look(thresholds.calmBytes, 0)
     for (let i = 0; i < 50; i++) {
       const before = space.state
       const free = random.below(300) * MIB
