@@ -334,3 +334,8 @@ function placedRun(run: Run, position: number): PlacedEntry {
     },
   }
 }
+
+/** Entries without a payload let data go, or are few; they are committed apart from events. */
+export function isUrgent(taken: readonly Pending[]): boolean {
+  return taken[0].kind === 'control'
+}

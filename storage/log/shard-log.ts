@@ -17,6 +17,7 @@ import {
   type Commit,
   type Control,
   commitCostBytesMax,
+  isUrgent,
   type Pending,
 } from './commit.ts'
 import { CommitFilling } from './commit-filling.ts'
@@ -488,11 +489,6 @@ export class ShardLog {
     for (const pending of this.#waiting.takeAll()) pending.settle(error)
     this.#observer.failed?.(error)
   }
-}
-
-/** Entries without a payload let data go, or are few; they are committed apart from events. */
-function isUrgent(taken: readonly Pending[]): boolean {
-  return taken[0].kind === 'control'
 }
 
 /** A duplicate of something that was durable before: whatever became of its commit. */
