@@ -244,10 +244,7 @@ export class ShardLog {
     })
   }
 
-  /**
-   * Moves the log start of every partition as its policy says, exactly, by batch; then removes the
-   * segments in which nothing is alive.
-   */
+  /** Moves every log start as its policy says, exactly, by batch; then removes segments in which nothing lives. */
   enforceRetention(
     nowMs: number,
     policyOf: (log: PartitionLog) => RetentionPolicy | undefined,
