@@ -120,6 +120,13 @@ export class Idempotence {
     if (this.epoch.isEnding) this.ask()
   }
 
+  /** A batch of `queue` has been begun: whoever gave up asking because nobody waited goes on. */
+  opened({ sequences }: PartitionQueue): void {
+    const { isKnown, isEnding } = this.epoch
+    // Without an epoch it is asked for when the batch is due.
+    if (isKnown && (isEnding || !sequences?.isNumbered)) this.ask()
+  }
+
   /** Something of `queue` is settled. */
   settled({ sequences }: PartitionQueue): void {
     if (sequences?.needsEpoch && this.epoch.isKnown && !this.epoch.failure) this.epoch.isEnding = true

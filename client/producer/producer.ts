@@ -315,8 +315,7 @@ export class Producer<V = RecordField> {
     this.#open.add(queue)
     this.#undelivered.watch(nowMs)
     this.#turn.begin()
-    if (queue.sequences && !queue.sequences.isNumbered && this.#idempotence?.epoch.isKnown)
-      this.#idempotence.ask()
+    this.#idempotence?.opened(queue)
     const bytesMax = this.#link.limits?.batchBytesMax ?? Number.POSITIVE_INFINITY
     if (queue.encoder.byteLength <= bytesMax) return
     // Only the record that a batch begins with can be larger than a batch may be.
