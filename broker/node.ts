@@ -183,7 +183,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     parked: () => purgatory.size,
   })
 
-  const retention = startRetention(options, watched, topics, log)
+  const retention = startRetention(options, watched, topics, log, tally)
   onWritten = (bytes) => retention.wrote(bytes)
   closers.add(() => retention.stop())
   disk.start()
@@ -325,6 +325,7 @@ function startRetention(
   watched: WatchedStorage,
   topics: TopicTable,
   log: ShardLog,
+  tally: Tally,
 ): RetentionTimer {
   return new RetentionTimer({
     log,
@@ -343,8 +344,11 @@ function startRetention(
     onRelocated: ({ relocated, failures }) => {
       for (const failure of failures)
         logger.error({ err: failure }, 'a segment stays as it is, with what is dead in it')
-      for (const { replaced, segment, copiedBytes } of relocated)
+      for (const { replaced, segment, copiedBytes } of relocated) {
+        tally.relocatedSegments += replaced.length
+        tally.relocatedBytes += copiedBytes
         logger.info({ replaced, segment, copiedBytes }, 'segments that were mostly dead were rewritten')
+      }
     },
     onError: (error) => {
       logger.error({ err: error }, 'retention failed')

@@ -100,9 +100,11 @@ export function diskAgainstLive(
   const { footprints, markSeconds } = stretch
   const { keptBytes, markBytes, segmentBytes } = options
   const told = footprints.some(({ relocations }) => relocations !== null)
+  // The warm-up may have had some.
+  const before = footprints[0]?.relocations ?? 0
   const passed = markSeconds[Math.min(Math.ceil((3 * keptBytes) / markBytes), markSeconds.length) - 1]
   const judged = footprints.filter(({ relocations, seconds }) =>
-    told ? relocations !== null && relocations > 0 : seconds >= passed,
+    told ? relocations !== null && relocations > before : seconds >= passed,
   )
   const ratio = ({ diskBytes, liveBytes }: Footprint) =>
     (diskBytes - SEGMENTS_ALLOWED * segmentBytes) / liveBytes
@@ -110,7 +112,7 @@ export function diskAgainstLive(
   return {
     judgedFrom: told ? 'first relocation' : 'three times the kept bytes passed',
     looks: judged.length,
-    relocations: told ? Math.max(...footprints.map(({ relocations }) => relocations ?? 0)) : null,
+    relocations: told ? Math.max(...footprints.map(({ relocations }) => relocations ?? 0)) - before : null,
     /** (disk - 2 segments) / live at the worst of these looks; null: there was none. */
     diskRatioMax: worst === null ? null : ratio(worst),
     worst,

@@ -152,12 +152,16 @@ class Retention {
     await load.run(broker.url, { kind: 'create-topic', topic: WARMUP, partitions: this.#options.partitions })
     await this.#produce(broker, load, WARMUP, bytes)
     await ask(broker, (client) => client.admin().deleteTopic(WARMUP))
+    // Its data leaves before the stretch begins, or its going would be judged with it.
+    const segments = async () => (await ask(broker, (client) => client.admin().status())).storage.segments
+    await this.#untilStill(segments)
   }
 
   #produce(broker: BrokerProcess, load: LoadProcess, topic: string, bytes: number, isMixed = false) {
     const { valueBytes, markBytes, mixedEvery, seed } = this.#options
-    const events = Math.ceil(bytes / valueBytes)
     const markEvents = Math.ceil(markBytes / valueBytes)
+    // Of whole gigabytes the last one has a rate too.
+    const events = Math.ceil((bytes / markBytes) * markEvents)
     const kept = { topic: KEPT, every: mixedEvery }
     const task = { kind: 'produce-marked', topic, events, markEvents, valueBytes, seed } as const
     return load.run(broker.url, isMixed ? { ...task, kept } : task, (soFar) =>
@@ -192,13 +196,19 @@ class Retention {
 
   /** The topic once retention has done what there was to do. */
   async #settled(broker: BrokerProcess): Promise<TopicDescription> {
-    const described = async () => (await ask(broker, (client) => client.admin().describeTopics([PASSING])))[0]
-    const startOf = ({ partitions }: TopicDescription) =>
-      partitions.reduce((sum, { logStartOffset }) => sum + logStartOffset, 0)
-    for (let last = await described(); ; ) {
+    const described = () => ask(broker, (client) => client.admin().describeTopics([PASSING]))
+    await this.#untilStill(async () =>
+      (await described())[0].partitions.reduce((sum, { logStartOffset }) => sum + logStartOffset, 0),
+    )
+    return (await described())[0]
+  }
+
+  /** Until two of the broker's looks for old data have changed nothing. */
+  async #untilStill(measure: () => Promise<number>): Promise<void> {
+    for (let last = await measure(); ; ) {
       await setTimeout(2 * this.#options.checkIntervalMs)
-      const now = await described()
-      if (startOf(now) === startOf(last)) return now
+      const now = await measure()
+      if (now === last) return
       last = now
     }
   }

@@ -64,6 +64,7 @@ export class Metrics {
     this.#observeClients(sources)
     this.#observeRequests(sources)
     this.#observeLog(sources)
+    this.#observeSegments(sources)
     this.#observeProducers(sources)
     this.#observeDisk(sources)
   }
@@ -139,7 +140,13 @@ export class Metrics {
     this.#gauge('partitions', 'Partitions of all topics.', () => topics.partitionCount)
   }
 
-  #observeDisk({ log, disk }: MetricsSources): void {
+  #observeSegments({ tally, log }: MetricsSources): void {
+    this.#total(
+      'relocated_segments',
+      'Segments rewritten without what is dead.',
+      () => tally.relocatedSegments,
+    )
+    this.#total('relocated_bytes', 'Bytes copied for that.', () => tally.relocatedBytes)
     this.#gauge('index_cache_bytes', 'Segment indexes held in memory.', () => log().indexCache.bytes)
     this.#gauge('index_cache_bytes_max', 'How much of them may be held.', () => log().indexCache.bytesMax)
     this.#total('index_cache_hits', 'Look-ups that found the index in memory.', () => log().indexCache.hits)
@@ -158,6 +165,9 @@ export class Metrics {
       () => log().coldReads.pausedMs,
     )
     this.#gauge('cold_reads_waiting', 'Steps waiting for their turn.', () => log().coldReads.waiting)
+  }
+
+  #observeDisk({ log, disk }: MetricsSources): void {
     this.#gauge('disk_free_bytes', 'Free bytes of the disk the data is on.', () => log().freeBytes)
     this.#gauge(
       'disk_full_seconds',

@@ -15,6 +15,9 @@ export class Tally {
   breaches = 0
   /** Produce requests refused because the node's buffer was full. */
   produceRequestsRefused = 0
+  /** Segments rewritten because something in them outlives the rest, and the bytes that were copied for it. */
+  relocatedSegments = 0
+  relocatedBytes = 0
   readonly #requests = new Map<string, Map<number, number>>()
 
   /** One request has been answered: with error code 0 or the code of its refusal. */

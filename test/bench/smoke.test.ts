@@ -154,7 +154,7 @@ t.test('retention --smoke', async (t) => {
     'probes.disk.megabytesPerSecond',
   ]
   for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
-  t.equal((at(result, 'steady.megabytesPerSecondOfEach') as number[]).length, 15, 'a rate for each stretch')
+  t.equal((at(result, 'steady.megabytesPerSecondOfEach') as number[]).length, 16, 'a rate for each stretch')
   const left = (at(result, 'rounds') as { events: number; eventsLeft: number }[])[0]
   t.ok(left.eventsLeft * 1024 >= 16e6, 'what is to be kept is there')
   t.ok(left.eventsLeft < left.events, 'and old data has left')

@@ -103,6 +103,8 @@ t.test('events go from a producer to the disk to a consumer, and are there after
     /^octopus_produce_unanswered_bytes 0$/m,
     /^octopus_commit_seconds_count [1-9]/m,
     /^octopus_disk_state\{state="ok"\} 1\noctopus_disk_state\{state="warning"\} 0\noctopus_disk_state\{state="read-only"\} 0$/m,
+    /^octopus_relocated_segments_total 0$/m,
+    /^octopus_index_cache_bytes 0$/m,
     /^octopus_disk_free_bytes [1-9]\d{6,}$/m,
     /^octopus_disk_full_seconds \+Inf$/m,
     /^nodejs_eventloop_lag_seconds /m,
