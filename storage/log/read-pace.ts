@@ -10,9 +10,9 @@
 const BYTES_PER_SECOND_MIN = 115_000_000
 /** Faster than this is no limit for the disks there are. */
 const BYTES_PER_SECOND_MAX = 4_000_000_000
-const BYTES_PER_SECOND_FIRST = 200_000_000
+const BYTES_PER_SECOND_FIRST = 150_000_000
 /** Commits may take so many times as long as they do alone. */
-const SLOWDOWN_MAX = 1.5
+const SLOWDOWN_MAX = 1.25
 const FALL = 0.7
 const RISE = 1.1
 /** A new rate shows in the latencies after so long. */
