@@ -221,7 +221,7 @@ t.test('the pace falls while commits are slow, never below its least, and rises 
   t.ok(run(1_000, 1.2) > 1_000, 'beside commits that do not suffer')
   run(2_000, 2)
   t.equal(Math.round(run(100, 2)), 115)
-  t.equal(Math.round(new ReadPace().bytesPerSecond / 1e6), 200)
+  t.equal(Math.round(new ReadPace().bytesPerSecond / 1e6), 150)
   const unknown = new ReadPace()
   for (let i = 0; i < 20; i++)
     unknown.stepped({ startedAtMs: i * 200, diskBytes: 1, commitMs: 1, quietCommitMs: undefined })
