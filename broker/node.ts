@@ -99,6 +99,9 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
 
   const storage = await (options.openStorage ?? openNodeStorage)(options)
   closers.add(() => storage.close())
+  // Until there is somebody to tell.
+  let onWritten: (bytes: number) => void = () => {}
+  let onTight = () => {}
   const watched = new WatchedStorage({
     storage,
     config,
@@ -106,7 +109,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     timers,
     logger,
     onCommitted: (durationMs) => metrics.committed(durationMs),
-    onTight: () => retention.lookNow(),
+    onTight: () => onTight(),
     onFailed: (error) => readiness.failed(error),
   })
   const { metadata, disk, failure } = watched
@@ -117,8 +120,6 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     clock,
     ...config.producers,
   })
-  // Until there is somebody to tell.
-  let onWritten: (bytes: number) => void = () => {}
   const log = await openLog(options, watched, purgatory, registry, (bytes) => onWritten(bytes))
   registry.watchesOver(log)
   closers.add(() => log.close())
@@ -185,6 +186,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
 
   const retention = startRetention(options, watched, topics, log, tally)
   onWritten = (bytes) => retention.wrote(bytes)
+  onTight = () => retention.lookNow()
   closers.add(() => retention.stop())
   disk.start()
   closers.add(() => disk.stop())

@@ -19,6 +19,7 @@ export interface SegmentUse {
 
 /** Bytes freed per byte copied that make it worthwhile, by the share of the files that is dead. */
 const YIELD_MIN: readonly { readonly deadShareMin: number; readonly yieldMin: number }[] = [
+  { deadShareMin: 0.34, yieldMin: 0.25 },
   { deadShareMin: 0.32, yieldMin: 0.4 },
   { deadShareMin: 0.3, yieldMin: 1 },
   { deadShareMin: 0.24, yieldMin: 2 },
@@ -110,8 +111,13 @@ function joined(group: Group, neighbour: SegmentUse | undefined, side: -1 | 1): 
   }
 }
 
+/** What a segment with so many bytes of batches takes, about. */
+export function rewrittenBytes(liveBytes: number, segmentBytes: number): number {
+  return Math.max(segmentBytes * REWRITTEN_SHARE_MIN, liveBytes * REWRITTEN_FACTOR)
+}
+
 function freedBytes({ fileBytes, liveBytes }: Group, segmentBytes: number): number {
-  return fileBytes - Math.max(segmentBytes * REWRITTEN_SHARE_MIN, liveBytes * REWRITTEN_FACTOR)
+  return fileBytes - rewrittenBytes(liveBytes, segmentBytes)
 }
 
 function yieldOf(group: Group, segmentBytes: number): number {

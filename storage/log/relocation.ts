@@ -25,7 +25,7 @@ import type { IndexSummary } from './index-summary.ts'
 import type { EpochStart } from './leader-epochs.ts'
 import { LogError } from './log-error.ts'
 import type { PartitionLog } from './partition-log.ts'
-import { planRelocation } from './relocation-plan.ts'
+import { planRelocation, rewrittenBytes } from './relocation-plan.ts'
 import { INDEX_BYTES_PER_PARTITION, SegmentCatalog } from './segment-catalog.ts'
 import { EPOCH_NUMBERS, type LogStart, RUN_BYTES } from './segment-index.ts'
 import { type Slab, Slabs } from './slabs.ts'
@@ -65,15 +65,16 @@ export async function relocateAll(
   const failures: Error[] = []
   while (!signal.aborted) {
     const segments = catalog.store.segments()
-    const group = planRelocation(catalog.sealedUse(), segments[segments.length - 1].bytes, unmovable)
+    const segmentBytes = segments[segments.length - 1].bytes
+    const group = planRelocation(catalog.sealedUse(), segmentBytes, unmovable)
     if (!group) break
-    const before = fileBytes(catalog, group)
     try {
       const done = await relocate(catalog, group, signal)
       if (!done) break
       relocated.push(done)
-      // A store may take more for a small segment than the plan expects: then this is as small as it gets.
-      if (fileBytes(catalog, [done.segment]) > before / 2) unmovable.add(done.segment)
+      // A store may take much more for a small segment than the plan expects: then this is as small as it gets.
+      if (fileBytes(catalog, [done.segment]) > 1.5 * rewrittenBytes(done.copiedBytes, segmentBytes))
+        unmovable.add(done.segment)
     } catch (error) {
       const isDamage =
         (error instanceof LogError || error instanceof StorageError) && error.code === 'DAMAGED'
@@ -153,6 +154,8 @@ async function relocate(
     .segments()
     .slice(-SNAPSHOTS_KEPT - 1)
     .some(({ id }) => id === last)
+  if (isLate && catalog.indexes.isRebuilt(last))
+    throw damaged(last, -1, 'what it knew of producers is known here, but no more in its index')
   const producers = isLate ? await catalog.indexes.producers(last) : undefined
   // They hide what older segments say; behind the oldest there is nothing to hide.
   if (isOldest) droppedTopics.length = 0
@@ -208,6 +211,9 @@ async function survey(
     if (truncatedTo >= 0) {
       statement.truncatedTo = Math.min(truncatedTo, statement.truncatedTo ?? truncatedTo)
       statement.epochs = statement.epochs.filter(({ startOffset }) => startOffset < truncatedTo)
+      const { logStart } = statement
+      if (logStart && logStart.endOffset > truncatedTo)
+        statement.logStart = { ...logStart, endOffset: truncatedTo }
     }
     for (let at = firstEpoch; at < epochAt; at++) {
       const epoch = summary.epoch(at)

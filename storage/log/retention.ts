@@ -7,6 +7,7 @@
  */
 
 import { type SegmentId, StorageError } from '../segment-store.ts'
+import type { IndexSummary } from './index-summary.ts'
 import type { LiveRuns } from './live-runs.ts'
 import { LogError } from './log-error.ts'
 import type { PartitionLog } from './partition-log.ts'
@@ -65,7 +66,7 @@ export async function retain(
     }
   }
   await Promise.all(moves)
-  return { moved, removedSegments: await retire(shard, catalog), failures }
+  return { moved, removedSegments: await retire(shard, catalog, failures), failures }
 }
 
 /** What of a partition a policy lets go, counted from its log start on. */
@@ -166,7 +167,7 @@ export function decideLogStart(
  * the active one before. A segment that truncated something or dropped a topic hides data of older
  * segments, so it leaves only as the oldest.
  */
-async function retire(shard: ShardLog, catalog: SegmentCatalog): Promise<SegmentId[]> {
+async function retire(shard: ShardLog, catalog: SegmentCatalog, failures: Error[]): Promise<SegmentId[]> {
   const removed: SegmentId[] = []
   /** Segments that stand behind the one that is looked at. */
   const later = new Set(catalog.store.segments().map(({ id }) => id))
@@ -181,7 +182,12 @@ async function retire(shard: ShardLog, catalog: SegmentCatalog): Promise<Segment
       isOldest = false
       continue
     }
-    const summary = await catalog.indexes.summary(id)
+    const summary = await summaryOf(catalog, id, failures)
+    // What it says besides is not known: it stays, and the others go.
+    if (!summary) {
+      isOldest = false
+      continue
+    }
     const restated: Promise<void>[] = []
     for (let row = 0; row < summary.partitions; row++) {
       const log = catalog.partition(summary.topicId(row), summary.partition(row))
@@ -196,4 +202,19 @@ async function retire(shard: ShardLog, catalog: SegmentCatalog): Promise<Segment
     removed.push(id)
   }
   return removed
+}
+
+/** Undefined, with its error among the failures, where the index is damaged. */
+async function summaryOf(
+  { indexes }: SegmentCatalog,
+  segment: SegmentId,
+  failures: Error[],
+): Promise<IndexSummary | undefined> {
+  try {
+    return await indexes.summary(segment)
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== 'DAMAGED') throw error
+    failures.push(error)
+    return undefined
+  }
 }

@@ -156,6 +156,11 @@ export class SealedIndexes {
     this.#keep(segment, row, block, await this.#store.readIndex(segment, block.start, block.end))
   }
 
+  /** Whether the stored index could not be used, so that one made of the values stands for it. */
+  isRebuilt(segment: SegmentId): boolean {
+    return this.#of(segment).rebuilt !== undefined
+  }
+
   /** The producer snapshot stored with a sealed segment; undefined: it has none, or its stored index cannot be used. */
   async producers(segment: SegmentId): Promise<Uint8Array | undefined> {
     const { head, rebuilt } = this.#of(segment)
