@@ -275,7 +275,11 @@ function openLog(
     },
     after: (delayMs, run) => timers.after(delayMs, run),
     queuedBytesMax: LOG_QUEUE_FACTOR * config.limits.produceBufferBytesMax,
-    producers: { ...config.producers, standingOf: (producerId) => registry.standingOf(producerId) },
+    producers: {
+      ...config.producers,
+      standingOf: (producerId) => registry.standingOf(producerId),
+      oldestEpochOf: (producerId) => registry.oldestEpochOf(producerId),
+    },
     observer: {
       advanced: (partition) => purgatory.advanced(partition),
       committed: (bytes) => {

@@ -1,8 +1,4 @@
-/**
- * Describe producers: how far partitions hold what one producer sent, only what is durable. What waits to be stored when
- * the question comes is settled before the answer: the asker may have given it up with a connection that ended, and
- * must not be told that it is not there while it still may come.
- */
+/** Describe producers: how far partitions hold what one producer sent, only what is durable. */
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import type {
   DescribedProducer,
@@ -42,17 +38,8 @@ export function describeProducersHandler(
     return { topicId, partition, error: ErrorCode.NONE, message: null, ...standing }
   }
 
-  async function settled({
-    topicId,
-    partition,
-  }: DescribeProducersRequest['partitions'][number]): Promise<void> {
-    const found = findPartition(topics, { topicId, partition, leaderEpoch: -1 })
-    if (!('error' in found)) await found.log.appends.passed()
-  }
-
   return async ({ producerId, partitions }) => {
     refuseRepeated(partitions)
-    await Promise.all(partitions.map(settled))
     return { partitions: partitions.map((asked) => answer(asked, producerId)) }
   }
 }

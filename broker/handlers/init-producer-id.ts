@@ -1,16 +1,16 @@
 /**
  * Init producer id: an id and an epoch for an idempotent producer. With a name the registry keeps them; an id
- * without a name and its epochs are the producer's own to keep, nothing is stored for it.
+ * without a name and its epochs are the producer's own to keep, nothing is stored for it; that it has a new
+ * epoch is remembered for a while.
  */
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { InitProducerIdRequest } from '../../client/protocol/messages/init-producer-id.ts'
 import { hasName, type ProducerIds } from '../producers/producer-ids.ts'
-import { PRODUCER_EPOCH_MAX } from '../producers/producer-record.ts'
 import type { GivenProducer, ProducerRegistry } from '../producers/producer-registry.ts'
 import type { Handler } from './handlers.ts'
 
 export interface InitProducerIdDependencies {
-  readonly registry: Pick<ProducerRegistry, 'claim'>
+  readonly registry: Pick<ProducerRegistry, 'claim' | 'renew'>
   readonly ids: ProducerIds
 }
 
@@ -18,7 +18,7 @@ export function initProducerIdHandler(dependencies: InitProducerIdDependencies):
   const { registry, ids } = dependencies
   return async (request) => {
     const { producerName, producerId, producerEpoch } = request
-    if (producerName === null) return nameless(request, ids)
+    if (producerName === null) return nameless(request, registry, ids)
     if (producerId === -1 && producerEpoch === -1) return registry.claim(producerName)
     if (producerId < 0 || producerEpoch < 0)
       refuse(
@@ -30,6 +30,7 @@ export function initProducerIdHandler(dependencies: InitProducerIdDependencies):
 
 async function nameless(
   { producerId, producerEpoch }: InitProducerIdRequest,
+  registry: Pick<ProducerRegistry, 'renew'>,
   ids: ProducerIds,
 ): Promise<GivenProducer> {
   if (producerId < -1)
@@ -40,10 +41,8 @@ async function nameless(
       `producerEpoch is ${producerEpoch}; it must be ${isNew ? '-1, since a new id is asked for' : '0 or more, the epoch the producer has'}`,
     )
   if (hasName(producerId)) refuse(`producer ${producerId} has a name; its next epoch is had by that name`)
-  // After the last epoch there is no next one that the partitions could tell from an old one.
-  if (isNew || producerEpoch === PRODUCER_EPOCH_MAX)
-    return { producerId: await ids.give({ isNamed: false }), producerEpoch: 0 }
-  return { producerId, producerEpoch: producerEpoch + 1 }
+  if (isNew) return { producerId: await ids.give({ isNamed: false }), producerEpoch: 0 }
+  return registry.renew({ producerId, producerEpoch })
 }
 
 function refuse(sentence: string): never {

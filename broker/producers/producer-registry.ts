@@ -28,6 +28,7 @@ import {
   producerKey,
   producerNameOfKey,
 } from './producer-record.ts'
+import { RenewedEpochs } from './renewed-epochs.ts'
 
 export interface ProducerRegistryOptions {
   readonly store: MetadataStore
@@ -61,6 +62,7 @@ interface Named extends ProducerRecord {
 
 export class ProducerRegistry {
   readonly #options: ProducerRegistryOptions
+  readonly #renewed = new RenewedEpochs()
   readonly #names = new Map<string, Named>()
   /** Present epoch by id: what the hot path reads. */
   readonly #epochs = new Map<number, number>()
@@ -114,6 +116,26 @@ export class ProducerRegistry {
     const given = await this.#inTurn(name, () => this.#claim(name, held))
     await this.#states?.placed()
     return given
+  }
+
+  /**
+   * The next epoch of an id without a name. Batches of those before are refused from then on, and what had its
+   * offset is durable.
+   */
+  async renew({ producerId, producerEpoch }: GivenProducer): Promise<GivenProducer> {
+    const isLast = producerEpoch === PRODUCER_EPOCH_MAX
+    this.#renewed.raise(producerId, producerEpoch + 1)
+    // After the last epoch there is no next one that the partitions could tell from an old one.
+    const given = isLast
+      ? { producerId: await this.#options.ids.give({ isNamed: false }), producerEpoch: 0 }
+      : { producerId, producerEpoch: producerEpoch + 1 }
+    await this.#states?.placed()
+    return given
+  }
+
+  /** The oldest epoch of an id without a name that is good. */
+  oldestEpochOf(producerId: number): number {
+    return this.#renewed.oldestEpochOf(producerId)
   }
 
   async #claim(name: string, held: GivenProducer | undefined): Promise<GivenProducer> {

@@ -14,7 +14,6 @@
  * - log end offset: the next offset to be given out; above the durable offset while a commit is under way.
  */
 
-import { AppendBarrier } from './append-barrier.ts'
 import type { IndexSummary } from './index-summary.ts'
 import { type EpochStart, LeaderEpochs } from './leader-epochs.ts'
 import { RangeList } from './ranges.ts'
@@ -56,7 +55,7 @@ export class PartitionLog {
   firstBatchTimestampMs: number | undefined
   dropped = false
   /** Appends taken and not yet durable or refused. */
-  readonly appends = new AppendBarrier()
+  waitingAppends = 0
   readonly #census: ExtentCensus
   /** Bytes of all ranges that end above the log start. */
   #rangeBytes = 0

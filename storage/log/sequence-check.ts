@@ -49,6 +49,7 @@ const NONE = -1
 export class SequenceCheck<P extends object> {
   readonly #state: ProducerState<P>
   readonly #standingOf: StandingOf
+  readonly #oldestEpochOf: (producerId: number) => number
   /** Draft by producer, of the partition at hand. */
   readonly #drafts = new Map<number, number>()
   #cells = new Float64Array(DRAFTS_AT_FIRST * ROW_NUMBERS)
@@ -60,9 +61,15 @@ export class SequenceCheck<P extends object> {
   expectedEpoch = NONE
   expectedSequence = NONE
 
-  constructor(state: ProducerState<P>, standingOf: StandingOf) {
+  /** @param oldestEpochOf of a producer without a name: batches of older epochs are refused everywhere */
+  constructor(
+    state: ProducerState<P>,
+    standingOf: StandingOf,
+    oldestEpochOf: (producerId: number) => number = () => 0,
+  ) {
     this.#state = state
     this.#standingOf = standingOf
+    this.#oldestEpochOf = oldestEpochOf
   }
 
   /** The batches asked about from now on are of this partition, in a commit of this time. */
@@ -89,6 +96,11 @@ export class SequenceCheck<P extends object> {
     if (standing === NAME_EXPIRED) return 'unknown'
     const isNamed = standing >= 0
     if (isNamed && epoch !== standing) return 'fenced'
+    if (!isNamed) {
+      const oldest = this.#oldestEpochOf(producerId)
+      this.expectedEpoch = oldest
+      if (epoch < oldest) return 'fenced'
+    }
 
     const at = this.#find(producerId)
     if (at === NONE) {

@@ -167,7 +167,6 @@ export class ShardLog {
       )
     const { slab, start } = this.#slabs.take(SINGLE_RUN_PREFIX_BYTES + bytes.length)
     slab.bytes.set(bytes, start + SINGLE_RUN_PREFIX_BYTES)
-    const turn = log.appends.enter()
     return new Promise((resolve, reject) => {
       const append: Append = {
         kind: 'append',
@@ -180,11 +179,12 @@ export class ShardLog {
         isDuplicate: false,
         settle: (error) => {
           this.#slabs.release(slab)
-          log.appends.leave(turn)
+          log.waitingAppends--
           if (error) reject(error)
           else resolve({ baseOffset: append.baseOffset, logStartOffset: log.logStartOffset })
         },
       }
+      log.waitingAppends++
       this.#waiting.appends.push(source, append)
       this.#poke()
     })
@@ -196,7 +196,7 @@ export class ShardLog {
    * partition may be waiting.
    */
   truncateTo(log: PartitionLog, offset: number): Promise<number> {
-    if (log.appends.waiting > 0)
+    if (log.waitingAppends > 0)
       return Promise.reject(new LogError('MISUSE', 'truncateTo while appends to the partition are waiting'))
     let endOffset = log.logEndOffset
     return this.#control(this.#waiting.truncations, log, () => {

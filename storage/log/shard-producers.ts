@@ -36,6 +36,8 @@ export interface ProducerOptions {
   readonly expirationMs: number
   /** Asked of every batch of an idempotent producer as it gets its offset. */
   readonly standingOf?: StandingOf
+  /** Asked of those that have no name: batches of an older epoch are refused. */
+  readonly oldestEpochOf?: (producerId: number) => number
 }
 
 export interface ProducerStats {
@@ -66,10 +68,10 @@ export class ShardProducers {
     this.#options = options ?? DEFAULTS
     this.#crc32c = crc32c
     this.#warning = warning
-    const { idsMax, expirationMs, standingOf } = this.#options
+    const { idsMax, expirationMs, standingOf, oldestEpochOf } = this.#options
     this.#idsMax = idsMax
     this.#state = new ProducerState({ entriesMax: idsMax, expirationMs })
-    this.#check = new SequenceCheck(this.#state, standingOf ?? (() => NAMELESS))
+    this.#check = new SequenceCheck(this.#state, standingOf ?? (() => NAMELESS), oldestEpochOf)
   }
 
   stats(): ProducerStats {

@@ -74,16 +74,47 @@ t.test('a batch sent again after a lost connection or a SIGKILL is stored once',
   await third.close()
 })
 
-t.test('what waits to be stored is told of too: it may be a lost connection’s', async (t) => {
+t.test(
+  'a producer without a name that has a new epoch: what it sent before is refused everywhere',
+  async (t) => {
+    const client = await ProtocolClient.connect(broker.url)
+    const topicId = await client.createTopic('idempotence.renewed', 2)
+    const { producerId } = await init(client)
+    const batch = (epoch: number, first: number) => idempotentBatch({ producerId, epoch, first, records: 3 })
+    t.equal(await outcome(client.produce(topicId, 0, batch(0, 0))), 0)
+    t.same(await init(client, { producerId, producerEpoch: 0 }), { producerId, producerEpoch: 1 })
+    t.equal(await outcome(client.produce(topicId, 0, batch(0, 3))), 'INVALID_PRODUCER_EPOCH')
+    t.equal(await outcome(client.produce(topicId, 1, batch(0, 0))), 'INVALID_PRODUCER_EPOCH')
+    const [standing] = await describe(client, topicId, producerId, [0])
+    t.match(standing, { producerEpoch: 0, nextSequence: 3 })
+    t.equal(await outcome(client.produce(topicId, 0, batch(1, 0))), 3)
+    t.equal(await outcome(client.produce(topicId, 1, batch(1, 0))), 0)
+    await client.close()
+  },
+)
+
+t.test('what waits when a new epoch is asked for is durable or refused when it is given', async (t) => {
   const client = await ProtocolClient.connect(broker.url)
   const topicId = await client.createTopic('idempotence.waiting', 1)
-  const { producerId } = await init(client)
-  for (let i = 0; i < 10; i++) {
-    const answering = client.produce(topicId, 0, idempotentBatch({ producerId, first: i * 3, records: 3 }))
+  let { producerId, producerEpoch } = await init(client)
+  let stored = 0
+  for (let round = 0; round < 20; round++) {
+    const batch = { producerId, epoch: producerEpoch, records: 3 }
+    const answers = [0, 3, 6].map((first) =>
+      outcome(client.produce(topicId, 0, idempotentBatch({ ...batch, first }))),
+    )
+    const given = await init(client, { producerId, producerEpoch })
     const [standing] = await describe(client, topicId, producerId, [0])
-    t.match(standing, { nextSequence: (i + 1) * 3, lastOffset: i * 3 + 2 })
-    await answering
+    const outcomes = await Promise.all(answers)
+    const held = outcomes.filter((each) => typeof each === 'number').length * 3
+    t.ok(outcomes.every((each) => typeof each === 'number' || each === 'INVALID_PRODUCER_EPOCH'))
+    if (held > 0) t.match(standing, { producerEpoch, nextSequence: held })
+    stored += held
+    producerId = given.producerId
+    producerEpoch = given.producerEpoch
   }
+  const { records } = await client.fetch(topicId, 0, 0)
+  t.equal(records.length, stored)
   await client.close()
 })
 

@@ -12,7 +12,7 @@ import { BrokerProcess } from '../support/broker-process.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
 import { eventText, readEvent } from './agent-events.ts'
 
-const cycles = process.env.OCTOPUS_SOAK ? 200 : 12
+const cycles = process.env.OCTOPUS_SOAK ? 120 : 12
 const PARTITIONS = 2
 const TOPIC = 'lab.events'
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
@@ -42,7 +42,7 @@ const impatient = { deliveryTimeoutMs: 700, lingerMs: 60 }
 async function nameless(client: OctopusClient, book: Books, random: SeededRandom, isOver: () => boolean) {
   const producer = client.producer(impatient)
   while (!isOver()) {
-    for (let left = 1 + random.below(20); left > 0; left--) {
+    for (let left = 1 + random.below(6); left > 0; left--) {
       const partition = random.below(PARTITIONS)
       const number = book.next[partition]++
       producer.send(TOPIC, { value: eventText(book.name, partition, number), partition }).then(
@@ -50,7 +50,7 @@ async function nameless(client: OctopusClient, book: Books, random: SeededRandom
         () => void book.failures++,
       )
     }
-    await sleep(random.below(8))
+    await sleep(1 + random.below(8))
   }
   await producer.close()
 }
@@ -70,7 +70,7 @@ async function named(client: OctopusClient, book: Books, random: SeededRandom, i
       continue
     }
     while (!failure && (!isOver() || next.some((count, partition) => count < book.next[partition]))) {
-      for (let left = 1 + random.below(20); left > 0; left--) {
+      for (let left = 1 + random.below(6); left > 0; left--) {
         const partition = random.below(PARTITIONS)
         const sequence = next[partition]++
         if (isOver() && sequence >= book.next[partition]) continue
@@ -85,7 +85,7 @@ async function named(client: OctopusClient, book: Books, random: SeededRandom, i
           },
         )
       }
-      await sleep(random.below(8))
+      await sleep(1 + random.below(8))
     }
     await producer.flush()
     if (failure) book.failures++
@@ -117,6 +117,7 @@ t.test(`a broker that stands still ${cycles} times`, { timeout: cycles * 8_000 }
   ]
   for (let cycle = 0; cycle < cycles; cycle++) {
     await sleep(100 + random.below(300))
+    if (!broker.isRunning) throw new Error(`the broker ended in cycle ${cycle}: ${broker.log.slice(-2_000)}`)
     process.kill(broker.pid, 'SIGSTOP')
     await sleep(400 + random.below(500))
     process.kill(broker.pid, 'SIGCONT')

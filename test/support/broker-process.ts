@@ -61,6 +61,10 @@ export class BrokerProcess {
     return this.#child?.pid ?? -1
   }
 
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
   /** What it has logged since it was started last. */
   get log(): string {
     return this.#log
@@ -120,7 +124,7 @@ export class BrokerProcess {
 
   /** Kills it and removes its data. */
   async destroy(): Promise<void> {
-    if (this.#child?.exitCode === null && this.#child.signalCode === null) await this.end('SIGKILL')
+    if (this.isRunning) await this.end('SIGKILL')
     await rm(join(this.dataDirectory, '..'), { recursive: true, force: true })
   }
 }

@@ -1,4 +1,4 @@
-/** Describe producers: how far partitions hold what one producer sent, all of it that waits when they are asked included. */
+/** Describe producers: how far partitions hold what one producer sent. */
 import { field, int16, int32, int53, list, struct, type TypeOf } from '../schema.ts'
 import { error, message, partition, topicId } from './recurring-fields.ts'
 

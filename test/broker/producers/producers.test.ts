@@ -11,6 +11,7 @@ import {
   producerKey,
 } from '../../../broker/producers/producer-record.ts'
 import { ProducerRegistry } from '../../../broker/producers/producer-registry.ts'
+import { RenewedEpochs } from '../../../broker/producers/renewed-epochs.ts'
 import { ErrorCode } from '../../../client/protocol/errors.ts'
 import { NAME_EXPIRED, NAMELESS } from '../../../storage/log/sequence-check.ts'
 import {
@@ -123,6 +124,28 @@ t.test('without a name: a new id, then the next epoch of it, then a new id again
   const fresh = await init(null, first.producerId, 32_767)
   t.equal(fresh.producerEpoch, 0)
   t.not(fresh.producerId, first.producerId, 'no epoch is left that partitions could tell from an old one')
+})
+
+t.test('an id without a name that has a new epoch: those before are good no more', async (t) => {
+  const { init, registry } = await nodeOn(await openStore())
+  const { producerId } = await init(null)
+  t.equal(registry.oldestEpochOf(producerId), 0)
+  await init(null, producerId, 0)
+  t.equal(registry.oldestEpochOf(producerId), 1)
+  await init(null, producerId, 6)
+  t.equal(registry.oldestEpochOf(producerId), 7)
+  await init(null, producerId, 2)
+  t.equal(registry.oldestEpochOf(producerId), 7, 'an old question takes nothing back')
+  await init(null, producerId, 32_767)
+  t.equal(registry.oldestEpochOf(producerId), 32_768, 'none is good any more')
+
+  const renewed = new RenewedEpochs(3)
+  for (const id of [2, 4, 6, 2, 8]) renewed.raise(id, 1)
+  t.same(
+    [2, 4, 6, 8, 10].map((id) => renewed.oldestEpochOf(id)),
+    [1, 0, 1, 1, 0],
+    'bounded: who asked longest ago is forgotten',
+  )
 })
 
 t.test('what makes no sense is refused by name', async (t) => {

@@ -129,9 +129,6 @@ export class FakeBroker {
   readonly #commits = new Map<ServerSocket, { answers: Answer[]; bytes: number }>()
   #parked: ParkedFetch[] = []
   #topicIds = 0
-  /** What is held, and who waits for that to be looked at. */
-  #heldCount = 0
-  #whenNoneHeld: (() => void)[] = []
 
   constructor(world: World) {
     this.#world = world
@@ -221,7 +218,7 @@ export class FakeBroker {
     if (wrong?.kind === 'drop before') socket.drop()
     else if (wrong?.kind === 'fall silent') this.#silent.add(socket)
     else if (wrong?.kind === 'delay' && api !== apis.produce) this.#world.after(wrong.ms, work)
-    else if (wrong?.kind === 'hold') this.#hold(wrong.ms, work)
+    else if (wrong?.kind === 'hold') this.#world.after(wrong.ms, work)
     else if (wrong?.kind === 'answer') socket.send(wrong.data)
     else if (wrong?.kind === 'refuse') {
       this.#world.after(wrong.afterMs ?? 0, () => {
@@ -232,17 +229,6 @@ export class FakeBroker {
       work()
       if (wrong?.kind === 'drop after') socket.drop()
     }
-  }
-
-  #hold(ms: number, work: () => void): void {
-    this.#heldCount++
-    this.#world.after(ms, () => {
-      work()
-      if (--this.#heldCount > 0) return
-      const waiting = this.#whenNoneHeld
-      this.#whenNoneHeld = []
-      for (const run of waiting) run()
-    })
   }
 
   #count(socket: ServerSocket, frame: Frame, sign: number): void {
@@ -292,12 +278,9 @@ export class FakeBroker {
       const given = this.producers.init(producerName, producerId, producerEpoch)
       if (given) reply({ producerId: given.producerId, producerEpoch: given.producerEpoch })
       else socket.send(encodeError(api.key, 1, correlationId, ErrorCode.INVALID_PRODUCER_EPOCH, null))
-    } else if (api === apis.describeProducers) {
-      const run = () => reply(this.#describeProducers(message as DescribeProducersRequest, refused))
-      // What is told must not be out of date because of something that came before the question.
-      if (this.#heldCount > 0) this.#whenNoneHeld.push(run)
-      else run()
-    } else throw new Error(`the fake broker has no ${api.name}`)
+    } else if (api === apis.describeProducers)
+      reply(this.#describeProducers(message as DescribeProducersRequest, refused))
+    else throw new Error(`the fake broker has no ${api.name}`)
   }
 
   #describeProducers(

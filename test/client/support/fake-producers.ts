@@ -45,15 +45,17 @@ export class FakeProducers {
   intruders = 0
   readonly #rows = new Map<FakePartition, Map<number, Row>>()
   readonly #names = new Map<string, Given & { renewedEpoch: number }>()
-  /** Where sequences of a producer begin that is new, to see them wrap. */
+  /** Of producers without a name: epochs below are refused everywhere. */
+  readonly #oldest = new Map<number, number>()
   #count = 0
 
   /** Undefined: another producer has the name. */
   init(name: string | null, id: number, epoch: number): Given | undefined {
-    if (name === null)
-      return id < 0
-        ? { producerId: 2 * this.#count++, producerEpoch: 0 }
-        : { producerId: id, producerEpoch: epoch + 1 }
+    if (name === null) {
+      if (id < 0) return { producerId: 2 * this.#count++, producerEpoch: 0 }
+      this.#oldest.set(id, epoch + 1)
+      return { producerId: id, producerEpoch: epoch + 1 }
+    }
     const known = this.#names.get(name)
     if (known && id >= 0 && known.renewedEpoch === epoch) return known
     if (known && id >= 0 && known.producerEpoch !== epoch && this.bug !== 'nobody is fenced') return undefined
@@ -96,7 +98,8 @@ export class FakeProducers {
     const last = (first + lastOffsetDeltaAt(batch, 0)) % SEQUENCES
     const present = this.#present(id)
     const row = this.#row(partition, id)
-    const isFenced = present ? epoch !== present.producerEpoch : row !== undefined && epoch < row.epoch
+    const oldest = Math.max(row?.epoch ?? 0, this.#oldest.get(id) ?? 0)
+    const isFenced = present ? epoch !== present.producerEpoch : epoch < oldest
     if (isFenced && this.bug !== 'nobody is fenced') return { code: ErrorCode.INVALID_PRODUCER_EPOCH }
     const isNewEpoch = !present && row !== undefined && epoch > row.epoch
     if (!row || isNewEpoch) {

@@ -26,9 +26,13 @@ class Partition {
 const EXPIRATION_MS = 1_000
 
 /** State and check with commits of one batch each, each durable at once. */
-function fresh(standingOf: (id: number) => number = () => NAMELESS, entriesMax = 100) {
+function fresh(
+  standingOf: (id: number) => number = () => NAMELESS,
+  entriesMax = 100,
+  oldestEpochOf: (id: number) => number = () => 0,
+) {
   const state = new ProducerState<Partition>({ entriesMax, expirationMs: EXPIRATION_MS })
-  const check = new SequenceCheck(state, standingOf)
+  const check = new SequenceCheck(state, standingOf, oldestEpochOf)
   const partition = new Partition(0)
   let end = 0
   const send = (producerId: number, epoch: number, first: number, records = 10, nowMs = 0) => {
@@ -72,6 +76,26 @@ t.test('without a name a newer epoch begins at 0, an older one is over', async (
   t.equal(send(4, 5, 0), 10, 'a duplicate of the newer epoch, not of the older')
   t.equal(state.describe(partition, 4, 0)?.nextSequence, 10)
 })
+
+t.test(
+  'without a name an epoch that was given up is over in partitions that know nothing newer',
+  async (t) => {
+    let oldest = 0
+    const { send, check } = fresh(
+      () => NAMELESS,
+      100,
+      () => oldest,
+    )
+    t.equal(send(4, 0, 0), 'append')
+    oldest = 2
+    t.equal(send(4, 0, 0), 'fenced', 'also what is stored already')
+    t.equal(send(4, 1, 0), 'fenced')
+    t.equal(check.expectedEpoch, 2)
+    t.equal(send(6, 1, 0), 'fenced', 'also where nothing is known of it')
+    t.equal(send(4, 2, 10), 'gap')
+    t.equal(send(4, 3, 0), 'append', 'a newer one is good')
+  },
+)
 
 t.test('with a name only the present epoch is good, and sequences go on', async (t) => {
   let epoch = 2
