@@ -24,22 +24,45 @@ const KEY_BYTES = 4
 const HEADER_BYTES_MAX = 2 + 8 + KEY_BYTES
 
 /** Memory for a message up to the usual produce request: a batch of 64 KiB in its frame. */
-const PIECE_BYTES = 64 * 1024 + 1024
-/** Smaller ones take memory that Node cuts from a pool of its own. */
-const SMALL_BYTES_MAX = 2048
-/** Kept for later, 2 MiB; what else the system was slow to take is left to the garbage collector. */
-const SPARE_PIECES_MAX = 32
+const LARGE_BYTES = 64 * 1024 + 1024
+/** Memory for a message with a few events. */
+const SMALL_BYTES = 2048
+/** Kept for later, 2 MiB and 16 KiB; what else the system was slow to take is left to the garbage collector. */
+const LARGE_SPARE_MAX = 32
+const SMALL_SPARE_MAX = 8
 const KEYS_BYTES = 4096
+
+/** Pieces of one size that are free. */
+class Pieces {
+  readonly #bytes: number
+  readonly #spareMax: number
+  readonly #spare: Buffer[] = []
+
+  constructor(bytes: number, spareMax: number) {
+    this.#bytes = bytes
+    this.#spareMax = spareMax
+  }
+
+  take(): Buffer {
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#bytes)
+  }
+
+  give(piece: Buffer): void {
+    if (this.#spare.length < this.#spareMax) this.#spare.push(piece)
+  }
+}
 
 /** One that the system has not taken yet, and how far everything written reaches with it. */
 interface Waiting {
   readonly piece: Buffer
+  readonly pieces: Pieces
   readonly endBytes: number
 }
 
 export class MaskedFrames {
   readonly #socket: Writable
-  readonly #spare: Buffer[] = []
+  readonly #large = new Pieces(LARGE_BYTES, LARGE_SPARE_MAX)
+  readonly #small = new Pieces(SMALL_BYTES, SMALL_SPARE_MAX)
   #waiting: Waiting[] = []
   /** Written by this object, ever. */
   #writtenBytes = 0
@@ -56,14 +79,20 @@ export class MaskedFrames {
   send(payload: Uint8Array): void {
     this.#reclaim()
     const bytesMax = HEADER_BYTES_MAX + payload.length
-    const isPooled = bytesMax > SMALL_BYTES_MAX && bytesMax <= PIECE_BYTES
-    const piece = isPooled ? this.#piece() : Buffer.allocUnsafe(bytesMax)
+    const pieces = this.#piecesFor(bytesMax)
+    const piece = pieces?.take() ?? Buffer.allocUnsafe(bytesMax)
     const end = this.#fill(piece, payload)
     this.#socket.write(end === piece.length ? piece : piece.subarray(0, end))
     this.#writtenBytes += end
-    if (!isPooled) return
-    this.#waiting.push({ piece, endBytes: this.#writtenBytes })
-    this.#reclaim()
+    if (!pieces) return
+    // Mostly the system takes everything at once.
+    if (this.#socket.writableLength === 0) pieces.give(piece)
+    else this.#waiting.push({ piece, pieces, endBytes: this.#writtenBytes })
+  }
+
+  #piecesFor(bytesMax: number): Pieces | undefined {
+    if (bytesMax <= SMALL_BYTES) return this.#small
+    return bytesMax <= LARGE_BYTES ? this.#large : undefined
   }
 
   /** Writes the frame to the front of `piece`; returns where it ends. */
@@ -81,8 +110,7 @@ export class MaskedFrames {
       at = piece.writeUInt32BE(length >>> 0, at)
     }
     this.#nextKey()
-    piece.set(this.#key, at)
-    at += KEY_BYTES
+    for (let i = 0; i < KEY_BYTES; i++) piece[at++] = this.#key[i]
     mask(payload, this.#key, piece, at, length)
     return at + length
   }
@@ -92,12 +120,8 @@ export class MaskedFrames {
       randomFillSync(this.#keys)
       this.#keyAt = 0
     }
-    this.#keys.copy(this.#key, 0, this.#keyAt, this.#keyAt + KEY_BYTES)
-    this.#keyAt += KEY_BYTES
-  }
-
-  #piece(): Buffer {
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES)
+    // A loop: copying by a call costs more than four bytes are worth.
+    for (let i = 0; i < KEY_BYTES; i++) this.#key[i] = this.#keys[this.#keyAt++]
   }
 
   /**
@@ -110,8 +134,8 @@ export class MaskedFrames {
     const takenBytes = this.#writtenBytes - leftBytes
     let count = 0
     while (count < this.#waiting.length && this.#waiting[count].endBytes <= takenBytes) {
-      const { piece } = this.#waiting[count++]
-      if (this.#spare.length < SPARE_PIECES_MAX) this.#spare.push(piece)
+      const { piece, pieces } = this.#waiting[count++]
+      pieces.give(piece)
     }
     if (count === this.#waiting.length) this.#waiting.length = 0
     else if (count > 0) this.#waiting = this.#waiting.slice(count)

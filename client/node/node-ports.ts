@@ -2,7 +2,9 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import type { CompressionCodec } from '../../storage/record/compression.ts'
+import { crc32cTable } from '../../storage/record/crc32c.ts'
 import type { ClientPorts } from '../ports.ts'
+import { soonTogether } from './soon.ts'
 import { nodeWebSockets } from './websocket-connector.ts'
 
 /** Synchronous: a batch of 64 KiB takes about a millisecond, and order needs no care. */
@@ -11,6 +13,8 @@ const gzip: CompressionCodec = {
   decompress: (bytes, bytesMax) => gunzipSync(bytes, { maxOutputLength: bytesMax }),
 }
 
+const CRC_NATIVE_BYTES_MIN = 256
+
 export const nodePorts: ClientPorts = {
   clock: { nowMs: Date.now, monotonicMs: () => performance.now() },
   timers: {
@@ -18,12 +22,11 @@ export const nodePorts: ClientPorts = {
       const timer = setTimeout(run, delayMs)
       return { cancel: () => clearTimeout(timer) }
     },
-    soon: (run) => {
-      setImmediate(run)
-    },
+    soon: soonTogether((run) => setImmediate(run)),
   },
   random: { unit: Math.random },
   websockets: nodeWebSockets,
-  crc32c: (bytes) => crc32c(bytes),
+  // Calling native code costs more than the table does for a few bytes.
+  crc32c: (bytes) => (bytes.length < CRC_NATIVE_BYTES_MIN ? crc32cTable(bytes) : crc32c(bytes)),
   codecs: { gzip },
 }

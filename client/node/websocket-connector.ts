@@ -1,13 +1,14 @@
 /**
- * The WebSocket port on `ws`, for Node: handshake, control frames and everything that comes in are its. Messages that
- * go out are framed in `masked-frames.ts`, and plain TCP reads as `reading-socket.ts` says, for speed.
+ * The WebSocket port on `ws`, for Node: handshake, control frames and whatever is unusual are its. For speed, messages
+ * that go out are framed in `masked-frames.ts`, plain TCP reads as `reading-socket.ts` says, and messages that
+ * lie whole in one read are taken by `whole-messages.ts`.
  */
-import type { createConnection } from 'node:net'
-import type { Writable } from 'node:stream'
+import type { createConnection, Socket, TcpNetConnectOpts } from 'node:net'
 import { WebSocket } from 'ws'
 import type { ClientSocket, SocketHandlers, WebSocketConnector } from '../ports.ts'
 import { MaskedFrames } from './masked-frames.ts'
 import { connectReading } from './reading-socket.ts'
+import { WholeMessages } from './whole-messages.ts'
 
 /** Larger messages end the connection; a fetch answer comes in frames far below this. */
 const MESSAGE_BYTES_MAX = 256 * 1024 * 1024
@@ -26,8 +27,10 @@ const sentences: Readonly<Record<string, string>> = {
 export const nodeWebSockets: WebSocketConnector = {
   connect(url, { subprotocol, signal }, handlers) {
     return new Promise((resolve, reject) => {
+      const messages = new WholeMessages()
+      const connectPlain = (options: TcpNetConnectOpts) => connectReading(options, messages)
       const socket = new WebSocket(url, subprotocol, {
-        ...(/^ws:/i.test(url) && { createConnection: connectReading as typeof createConnection }),
+        ...(/^ws:/i.test(url) && { createConnection: connectPlain as typeof createConnection }),
         // Batches are compressed by their producers, if at all.
         perMessageDeflate: false,
         maxPayload: MESSAGE_BYTES_MAX,
@@ -39,12 +42,14 @@ export const nodeWebSockets: WebSocketConnector = {
       socket.on('error', (error) => {
         failure = error
       })
-      let stream: Writable
+      let stream: Socket
       socket.on('upgrade', (response) => {
         stream = response.socket
       })
       socket.on('open', () => {
         signal.removeEventListener('abort', abort)
+        // What came together with the handshake is still to be read by `ws`, and then everything else is.
+        if (stream.readableLength === 0) messages.begin(handlers.message)
         resolve(open(socket, stream, handlers, () => failure))
       })
       // `ws` tells of a failed attempt by an error and then a close.
@@ -59,7 +64,7 @@ export const nodeWebSockets: WebSocketConnector = {
 
 function open(
   socket: WebSocket,
-  stream: Writable,
+  stream: Socket,
   handlers: SocketHandlers,
   failureOf: () => Error | undefined,
 ): ClientSocket {

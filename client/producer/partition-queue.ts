@@ -11,6 +11,14 @@ import { SequencedDelivery } from './sequenced-delivery.ts'
 import type { TopicRoute } from './topic-route.ts'
 import { UnsequencedDelivery } from './unsequenced-delivery.ts'
 
+/** The header of a produce request with one batch, and all that it says of this batch. */
+export interface ProduceHeader {
+  readonly header: Uint8Array
+  readonly topicId: Uint8Array
+  readonly leaderEpoch: number
+  readonly bodyBytes: number
+}
+
 export class PartitionQueue {
   readonly route: TopicRoute
   readonly partition: number
@@ -33,6 +41,8 @@ export class PartitionQueue {
   isResting = false
   /** In the sender's list of partitions with something to send. */
   isListed = false
+  /** The one that was sent last: the next is often the same. */
+  lastHeader: ProduceHeader | undefined
   /** Refusals since the last acknowledgement, for the back-off. */
   attempts = 0
 

@@ -139,34 +139,64 @@ export class ProduceSink {
 
   #send(connection: Connection, batches: readonly Batch[]): void {
     const correlationId = connection.nextCorrelationId()
-    const request: ProduceRequest = {
+    const topicIds = batches.map(({ queue }) => topicIdOf(queue))
+    const bodyBytes = batches.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    const frame = batches.length === 1 ? this.#frameAround(batches[0], correlationId) : undefined
+    this.#unansweredCount++
+    connection.produce(correlationId, frame ?? this.#frameOf(batches, correlationId), bodyBytes, {
+      answer: (produced) => this.#answered(batches, topicIds, produced),
+      failure: (error) => {
+        for (const batch of batches) this.#refused(batch, error)
+        this.#settled()
+      },
+    })
+  }
+
+  #requestFor(batches: readonly Batch[]): ProduceRequest {
+    return {
       acks: this.#host.acks,
       timeoutMs: this.#host.timeoutMs,
       transactionalId: null,
       partitions: batches.map(({ queue, bytes }) => ({
         topicId: topicIdOf(queue),
         partition: queue.partition,
-        leaderEpoch: queue.route.topic?.partitions[queue.partition]?.leaderEpoch ?? -1,
+        leaderEpoch: leaderEpochOf(queue),
         bytes: bytes.length,
       })),
     }
-    const topicIds = request.partitions.map(({ topicId }) => topicId)
-    const bodyBytes = batches.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    const frame = batches.length === 1 ? frameAround(batches[0], correlationId, request) : undefined
+  }
+
+  /** The frame of a request with these batches, in memory of its own. */
+  #frameOf(batches: readonly Batch[], correlationId: number): Uint8Array {
     const bodies = batches.map(({ bytes }) => bytes)
-    this.#unansweredCount++
-    connection.produce(
+    return encodeRequest(apis.produce, correlationId, this.#requestFor(batches), bodies)
+  }
+
+  /** The frame of a request with one batch, in the headroom before it; undefined when that is too small. */
+  #frameAround(batch: Batch, correlationId: number): Uint8Array | undefined {
+    const { key, versionMax } = apis.produce
+    return writeFrameBefore(
+      batch.bytes,
+      HEADROOM_BYTES,
+      key,
+      versionMax,
+      0,
       correlationId,
-      frame ?? encodeRequest(apis.produce, correlationId, request, bodies),
-      bodyBytes,
-      {
-        answer: (produced) => this.#answered(batches, topicIds, produced),
-        failure: (error) => {
-          for (const batch of batches) this.#refused(batch, error)
-          this.#settled()
-        },
-      },
+      this.#headerFor(batch),
     )
+  }
+
+  /** A partition whose batches are all alike sends the same header each time: it is made once. */
+  #headerFor(batch: Batch): Uint8Array {
+    const { queue, bytes } = batch
+    const topicId = topicIdOf(queue)
+    const leaderEpoch = leaderEpochOf(queue)
+    const last = queue.lastHeader
+    if (last?.bodyBytes === bytes.length && last.topicId === topicId && last.leaderEpoch === leaderEpoch)
+      return last.header
+    const header = encodeHeader(apis.produce.request, this.#requestFor([batch]))
+    queue.lastHeader = { header, topicId, leaderEpoch, bodyBytes: bytes.length }
+    return header
   }
 
   #answered(
@@ -244,7 +274,7 @@ export class ProduceSink {
   #settled(): void {
     this.#unansweredCount--
     this.#host.answered()
-    this.#link.connection?.whenRoom(this.#pump)
+    if (this.#ready.peek()) this.#link.connection?.whenRoom(this.#pump)
   }
 }
 
@@ -256,9 +286,7 @@ function topicIdOf(queue: PartitionQueue): Uint8Array {
   return topic.topicId
 }
 
-/** The frame of a request with one batch, in the headroom before it; undefined when that is too small. */
-function frameAround(batch: Batch, correlationId: number, request: ProduceRequest): Uint8Array | undefined {
-  const { key, versionMax, request: type } = apis.produce
-  const header = encodeHeader(type, request)
-  return writeFrameBefore(batch.bytes, HEADROOM_BYTES, key, versionMax, 0, correlationId, header)
+/** -1: not known. */
+function leaderEpochOf({ route, partition }: PartitionQueue): number {
+  return route.topic?.partitions[partition]?.leaderEpoch ?? -1
 }

@@ -148,3 +148,19 @@ t.test('whatever is taken when: no piece changes while the system may still look
   }
   t.ok(seen > 100, `${seen} messages were taken`)
 })
+
+t.test('small messages that the system takes at once all use the same memory', async (t) => {
+  const pieces: Buffer[] = []
+  const socket = new Writable({
+    write(piece: Buffer, _encoding, taken) {
+      pieces.push(piece)
+      taken()
+    },
+  })
+  const frames = new MaskedFrames(socket)
+  for (let i = 0; i < 100; i++) {
+    frames.send(new Uint8Array(100 + i).fill(i))
+    t.equal(unframe(pieces[i]).payload[0], i)
+  }
+  t.equal(new Set(pieces.map(({ buffer }) => buffer)).size, 1)
+})

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { connectReading } from '../../../client/node/reading-socket.ts'
+import { WholeMessages } from '../../../client/node/whole-messages.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 
 /** A server on a free port and a socket connected to it. */
@@ -11,7 +12,7 @@ async function pair(t: Test): Promise<{ server: Socket; socket: Socket }> {
   listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')
   const { port } = listener.address() as { port: number }
-  const socket = connectReading({ port, host: '127.0.0.1' })
+  const socket = connectReading({ port, host: '127.0.0.1' }, new WholeMessages())
   const [server] = (await once(listener, 'connection')) as [Socket]
   t.teardown(() => {
     socket.destroy()

@@ -458,3 +458,36 @@ t.test('calls for several topics in turn each reach their own', async (t) => {
   t.same(broker.texts('t', 0), expected)
   t.same(broker.texts('u', 0), ['u0', 'u1', 'u2'])
 })
+
+t.test('every request says the size of its own batch and the leader epoch of the moment', async (t) => {
+  const { world, broker, client } = await connected(2)
+  const seen: number[][] = []
+  let stale = false
+  broker.misbehave = ({ api, message }) => {
+    if (api.name !== 'produce') return undefined
+    for (const { partition, bytes, leaderEpoch } of (message as ProduceRequest).partitions)
+      seen.push([partition, leaderEpoch, bytes])
+    if (!stale) return undefined
+    stale = false
+    return { kind: 'refuse partitions', partitions: [0], code: ErrorCode.FENCED_LEADER_EPOCH }
+  }
+  const producer = client.producer()
+  const send = (value: string, partition: number) => world.until(producer.send('t', { value, partition }))
+  for (const value of ['one', 'two', 'three', 'six']) await send(value, 0)
+  await send('one', 1)
+  broker.leaderEpoch = 7
+  stale = true
+  await send('new', 0)
+  const bytes = seen[0][2]
+  t.same(seen, [
+    [0, 0, bytes],
+    [0, 0, bytes],
+    [0, 0, bytes + 2],
+    [0, 0, bytes],
+    [1, 0, bytes],
+    [0, 0, bytes],
+    [0, 7, bytes],
+  ])
+  t.same(broker.texts('t', 0), ['one', 'two', 'three', 'six', 'new'])
+  t.same(broker.texts('t', 1), ['one'])
+})

@@ -116,6 +116,8 @@ export class FakeBroker {
     fetchBytesMax: 16 * 1024 * 1024,
   }
   authenticationRequired = false
+  /** Of every partition, as metadata tells it. */
+  leaderEpoch = 0
   /** Time from a produce request to its answer: what comes within is answered together. */
   commitMs = 1
   /** Most batches in one data frame. */
@@ -332,7 +334,7 @@ export class FakeBroker {
             error: 0,
             partition,
             leaderId: 1,
-            leaderEpoch: 0,
+            leaderEpoch: this.leaderEpoch,
             replicas: [1],
             inSyncReplicas: [1],
           })),
