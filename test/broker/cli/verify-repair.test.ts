@@ -146,7 +146,7 @@ t.test('killed at any moment, run again', async (t) => {
     child.kill('SIGKILL')
     await exited
     const again = await inProcess(['verify', '--data', data, '--repair', '--yes'])
-    t.equal(again.exitCode, 0, `killed ${delayMs} ms after its plan: clean after another run`)
+    t.equal(again.exitCode, 0, `killed ${delayMs} ms after its plan: clean after another run: ${again.err}`)
     t.same(batchesOf(await load(data)), whole, 'with the same batches')
   }
 })
