@@ -8,6 +8,7 @@ import { ErrorCode, errorDefinition } from '../../client/protocol/errors.ts'
 import type { InitProducerIdRequest } from '../../client/protocol/messages/init-producer-id.ts'
 import { idempotentBatch as batchWithOldTimes } from '../storage/log/idempotent-batches.ts'
 import { BrokerProcess } from '../support/broker-process.ts'
+import { roundsOf } from '../support/rounds.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { ProtocolClient } from './protocol-client.ts'
 
@@ -273,7 +274,7 @@ t.test('SIGKILL under load: everything once, in order, where it was acknowledged
     acknowledged.set(batch.first, baseOffset)
     unanswered = unanswered.filter((other) => other !== batch)
   }
-  for (let cycle = 0; cycle < cycles; cycle++) {
+  for (const _cycle of roundsOf(t, cycles)) {
     const client = await ProtocolClient.connect(broker.url)
     const sending = unanswered.map((batch) => send(client, batch))
     const goal = next + 100 + random.below(2_000)

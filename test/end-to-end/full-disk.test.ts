@@ -8,6 +8,7 @@ import { apis } from '../../client/protocol/api.ts'
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { batchOf, ProtocolClient } from '../broker/protocol-client.ts'
 import { BrokerProcess } from '../support/broker-process.ts'
+import { roundsOf } from '../support/rounds.ts'
 import { SmallDisk } from '../support/small-disk.ts'
 import { requireTool } from '../support/tools.ts'
 
@@ -132,7 +133,7 @@ t.test(`a disk filled ${2 * rounds} times`, { skip: requireTool('tmpfs') }, asyn
   const nextNumber = () => number++
   let acknowledged = 0
 
-  for (let round = 0; round < rounds; round++) {
+  for (const round of roundsOf(t, rounds)) {
     const idle = await client.createTopic(`lab.idle-${round}`, 1)
     const name = `lab.load-${round}`
     const load = new Load(client, await client.createTopic(name, 1))

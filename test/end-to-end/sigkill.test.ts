@@ -8,6 +8,7 @@
 import t from 'tap'
 import { type ConsumedRecord, connect, type OctopusClient } from '../../client/index.ts'
 import { BrokerProcess } from '../support/broker-process.ts'
+import { roundsOf } from '../support/rounds.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
 import { eventText, readEvent } from './agent-events.ts'
 import { AgentProcess } from './agent-process.ts'
@@ -121,7 +122,7 @@ t.test(`${cycles} SIGKILLs of broker and agents under load`, { timeout: cycles *
 
   let brokerKills = 0
   const startedAtMs = performance.now()
-  for (let cycle = 0; cycle < cycles; cycle++) {
+  for (const _cycle of roundsOf(t, cycles)) {
     await sleep(20 + random.below(200))
     const isBroker = random.below(2) === 0
     const agent = random.below(3) > 0 || !isBroker ? random.pick(agents) : undefined

@@ -9,6 +9,7 @@
 import t from 'tap'
 import { connect, type OctopusClient } from '../../client/index.ts'
 import { BrokerProcess } from '../support/broker-process.ts'
+import { roundsOf } from '../support/rounds.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
 import { eventText, readEvent } from './agent-events.ts'
 
@@ -118,7 +119,7 @@ t.test(`a broker that stands still ${cycles} times`, { timeout: cycles * 8_000 }
     ...forgetful.map((book, i) => nameless(clients[i], book, random, () => isOver)),
     ...careful.map((book, i) => named(clients[2 + i], book, random, () => isOver)),
   ]
-  for (let cycle = 0; cycle < cycles; cycle++) {
+  for (const cycle of roundsOf(t, cycles)) {
     await sleep(100 + random.below(300))
     if (!broker.isRunning) throw new Error(`the broker ended in cycle ${cycle}: ${broker.log.slice(-2_000)}`)
     process.kill(broker.pid, 'SIGSTOP')

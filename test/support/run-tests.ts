@@ -109,7 +109,8 @@ async function runAll(files: readonly string[], jobs: number): Promise<FileResul
       results.push(result)
       const mark = result.passed ? 'ok  ' : 'FAIL'
       say(`${mark} ${results.length}/${files.length} ${sourceOf(file)} (${seconds(result.durationMs)})`)
-      if (!result.passed) console.log(result.detail.join('\n'))
+      // Of a long run its seeds are of interest, too.
+      if (!result.passed || flags.soak) console.log(result.detail.join('\n'))
     }
   }
   const patience = setInterval(() => {

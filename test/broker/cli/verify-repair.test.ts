@@ -7,6 +7,7 @@ import t from 'tap'
 import { connect } from '../../../client/index.ts'
 import { segmentPath } from '../../../storage/lmdb/segment-files.ts'
 import { batchesOf, load, placeOf, plant, scanOf } from '../../storage/verify/planted-data.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { randomOf, seededRandom } from '../../support/seeded-random.ts'
 import { inProcess, start, startBroker } from './octopus.ts'
 
@@ -133,7 +134,7 @@ t.test('killed at any moment, run again', async (t) => {
   await cp(join(origin, 'shard-0'), damaged, { recursive: true })
   t.equal((await inProcess(['verify', '--data', origin, '--repair', '--yes'])).exitCode, 0)
   const whole = batchesOf(await load(origin))
-  for (let round = 0; round < KILLS; round++) {
+  for (const _round of roundsOf(t, KILLS)) {
     const data = origin
     await rm(join(data, 'shard-0'), { recursive: true })
     await cp(damaged, join(data, 'shard-0'), { recursive: true })

@@ -9,6 +9,7 @@ import { ENTRY_BYTES, VALUE_HEADER_BYTES } from '../../../storage/log/value.ts'
 import { MemoryDisk } from '../../../storage/memory/memory-disk.ts'
 import { BatchEncoder } from '../../../storage/record/batch-encoder.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { type SeededRandom, seededRandom } from '../../support/seeded-random.ts'
 import { batch, offsetsOf, openLog, topicId } from './log-fixture.ts'
 import { isServedOrTold, readAll } from './served-or-told.ts'
@@ -78,7 +79,7 @@ for (const [name, harm] of Object.entries({ flipBits, flipDirectories, losePages
     async (t) => {
       const random = seededRandom(t)
       let told = 0
-      for (let round = 0; round < rounds; round++) {
+      for (const round of roundsOf(t, rounds)) {
         const disk = new MemoryDisk()
         const before = await fill(random, disk)
         await before.shard.close()

@@ -7,6 +7,7 @@ import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { roundsOf } from '../../support/rounds.ts'
 import { type SeededRandom, seededRandom } from '../../support/seeded-random.ts'
 import { emptyDirectory } from '../segment-store/lmdb-stores.ts'
 import { openShard } from '../verify/planted-data.ts'
@@ -64,7 +65,7 @@ t.test('flipped bits in segment files: served as written, told, or refused by na
 
   let told = 0
   let refused = 0
-  for (let round = 0; round < ROUNDS; round++) {
+  for (const round of roundsOf(t, ROUNDS)) {
     const damaged = join(directory, 'damaged')
     await cp(sound, damaged, { recursive: true })
     await flipBits(random, damaged, 1 + random.below(60))

@@ -15,6 +15,7 @@ import { MemoryDisk } from '../../../storage/memory/memory-disk.ts'
 import { MemorySegmentStore } from '../../../storage/memory/memory-segment-store.ts'
 import { stampBatch } from '../../../storage/record/batch-header.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { randomOf, type SeededRandom, seededRandom } from '../../support/seeded-random.ts'
 import { idempotentBatch } from './idempotent-batches.ts'
 import { type ModelBatch, ProducerModel } from './producer-model.ts'
@@ -272,7 +273,7 @@ t.test('random operations, as the model has them', async (t) => {
   const { seed } = seededRandom(t)
   const runs = process.env.OCTOPUS_SOAK === '1' ? 300 : 12
   const done = new Map<string, number>()
-  for (let number = 0; number < runs; number++) {
+  for (const number of roundsOf(t, runs)) {
     const run = new Run(seed + number)
     await run.open()
     run.addTopic()

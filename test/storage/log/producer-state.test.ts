@@ -8,6 +8,7 @@ import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../../storage
 import { ProducerState } from '../../../storage/log/producer-state.ts'
 import { NAME_EXPIRED, NAMELESS, SequenceCheck } from '../../../storage/log/sequence-check.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { randomOf, seededRandom } from '../../support/seeded-random.ts'
 import { type ModelBatch, ProducerModel } from './producer-model.ts'
 
@@ -214,7 +215,7 @@ t.test('random commits, as the model has them', async (t) => {
   const { seed } = seededRandom(t)
   const rounds = process.env.OCTOPUS_SOAK === '1' ? 3_000 : 60
   const met = new Map<string, number>()
-  for (let round = 0; round < rounds; round++) runRound(seed + round)
+  for (const round of roundsOf(t, rounds)) runRound(seed + round)
   t.comment(JSON.stringify(Object.fromEntries(met)))
   for (const verdict of [
     'append',

@@ -21,6 +21,7 @@ import {
   stampBatch,
 } from '../../../storage/record/batch-header.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { randomOf, type SeededRandom, seededRandom } from '../../support/seeded-random.ts'
 import { type ModelBatch, ModelLog } from './log-model.ts'
 
@@ -386,7 +387,7 @@ const steps = process.env.OCTOPUS_SOAK ? 1_000 : 150
 t.test(`${runs} runs of ${steps} random operations agree with the model`, async (t) => {
   const random = seededRandom(t)
   let relocations = 0
-  for (let number = 0; number < runs; number++) {
+  for (const number of roundsOf(t, runs)) {
     const seed = number === 0 ? random.seed : random.below(2 ** 31)
     const run = new Run(seed)
     await run.open()

@@ -6,6 +6,7 @@ import { decodeBatch } from '../../../storage/record/batch-decoder.ts'
 import * as header from '../../../storage/record/batch-header.ts'
 import type { CompressionCodecs } from '../../../storage/record/compression.ts'
 import { RecordError } from '../../../storage/record/record-error.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { codecs, encode, expected, forge, hex, plain, shown, sign, source, threeRecords } from './batches.ts'
 
@@ -264,7 +265,7 @@ t.test('any bytes give records or a RecordError, and nothing outside the batch m
   const random = seededRandom(t)
   let decoded = 0
   const cases = process.env.OCTOPUS_SOAK ? 500_000 : 20_000
-  for (let round = 0; round < cases; round++) {
+  for (const round of roundsOf(t, cases)) {
     const bytes = small.slice()
     const from = random.pick([0, 57, 61, 61])
     for (let changes = 1 + random.below(3); changes > 0; changes--) {

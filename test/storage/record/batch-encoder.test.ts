@@ -8,6 +8,7 @@ import * as header from '../../../storage/record/batch-header.ts'
 import { compressionCodes } from '../../../storage/record/compression.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
 import { checkProducedBatch } from '../../../storage/record/validate.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import type { PlainRecord } from './batches.ts'
 import {
@@ -59,7 +60,7 @@ t.test('the checksum may come from either implementation', async (t) => {
 
 t.test('random records come back as they went in', async (t) => {
   const random = seededRandom(t)
-  for (let round = 0; round < cases; round++) {
+  for (const round of roundsOf(t, cases)) {
     const bytesMax = random.pick([61, 200, 1000, 4096, 65_536])
     const compression = random.pick(['none', 'none', 'gzip'] as const)
     const encoder = newEncoder(bytesMax)

@@ -6,6 +6,7 @@ import * as header from '../../../storage/record/batch-header.ts'
 import type { BatchProblem, RecordErrorReason } from '../../../storage/record/record-error.ts'
 import { checkProducedBatch, checkStoredBatch } from '../../../storage/record/validate.ts'
 import { varintAt, varintEndAt } from '../../../storage/record/varint.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { encode, forge, fromHex, hex, plain, shown, source, threeRecords } from './batches.ts'
 
@@ -499,7 +500,7 @@ t.test('what passes can be decoded, all of it, and nothing outside the batch mat
   const random = seededRandom(t)
   const cases = process.env.OCTOPUS_SOAK ? 500_000 : 20_000
   const tally = { passed: 0, refused: 0 }
-  for (let round = 0; round < cases; round++) {
+  for (const _round of roundsOf(t, cases)) {
     const forged = forge(small, (bytes) => {
       for (let changes = 1 + random.below(3); changes > 0; changes--) {
         const at = random.pick([21, 61, 61, 61]) + random.below(40)

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { SmallDisk } from '../../support/small-disk.ts'
 import { requireTool } from '../../support/tools.ts'
@@ -104,7 +105,7 @@ t.test('filled again and again while it is written: nothing acknowledged is lost
   const removing = new Set<number>()
   const removed = new Set<number>()
   let refusals = 0
-  for (let round = 0; round < ROUNDS; round++) {
+  for (const _round of roundsOf(t, ROUNDS)) {
     const child = spawn(process.execPath, [lmdbProcess, 'full', directory, String(random.below(2 ** 31))], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

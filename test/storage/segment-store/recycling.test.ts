@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { LmdbSegmentStore, LmdbSegmentStoreOptions } from '../../../storage/lmdb/lmdb-segment-store.ts'
 import type { StorageError } from '../../../storage/segment-store.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { bytesOf, equalBytes, fill, MIB, storageError } from './contract.ts'
 import { emptyDirectory, openIn, segmentFile, untilPrepared, writeSegments } from './lmdb-stores.ts'
@@ -181,7 +182,7 @@ t.test('many rounds: every value is of its own segment', async (t) => {
   const store = await openIn(t, directory)
   const inodes = new Set<number>()
   const content = new Map<number, Uint8Array[]>()
-  for (let round = 0; round < ROUNDS; round++) {
+  for (const _round of roundsOf(t, ROUNDS)) {
     const { id } = store.segments()[store.segments().length - 1]
     inodes.add(await inode(directory, id))
     content.set(id, await fill(store, random, () => random.below(random.pick([50, 3000, 60_000]))))

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import t from 'tap'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { equalBytes } from './contract.ts'
 import { APPEND_SEGMENT_BYTES, indexOf, valueAt } from './lmdb-process.ts'
@@ -24,7 +25,7 @@ t.test('SIGKILL: what was acknowledged is there, nothing is there by half', asyn
   let rolls = 0
   let publications = 0
   let recycled = 0
-  for (let cycle = 0; cycle < CRASHES; cycle++) {
+  for (const _cycle of roundsOf(t, CRASHES)) {
     const arguments_ = [lmdbProcess, 'append', directory, String(random.below(2 ** 31))]
     const child = spawn(process.execPath, arguments_, { stdio: ['ignore', 'pipe', 'inherit'] })
     const exit = once(child, 'exit')

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { readTree } from '../../../storage/verify/page-tree.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { load, plant, type Segments, sourceOf, verifyLoaded } from './planted-data.ts'
 
@@ -34,7 +35,7 @@ t.test('a flipped bit is reported if and only if it changes what is stored', asy
   const pristine = new Map([...segments.files].map(([id, bytes]) => [id, stored(bytes).content]))
   let reported = 0
   let harmless = 0
-  for (let flip = 0; flip < FLIPS; flip++) {
+  for (const flip of roundsOf(t, FLIPS)) {
     const { id } = random.pick(segments.manifest)
     const bytes = segments.files.get(id)
     if (bytes === undefined) throw new Error(`no segment ${id}`)

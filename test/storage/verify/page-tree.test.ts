@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { open } from 'lmdb'
 import t from 'tap'
 import { readTree } from '../../../storage/verify/page-tree.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { sourceOf } from './planted-data.ts'
 
@@ -15,7 +16,7 @@ t.teardown(() => rm(directory, { recursive: true, force: true }))
 
 t.test('as the metadata store uses it: keys written, written again and removed', async (t) => {
   const random = seededRandom(t)
-  for (let round = 0; round < ROUNDS; round++) {
+  for (const round of roundsOf(t, ROUNDS)) {
     const path = join(directory, `metadata-${round}.lmdb`)
     const database = open<Uint8Array, Uint8Array>(path, {
       keyEncoding: 'binary',

@@ -16,6 +16,7 @@ import { producersOf, readIndex } from '../../../storage/verify/compare-index.ts
 import { type Finding, hex } from '../../../storage/verify/finding.ts'
 import { PlanDraft } from '../../../storage/verify/repair-plan.ts'
 import { type RewrittenSegment, repairShard } from '../../../storage/verify/repair-shard.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { randomOf, seededRandom } from '../../support/seeded-random.ts'
 import {
   batchesOf,
@@ -170,7 +171,7 @@ function checkKept(
 
 t.test('bits flipped at random', async (t) => {
   const random = seededRandom(t)
-  for (let round = 0; round < ROUNDS; round++) {
+  for (const round of roundsOf(t, ROUNDS)) {
     const flips: { segment: number; at: number }[] = []
     const wanted = 1 + random.below(8)
     for (let flip = 0; flip < wanted; flip++) {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { PartitionLog } from '../../../storage/log/partition-log.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { batch, load, openShard, topics, verifyLoaded } from './planted-data.ts'
 
@@ -15,7 +16,7 @@ t.teardown(() => rm(directory, { recursive: true, force: true }))
 
 t.test('random operations on a log', async (t) => {
   const random = seededRandom(t)
-  for (let round = 0; round < ROUNDS; round++) {
+  for (const round of roundsOf(t, ROUNDS)) {
     const path = join(directory, `${round}`)
     let { store, shard } = await openShard(join(path, 'shard-0'))
     const done: string[] = []
