@@ -53,6 +53,33 @@ export class LiveRuns {
     return runOf(this.#catalog.activeSegment, runs, index, runs.endOffset(index))
   }
 
+  /**
+   * Where the last live run that begins below `offset` ends, `offset` where it goes on; undefined: there is none. Reads
+   * the index as {@link locate} does.
+   */
+  endBelow(log: PartitionLog, offset: number): number | undefined {
+    const active = log.active.runs.view()
+    if (active.count > 0 && active.baseOffset(0) < offset) return active.endBelow(offset)
+    const extents = log.extents.view()
+    for (let at = Math.min(extents.find(offset), extents.count - 1); at >= 0; at--) {
+      if (extents.baseOffset(at) >= offset) continue
+      const end = this.#endInExtent(extents, at, Math.min(offset, extents.endOffset(at)))
+      if (end !== undefined) return end
+    }
+    return undefined
+  }
+
+  #endInExtent(extents: RangeView, at: number, offset: number): number | undefined {
+    if (extents.isLost(at)) return offset
+    try {
+      return this.#catalog.indexes.runs(extents.container(at), extents.position(at)).endBelow(offset)
+    } catch (error) {
+      // No more is known of a segment whose index is damaged.
+      if (error instanceof StorageError && error.code === 'DAMAGED') return offset
+      throw error
+    }
+  }
+
   #inExtent(extents: RangeView, at: number, offset: number): LiveRun | undefined {
     const segment = extents.container(at)
     const endOffset = extents.endOffset(at)

@@ -104,11 +104,21 @@ export class LogReader {
     return bytes
   }
 
-  /** Base offset of the live batch that holds `offset`; `offset` itself in a gap, or where nothing is alive below. */
-  batchBoundary(log: PartitionLog, offset: number): number {
+  /**
+   * Where a log that is cut at `offset` ends: where the last live batch ends that lies below it as a whole. At the log
+   * start where there is none, and at `offset` itself where that is not above the log start. Never in a gap: of
+   * one at its end a log would know nothing after a restart.
+   */
+  endCutAt(log: PartitionLog, offset: number): number {
     if (offset <= log.logStartOffset) return offset
+    const end = this.#runs.endBelow(log, this.#batchBoundary(log, offset))
+    return Math.max(end ?? 0, log.logStartOffset)
+  }
+
+  /** Base offset of the live batch that holds `offset`; `offset` itself in a gap. */
+  #batchBoundary(log: PartitionLog, offset: number): number {
     const run = this.#runs.locate(log, offset)
-    if (!run || run.runs.baseOffset(run.index) >= offset) return Math.min(offset, log.logEndOffset)
+    if (!run || run.runs.baseOffset(run.index) >= offset) return offset
     for (const span of this.#runs.spans(log, run))
       if (span.endOffset > offset) return Math.min(span.baseOffset, offset)
     return offset

@@ -131,8 +131,7 @@ export class PartitionLog {
   }
 
   /**
-   * The log now ends at `endOffset`: the base offset of a batch, a place in a gap, or any offset up to
-   * the log start.
+   * The log now ends at `endOffset`: where a batch ends, or any offset up to the log start.
    * @param keptBytes bytes that stay of the range that is cut in two, if one is
    */
   applyTruncate(endOffset: number, keptBytes: number): void {

@@ -65,6 +65,13 @@ export class RangeView {
     return this.length(index) === 0
   }
 
+  /** Where the last range that begins below `offset` ends, `offset` where it goes on; undefined: there is none. */
+  endBelow(offset: number): number | undefined {
+    const at = this.find(offset)
+    if (at < this.count && this.baseOffset(at) < offset) return offset
+    return at > 0 ? this.endOffset(at - 1) : undefined
+  }
+
   /** The first range that ends above `offset`: it holds the offset, or the gap before it does. `count`: none. */
   find(offset: number): number {
     let low = 0

@@ -191,7 +191,7 @@ export class ShardLog {
   }
 
   /**
-   * Cuts the log so that it ends at or below `offset`: at the base offset of the batch that holds it.
+   * Cuts the log so that it ends at or below `offset`: where the last batch ends that lies below it as a whole.
    * Reaches into sealed segments. Resolves with the new log end once that is durable. No append to the
    * partition may be waiting.
    */
@@ -200,8 +200,9 @@ export class ShardLog {
       return Promise.reject(new LogError('MISUSE', 'truncateTo while appends to the partition are waiting'))
     let endOffset = log.logEndOffset
     return this.#control(this.#waiting.truncations, log, () => {
-      endOffset = this.#reader.batches.batchBoundary(log, offset)
-      if (endOffset >= log.logEndOffset) return undefined
+      endOffset = log.logEndOffset
+      if (offset >= endOffset) return undefined
+      endOffset = this.#reader.batches.endCutAt(log, offset)
       return entryOf(EntryKind.truncate, log, { offset: endOffset })
     }).then(() => endOffset)
   }

@@ -23,12 +23,11 @@ export class ModelLog {
     this.leaderEpoch = Math.max(this.leaderEpoch, batch.leaderEpoch)
   }
 
-  /** Ends at the base offset of the batch that holds `offset`, or at `offset` where nothing below it is alive. */
+  /** Ends where the last batch ends that lies below `offset` as a whole; at the log start, or below at `offset`. */
   truncateTo(offset: number): number {
     if (offset >= this.logEndOffset) return this.logEndOffset
-    const holder = this.batches.find((batch) => batch.lastOffset >= offset)
-    const splits = holder && holder.baseOffset < offset && offset > this.logStartOffset
-    const end = splits ? holder.baseOffset : offset
+    const last = this.batches.findLast((batch) => batch.lastOffset < offset)
+    const end = Math.min(offset, Math.max(this.logStartOffset, (last?.lastOffset ?? -1) + 1))
     this.batches = end <= this.logStartOffset ? [] : this.batches.filter((batch) => batch.baseOffset < end)
     this.logEndOffset = end
     if (this.logStartOffset > end) this.logStartOffset = end

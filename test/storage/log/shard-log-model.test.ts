@@ -181,15 +181,8 @@ class Run {
     const isKept = ({ partition }: { readonly partition: number }) => partition === 2
     const policy = { retentionMs, retentionBytes }
     await this.shard.enforceRetention(this.nowMs, (log) => (isKept(log) ? undefined : policy))
-    for (const { log, model } of this.subjects.filter((subject) => !isKept(subject))) {
+    for (const { model } of this.subjects.filter((subject) => !isKept(subject)))
       model.retain(this.nowMs, retentionMs, retentionBytes)
-      // Within a gap, which a truncation may leave at the end, one place is as good as another.
-      const isGap = model
-        .from(model.logStartOffset)
-        .every(({ baseOffset }) => baseOffset >= log.logStartOffset)
-      if (isGap && log.logStartOffset <= model.logEndOffset)
-        model.logStartOffset = Math.max(model.logStartOffset, log.logStartOffset)
-    }
   }
 
   /** Alone, or with everything else going on meanwhile; also given up in the middle. */

@@ -247,10 +247,35 @@ t.test('a follower takes batches as they are, and a truncation waits for nobody'
   const waiting = shard.append({}, log, batch(1))
   await t.rejects(shard.truncateTo(log, 100), { code: 'MISUSE' })
   await waiting
-  t.equal(await shard.truncateTo(log, 102), 100, 'down to the batch')
-  t.strictSame([log.logEndOffset, log.highWatermark, log.bytes], [100, 100, 0])
+  t.equal(await shard.truncateTo(log, 105), 105, 'there is nothing to cut')
+  t.equal(await shard.truncateTo(log, 104), 104, 'between two batches')
+  t.equal(await shard.truncateTo(log, 102), 0, 'down to the batch, and no other is left')
+  t.strictSame([log.logEndOffset, log.highWatermark, log.bytes], [0, 0, 0])
   const again = await openLog(disk)
-  t.equal(again.log.logEndOffset, 100)
+  t.equal(again.log.logEndOffset, 0)
+})
+
+t.test('a log that is cut never ends in a gap: of that a restart would not know', async (t) => {
+  for (const cut of [4, 5, 10, 12]) {
+    const { disk, shard, log } = await openLog()
+    for (const offset of [0, 10, 20]) {
+      const bytes = batch(4)
+      stampBatch(bytes, 0, offset, 0)
+      await shard.appendAsFollower({}, log, bytes)
+    }
+    t.equal(await shard.truncateTo(log, 18), 14, 'in the active segment')
+    const other = shard.createPartition(topicId, 1)
+    const fill = async (segments: number) => {
+      while (disk.segments.length < segments) await shard.append({}, other, batch(5, 1_000))
+    }
+    await fill(3)
+    const again = await openLog(disk)
+    t.equal(again.log.logEndOffset, 14)
+    t.equal(await again.shard.truncateTo(again.log, cut), 4, `at ${cut}, in a sealed segment`)
+    t.strictSame(offsetsOf(again.shard, again.log), [[0, 3]])
+    const third = await openLog(disk)
+    t.strictSame([third.log.logEndOffset, third.log.bytes], [4, again.log.bytes])
+  }
 })
 
 t.test('a sealed segment without a usable index is read by its values', async (t) => {
