@@ -59,7 +59,7 @@ export class PartitionLog {
   readonly #census: ExtentCensus
   /** Bytes of all ranges that end above the log start. */
   #rangeBytes = 0
-  /** Bytes of the first range that lie below the log start. */
+  /** Bytes of the first range that lie below the log start, as the entry that moved it counted them. */
   #deadBytes = 0
 
   constructor(topicId: Uint8Array, partition: number, census: ExtentCensus) {
@@ -75,11 +75,14 @@ export class PartitionLog {
 
   /** Bytes of the record batches from log start to durable offset. */
   get bytes(): number {
-    return this.#rangeBytes - this.#deadBytes
+    return this.#rangeBytes - this.deadBytes
   }
 
+  /** Bytes of the first range that lie below the log start. Of what damage has left of a range no more than all. */
   get deadBytes(): number {
-    return this.#deadBytes
+    if (this.#deadBytes === 0) return 0
+    const ranges = this.extents.count > 0 ? this.extents : this.active.runs
+    return ranges.count === 0 ? 0 : Math.min(this.#deadBytes, ranges.view().length(0))
   }
 
   /** Appended batches of one epoch are durable. */

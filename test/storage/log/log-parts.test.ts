@@ -2,8 +2,10 @@
 import t from 'tap'
 import { CommitQueue } from '../../../storage/log/commit-queue.ts'
 import { LeaderEpochs } from '../../../storage/log/leader-epochs.ts'
+import { PartitionLog } from '../../../storage/log/partition-log.ts'
 import { RangeList } from '../../../storage/log/ranges.ts'
 import { Slabs } from '../../../storage/log/slabs.ts'
+import { EntryKind, entryOf } from '../../../storage/log/value.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 
 t.test('ranges behave like an array of ranges', async (t) => {
@@ -163,4 +165,42 @@ t.test('slabs are used again only when everything in them is released', async (t
   t.equal(large.slab.bytes.length, 5000)
   slabs.release(large.slab)
   t.equal(allocated, 4)
+})
+
+t.test('of a range that damage made smaller, no more than all lies below the log start', async (t) => {
+  const of = { topicId: new Uint8Array(16), partition: 0 }
+  const run = (offset: number, length: number) =>
+    entryOf(EntryKind.run, of, { offset, endOffset: offset + 10, length })
+  const logStart = { offset: 5, endOffset: 20, deadBytes: 700, leaderEpoch: -1 }
+  const logOf = (apply: (log: PartitionLog) => void) => {
+    const log = new PartitionLog(of.topicId, of.partition, { lost: () => {} })
+    apply(log)
+    log.applyLogStart(logStart, 1)
+    log.invariants()
+    return [log.deadBytes, log.bytes]
+  }
+  const second = run(10, 100)
+  t.strictSame(
+    logOf((log) => {
+      log.applyRun(run(0, 1_000), 0)
+      log.applyRun(second, 1)
+    }),
+    [700, 400],
+  )
+  t.strictSame(
+    logOf((log) => {
+      log.applyLost(10, 0, { sequence: 0 })
+      log.applyRun(second, 1)
+    }),
+    [0, 100],
+    'all of it is lost',
+  )
+  t.strictSame(
+    logOf((log) => {
+      log.applyRun(run(0, 300), 0)
+      log.applyRun(second, 1)
+    }),
+    [300, 100],
+    'the larger part is lost',
+  )
 })
