@@ -8,6 +8,7 @@ import { createProgress, type Progress } from './display/progress.ts'
 import { noiseReport, targetReport } from './display/report-parts.ts'
 import type { Noise } from './figures/noise.ts'
 import type { Target } from './figures/targets.ts'
+import { describeMachine, type Machine } from './machine/machine.ts'
 import { withWorkDirectory } from './machine/work-directory.ts'
 
 export const ExitCode = { OK: 0, FAILED: 1, USAGE: 64, TOO_NOISY: 75, INTERRUPTED: 130 } as const
@@ -33,10 +34,24 @@ export interface Outcome {
   readonly targets: readonly Target[]
 }
 
+/** What a bench is, once its sizes are known. */
+export interface Bench<Options, Run, Result extends Outcome['result']> {
+  run(directory: string, options: Options, progress: Progress): Promise<Run>
+  result(run: Run, options: Options, machine: Machine): Result
+  report(result: Result): string
+  targets(result: Result): readonly Target[]
+}
+
+/** Flags that several benches have; where a default is left out the bench has no such flag, or one of its own. */
 export interface BenchDefaults {
-  /** None: the bench has no rounds. */
-  readonly rounds?: number
   readonly valueBytes: number
+  readonly rounds?: number
+  /** Of each topic. */
+  readonly partitions?: number
+  /** Events a second. */
+  readonly rate?: number
+  /** Measured in each round. */
+  readonly seconds?: number
 }
 
 const progress = createProgress(process.stderr)
@@ -60,8 +75,15 @@ export function benchCommand(name: string, description: string, defaults: BenchD
     .option('--value-bytes <n>', 'bytes of a value', wholeNumberFrom(16), defaults.valueBytes)
     .option('--seed <n>', 'seed of the values', wholeNumberFrom(0), 1)
     .exitOverride(exitWith)
-  const { rounds } = defaults
-  return rounds === undefined ? command : command.option('--rounds <n>', 'rounds', wholeNumberFrom(1), rounds)
+  const { rounds, partitions, rate, seconds } = defaults
+  const number = (flag: string, description: string, value: number | undefined) => {
+    if (value !== undefined) command.option(`${flag} <n>`, description, wholeNumberFrom(1), value)
+  }
+  number('--rounds', 'rounds', rounds)
+  number('--partitions', 'partitions of each topic', partitions)
+  number('--rate', 'events a second', rate)
+  number('--seconds', 'measured seconds of each round', seconds)
+  return command
 }
 
 /** commander's own errors are about the command line. */
@@ -69,21 +91,23 @@ export function exitWith(error: { readonly exitCode: number }): never {
   process.exit(error.exitCode === 0 ? ExitCode.OK : ExitCode.USAGE)
 }
 
-/** Runs in a directory on the disk to measure, its page cache warmed for `roundBytes`; gone afterwards. */
-export function inWorkDirectory<T>(
+/** Runs it in a directory on the disk to measure, its page cache warmed for `roundBytes`; gone afterwards. */
+export async function measure<Options, Run, Result extends Outcome['result']>(
+  bench: Bench<Options, Run, Result>,
+  options: Options,
   { data, smoke }: Flags,
   roundBytes: number,
-  run: (directory: string, progress: Progress) => Promise<T>,
-): Promise<T> {
+): Promise<Outcome> {
   progress.step('preparing: warming the page cache')
-  return withWorkDirectory({ parent: resolve(data), roundBytes, realDisk: !smoke }, (directory) =>
-    run(directory, progress),
-  )
+  const placement = { parent: resolve(data), roundBytes, realDisk: !smoke }
+  const run = await withWorkDirectory(placement, (directory) => bench.run(directory, options, progress))
+  const result = bench.result(run, options, describeMachine())
+  return { result, text: bench.report(result), targets: bench.targets(result) }
 }
 
 /** Prints one outcome and turns it into an exit code. */
-export async function present(flags: Flags, measure: () => Promise<Outcome>): Promise<void> {
-  const { result, text, targets } = await measure().finally(endProgress)
+export async function present(flags: Flags, outcome: () => Promise<Outcome>): Promise<void> {
+  const { result, text, targets } = await outcome().finally(endProgress)
   const noisy = result.probes.noisy && !flags.smoke
   const missed = flags.check && targets.some(({ met }) => !met)
   const lines = [

@@ -2,13 +2,12 @@
 import type { Command } from 'commander'
 import {
   benchCommand,
-  inWorkDirectory,
+  measure,
   type Outcome,
   present,
   type RoundFlags,
   wholeNumberFrom,
 } from '../command-line.ts'
-import { describeMachine } from '../machine/machine.ts'
 import { coldReport } from './report.ts'
 import { coldResult, coldTargets } from './result.ts'
 import { type ColdOptions, runCold } from './run.ts'
@@ -22,13 +21,15 @@ interface ColdFlags extends RoundFlags {
 
 const MIB = 1024 * 1024
 
+const coldBench = { run: runCold, result: coldResult, report: coldReport, targets: coldTargets }
+
 export function coldCommand(): Command {
   return benchCommand('cold', 'live latency beside a replay of data that is only on the disk', {
     rounds: 3,
     valueBytes: 1024,
+    partitions: 16,
+    rate: 10_000,
   })
-    .option('--partitions <n>', 'partitions of each topic', wholeNumberFrom(1), 16)
-    .option('--rate <n>', 'live events a second', wholeNumberFrom(1), 10_000)
     .option(
       '--seconds <n>',
       'the live pair alone in each round, and the longest replay',
@@ -58,9 +59,5 @@ async function cold(flags: ColdFlags): Promise<Outcome> {
     seed,
   }
   const roundBytes = 1.1 * options.rounds * options.replayBytes + 2 * options.segmentBytes
-  const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>
-    runCold(directory, options, progress),
-  )
-  const result = coldResult(run, options, describeMachine())
-  return { result, text: coldReport(result), targets: coldTargets(result) }
+  return measure(coldBench, options, flags, roundBytes)
 }

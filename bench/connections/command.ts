@@ -2,13 +2,12 @@
 import type { Command } from 'commander'
 import {
   benchCommand,
-  inWorkDirectory,
+  measure,
   type Outcome,
   present,
   type RoundFlags,
   wholeNumberFrom,
 } from '../command-line.ts'
-import { describeMachine } from '../machine/machine.ts'
 import { connectionsReport } from './report.ts'
 import { connectionsResult, connectionsTargets } from './result.ts'
 import { type ConnectionsOptions, runConnections } from './run.ts'
@@ -24,6 +23,13 @@ interface ConnectionsFlags extends RoundFlags {
 const ROUND_EVENTS_PER_SECOND = 100_000
 const STORED_BYTES_PER_EVENT = 500
 
+const connectionsBench = {
+  run: runConnections,
+  result: connectionsResult,
+  report: connectionsReport,
+  targets: connectionsTargets,
+}
+
 export function connectionsCommand(): Command {
   return benchCommand(
     'connections',
@@ -31,12 +37,12 @@ export function connectionsCommand(): Command {
     {
       rounds: 3,
       valueBytes: 32,
+      partitions: 16,
+      seconds: 10,
     },
   )
     .option('--connections <n>', 'clients, each with a connection of its own', wholeNumberFrom(1), 200)
     .option('--generators <n>', 'processes they are shared out to', wholeNumberFrom(1), 1)
-    .option('--partitions <n>', 'partitions of the topic', wholeNumberFrom(1), 16)
-    .option('--seconds <n>', 'measured seconds of each round', wholeNumberFrom(1), 10)
     .action((flags: ConnectionsFlags) => present(flags, () => connections(flags)))
 }
 
@@ -57,9 +63,5 @@ async function connections(flags: ConnectionsFlags): Promise<Outcome> {
   }
   const events = (options.warmupSeconds + options.seconds) * ROUND_EVENTS_PER_SECOND
   const roundBytes = smoke ? 0 : events * (STORED_BYTES_PER_EVENT + valueBytes)
-  const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>
-    runConnections(directory, options, progress),
-  )
-  const result = connectionsResult(run, options, describeMachine())
-  return { result, text: connectionsReport(result), targets: connectionsTargets(result) }
+  return measure(connectionsBench, options, flags, roundBytes)
 }

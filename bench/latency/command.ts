@@ -1,14 +1,6 @@
 /** `bench latency`: its flags, its sizes, and its outcome. */
 import type { Command } from 'commander'
-import {
-  benchCommand,
-  inWorkDirectory,
-  type Outcome,
-  present,
-  type RoundFlags,
-  wholeNumberFrom,
-} from '../command-line.ts'
-import { describeMachine } from '../machine/machine.ts'
+import { benchCommand, measure, type Outcome, present, type RoundFlags } from '../command-line.ts'
 import { latencyReport } from './report.ts'
 import { latencyResult, latencyTargets } from './result.ts'
 import { type LatencyOptions, runLatency } from './run.ts'
@@ -19,15 +11,21 @@ interface LatencyFlags extends RoundFlags {
   readonly seconds: number
 }
 
+const latencyBench = {
+  run: runLatency,
+  result: latencyResult,
+  report: latencyReport,
+  targets: latencyTargets,
+}
+
 export function latencyCommand(): Command {
   return benchCommand('latency', 'time from the instant an event is due to its consumer, at a steady rate', {
     rounds: 3,
     valueBytes: 32,
-  })
-    .option('--partitions <n>', 'partitions of the topic', wholeNumberFrom(1), 16)
-    .option('--rate <n>', 'events a second', wholeNumberFrom(1), 10_000)
-    .option('--seconds <n>', 'measured seconds of each round', wholeNumberFrom(1), 10)
-    .action((flags: LatencyFlags) => present(flags, () => latency(flags)))
+    partitions: 16,
+    rate: 10_000,
+    seconds: 10,
+  }).action((flags: LatencyFlags) => present(flags, () => latency(flags)))
 }
 
 async function latency(flags: LatencyFlags): Promise<Outcome> {
@@ -43,9 +41,5 @@ async function latency(flags: LatencyFlags): Promise<Outcome> {
     seed,
   }
   const roundBytes = options.ratePerSecond * (options.seconds + options.warmupSeconds) * 4096
-  const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>
-    runLatency(directory, options, progress),
-  )
-  const result = latencyResult(run, options, describeMachine())
-  return { result, text: latencyReport(result), targets: latencyTargets(result) }
+  return measure(latencyBench, options, flags, roundBytes)
 }

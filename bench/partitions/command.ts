@@ -2,13 +2,12 @@
 import type { Command } from 'commander'
 import {
   benchCommand,
-  inWorkDirectory,
+  measure,
   type Outcome,
   present,
   type RoundFlags,
   wholeNumberFrom,
 } from '../command-line.ts'
-import { describeMachine } from '../machine/machine.ts'
 import { partitionsReport } from './report.ts'
 import { partitionsResult, partitionsTargets } from './result.ts'
 import { type PartitionsOptions, runPartitions } from './run.ts'
@@ -31,6 +30,13 @@ const SEGMENT_BYTES = 40 * MIB
 const SMOKE_SEGMENT_BYTES = 16 * MIB
 /** Of a segment, for the values in it. */
 const VALUES_SHARE = 0.84
+
+const partitionsBench = {
+  run: runPartitions,
+  result: partitionsResult,
+  report: partitionsReport,
+  targets: partitionsTargets,
+}
 
 export function partitionsCommand(): Command {
   return benchCommand(
@@ -97,9 +103,5 @@ async function partitions(flags: PartitionsFlags): Promise<Outcome> {
     1.3 * segmentBytes * segments,
     1.1 * options.startup.logBytes,
   )
-  const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>
-    runPartitions(directory, options, progress),
-  )
-  const result = partitionsResult(run, options, describeMachine())
-  return { result, text: partitionsReport(result), targets: partitionsTargets(result) }
+  return measure(partitionsBench, options, flags, roundBytes)
 }

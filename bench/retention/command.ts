@@ -1,14 +1,6 @@
 /** `bench retention`: its flags, its sizes, and its outcome. */
 import type { Command } from 'commander'
-import {
-  benchCommand,
-  type Flags,
-  inWorkDirectory,
-  type Outcome,
-  present,
-  wholeNumberFrom,
-} from '../command-line.ts'
-import { describeMachine } from '../machine/machine.ts'
+import { benchCommand, type Flags, measure, type Outcome, present, wholeNumberFrom } from '../command-line.ts'
 import { retentionReport } from './report.ts'
 import { retentionResult, retentionTargets } from './result.ts'
 import { type RetentionOptions, runRetention } from './run.ts'
@@ -25,15 +17,22 @@ interface RetentionFlags extends Flags {
 const GIGA = 1e9
 const MIB = 1024 * 1024
 
+const retentionBench = {
+  run: runRetention,
+  result: retentionResult,
+  report: retentionReport,
+  targets: retentionTargets,
+}
+
 export function retentionCommand(): Command {
   return benchCommand(
     'retention',
     'whether old data leaves as fast as new data comes, also beside data that stays',
     {
       valueBytes: 1024,
+      partitions: 16,
     },
   )
-    .option('--partitions <n>', 'partitions of each topic', wholeNumberFrom(1), 16)
     .option(
       '--gigabytes <n>',
       'gigabytes of values that pass, alone and again in the mixture',
@@ -77,9 +76,5 @@ async function retention(flags: RetentionFlags): Promise<Outcome> {
   }
   // What is kept, what has not left yet, and spare segments.
   const roundBytes = 4 * options.keptBytes + 8 * options.segmentBytes
-  const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>
-    runRetention(directory, options, progress),
-  )
-  const result = retentionResult(run, options, describeMachine())
-  return { result, text: retentionReport(result), targets: retentionTargets(result) }
+  return measure(retentionBench, options, flags, roundBytes)
 }

@@ -2,13 +2,12 @@
 import type { Command } from 'commander'
 import {
   benchCommand,
-  inWorkDirectory,
+  measure,
   type Outcome,
   present,
   type RoundFlags,
   wholeNumberFrom,
 } from '../command-line.ts'
-import { describeMachine } from '../machine/machine.ts'
 import { throughputReport } from './report.ts'
 import { throughputResult, throughputTargets } from './result.ts'
 import { runThroughput, type ThroughputOptions } from './run.ts'
@@ -18,12 +17,19 @@ interface ThroughputFlags extends RoundFlags {
   readonly megabytes: number
 }
 
+const throughputBench = {
+  run: runThroughput,
+  result: throughputResult,
+  report: throughputReport,
+  targets: throughputTargets,
+}
+
 export function throughputCommand(): Command {
   return benchCommand('throughput', 'events a second, produced with fsync and consumed', {
     rounds: 5,
     valueBytes: 32,
+    partitions: 16,
   })
-    .option('--partitions <n>', 'partitions of the topic', wholeNumberFrom(1), 16)
     .option('--megabytes <n>', 'megabytes of values produced in each round', wholeNumberFrom(1), 1024)
     .addHelpText(
       'after',
@@ -48,9 +54,5 @@ async function throughput(flags: ThroughputFlags): Promise<Outcome> {
   }
   // A record is at most a third larger on the disk than a small value, and there is the warm-up.
   const roundBytes = (options.events + options.warmupEvents) * (valueBytes + 10)
-  const run = await inWorkDirectory(flags, roundBytes, (directory, progress) =>
-    runThroughput(directory, options, progress),
-  )
-  const result = throughputResult(run, options, describeMachine())
-  return { result, text: throughputReport(result), targets: throughputTargets(result) }
+  return measure(throughputBench, options, flags, roundBytes)
 }
