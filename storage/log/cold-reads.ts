@@ -9,6 +9,7 @@
  */
 import type { DiskPace } from '../ports.ts'
 import type { SegmentId } from '../segment-store.ts'
+import { BroughtIn } from './brought-in.ts'
 import { CommitLatency } from './commit-latency.ts'
 import type { LiveRuns } from './live-runs.ts'
 import type { PartitionLog } from './partition-log.ts'
@@ -37,6 +38,8 @@ const STEP_TRUSTED_MS = 10_000
 /** Steps remembered for each partition, and partitions with any. */
 const STEPS_PER_PARTITION_MAX = 16
 const PARTITIONS_MAX = 1_024
+/** Values brought in lately that are remembered: 256 MB of the usual size. */
+const VALUES_MAX = 4_096
 
 class Step {
   readonly log: PartitionLog
@@ -75,6 +78,8 @@ export class ColdReads {
   readonly #pace = new ReadPace()
   readonly #latency = new CommitLatency()
   readonly #tail = new WarmTail(WARM_BYTES)
+  /** Batches of many partitions lie in one value, and their readers come one after the other. */
+  readonly #values = new BroughtIn(VALUES_MAX, STEP_TRUSTED_MS)
   readonly #steps = new Map<PartitionLog, Step[]>()
   readonly #queue: Step[] = []
   #isWorking = false
@@ -101,8 +106,9 @@ export class ColdReads {
    * the values of about the next `bytesMax` bytes are in memory. Never rejects.
    */
   prepare(log: PartitionLog, offset: number, bytesMax: number): Promise<void> | undefined {
-    if (this.#isClosed || this.#isWarm(log, offset)) return undefined
+    if (this.#isClosed) return undefined
     const step = this.#stepAt(log, offset)
+    if (!step && this.#isWarm(log, offset)) return undefined
     if (!step)
       return this.#begin(log, offset, Math.min(STEP_BYTES, Math.max(bytesMax, FIRST_STEP_BYTES_MIN))).done
     // Whoever reads on within a step, or from one to the next, reads on behind it.
@@ -133,11 +139,18 @@ export class ColdReads {
     const at = extents.find(offset)
     if (at < extents.count) {
       if (extents.isLost(at)) return true
-      if (!this.#tail.reaches(extents.container(at))) return false
+      const segment = extents.container(at)
+      // The index of a segment that was sealed a moment ago is in memory as well.
+      const isKnown =
+        this.#tail.reaches(segment) || this.#catalog.indexes.isLoaded(segment, extents.position(at))
+      if (!isKnown) return false
     }
-    // The index of a segment that was sealed a moment ago is in memory as well.
     const run = this.#runs.locate(log, offset)
-    return run?.sequence === undefined || this.#tail.has(run.segment, run.sequence)
+    return run?.sequence === undefined || this.#isInMemory(run.segment, run.sequence)
+  }
+
+  #isInMemory(segment: SegmentId, sequence: number): boolean {
+    return this.#tail.has(segment, sequence) || this.#values.has(segment, sequence, this.#nowMs())
   }
 
   #stepAt(log: PartitionLog, offset: number): Step | undefined {
@@ -209,8 +222,10 @@ export class ColdReads {
       if (at < extents.count && !extents.isLost(at)) await this.#loadIndex(log, extents, at)
       const { upTo, values } = this.#plan(log, fromOffset, endOffset, step.bytesMax)
       step.upTo = upTo
-      for (const { segment, sequence, count } of values)
+      for (const { segment, sequence, count } of values) {
         await this.#catalog.store.prefetch(segment, sequence, count)
+        this.#values.add(segment, sequence, count, this.#nowMs())
+      }
     } catch {
       // Damaged, removed or closed meanwhile: the read that follows says so to whoever asks.
       step.upTo ??= fromOffset + 1

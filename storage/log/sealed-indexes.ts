@@ -1,6 +1,6 @@
 /**
  * The indexes of sealed segments: their heads in memory, the runs of a partition brought in when a
- * reader needs them and kept in a bounded cache.
+ * reader needs them and kept in a bounded cache, with some pages of the stored indexes below it.
  *
  * A sealed segment whose stored index could not be used has the one rebuilt from its values here, for as
  * long as the process lives; so have single partitions whose runs were damaged in it.
@@ -9,6 +9,7 @@ import type { Crc32c } from '../record/crc32c.ts'
 import type { SegmentId, SegmentStore } from '../segment-store.ts'
 import { StorageError } from '../segment-store.ts'
 import { IndexCache } from './index-cache.ts'
+import { IndexPages } from './index-pages.ts'
 import { IndexSummary } from './index-summary.ts'
 import { RANGE_STRIDE, RangeView } from './ranges.ts'
 import { rescanRuns, type WantedRuns } from './rescan-runs.ts'
@@ -34,16 +35,23 @@ export interface IndexCacheStats {
   readonly rebuiltBytes: number
 }
 
+/** Of the room for indexes, for pages: 10,000 partitions with a batch each make an index of 30. */
+const PAGES_SHARE = 1 / 4
+
 interface Sealed {
   readonly head: IndexHead
   /** The whole index, where the stored one could not be used. */
   readonly rebuilt: Uint8Array | undefined
 }
 
-/** Where the runs of a row are, and what they must add up to. */
-interface RunBlock {
+/** Bytes of an index. */
+interface Place {
   readonly start: number
   readonly end: number
+}
+
+/** Where the runs of a row are, and what they must add up to. */
+interface RunBlock extends Place {
   readonly crc: number
   readonly lastAppendMs: number
 }
@@ -53,6 +61,7 @@ export class SealedIndexes {
   readonly #crc32c: Crc32c
   readonly #onWarning: (sentence: string) => void
   readonly #cache: IndexCache
+  readonly #pages: IndexPages
   readonly #sealed = new Map<SegmentId, Sealed>()
   /** Runs that had to be found in the values of a segment, by its rows; kept as long as the segment. */
   readonly #rescanned = new Map<SegmentId, Map<number, RangeView>>()
@@ -68,7 +77,8 @@ export class SealedIndexes {
     this.#store = store
     this.#onWarning = onWarning
     this.#crc32c = crc32c
-    this.#cache = new IndexCache(cacheBytesMax)
+    this.#pages = new IndexPages(Math.floor(cacheBytesMax * PAGES_SHARE))
+    this.#cache = new IndexCache(cacheBytesMax - this.#pages.bytesMax)
   }
 
   add(segment: SegmentId, head: IndexHead): void {
@@ -100,12 +110,26 @@ export class SealedIndexes {
   }
 
   stats(): IndexCacheStats {
-    const { bytes, bytesMax, hits } = this.#cache
-    return { bytes, bytesMax, hits, loads: this.#loads, rebuiltBytes: this.#rebuiltBytes }
+    return {
+      bytes: this.#cache.bytes + this.#pages.bytes,
+      bytesMax: this.#cache.bytesMax + this.#pages.bytesMax,
+      hits: this.#cache.hits,
+      loads: this.#loads,
+      rebuiltBytes: this.#rebuiltBytes,
+    }
   }
 
+  /** Whether {@link runs} will not wait for the disk; not said of what is damaged. */
   isLoaded(segment: SegmentId, row: number): boolean {
-    return this.#cache.has(segment, row)
+    if (this.#cache.has(segment, row) || this.#rescanned.get(segment)?.has(row)) return true
+    const sealed = this.#sealed.get(segment)
+    if (!sealed) return false
+    if (sealed.rebuilt) return true
+    const { start, end } = rowPlace(sealed.head, row)
+    const bytes = this.#pages.get(segment, start, end)
+    if (!bytes) return false
+    const place = runsOf(sealed.head, bytes)
+    return place !== undefined && this.#pages.get(segment, place.start, place.end) !== undefined
   }
 
   /**
@@ -116,16 +140,12 @@ export class SealedIndexes {
   runs(segment: SegmentId, row: number): RangeView {
     const known = this.#cache.get(segment, row) ?? this.#rescanned.get(segment)?.get(row)
     if (known) return known
-    const read = (start: number, end: number) => this.#store.readIndexNow(segment, start, end)
-    const sealed = this.#of(segment)
-    const { start, end } = rowPlace(sealed.head, row)
-    const block = this.#locate(segment, sealed.head, slice(sealed, start, end) ?? read(start, end))
-    return this.#keep(
-      segment,
-      row,
-      block,
-      slice(sealed, block.start, block.end) ?? read(block.start, block.end),
-    )
+    const { head, rebuilt } = this.#of(segment)
+    const store = (start: number, end: number) => this.#store.readIndexNow(segment, start, end)
+    const read = ({ start, end }: Place) =>
+      rebuilt?.subarray(start, end) ?? this.#pages.readNow(segment, start, end, head.bytes, store)
+    const block = this.#locate(segment, head, read(rowPlace(head, row)))
+    return this.#keep(segment, row, block, read(block))
   }
 
   /**
@@ -146,14 +166,15 @@ export class SealedIndexes {
   }
 
   async #read(segment: SegmentId, row: number): Promise<void> {
-    const sealed = this.#of(segment)
-    if (sealed.rebuilt) {
+    const { head, rebuilt } = this.#of(segment)
+    if (rebuilt) {
       this.runs(segment, row)
       return
     }
-    const { start, end } = rowPlace(sealed.head, row)
-    const block = this.#locate(segment, sealed.head, await this.#store.readIndex(segment, start, end))
-    this.#keep(segment, row, block, await this.#store.readIndex(segment, block.start, block.end))
+    const store = (start: number, end: number) => this.#store.readIndex(segment, start, end)
+    const read = ({ start, end }: Place) => this.#pages.read(segment, start, end, head.bytes, store)
+    const block = this.#locate(segment, head, await read(rowPlace(head, row)))
+    this.#keep(segment, row, block, await read(block))
   }
 
   /** Whether the stored index could not be used, so that one made of the values stands for it. */
@@ -194,19 +215,15 @@ export class SealedIndexes {
 
   #locate(segment: SegmentId, head: IndexHead, row: Uint8Array | undefined): RunBlock {
     if (!row) throw indexDamaged(segment, 'it is missing')
-    const data = new DataView(row.buffer, row.byteOffset, row.byteLength)
-    const cell = (column: number) => data.getFloat64(column * 8, true)
-    const [first, count, crc] = [cell(RowColumn.firstRun), cell(RowColumn.runCount), cell(RowColumn.runsCrc)]
-    const lastAppendMs = cell(RowColumn.lastAppendMs) || Number.POSITIVE_INFINITY
-    const isWithin =
-      Number.isInteger(first) &&
-      Number.isInteger(count) &&
-      first >= 0 &&
-      count > 0 &&
-      first + count <= head.runs
-    if (!isWithin)
-      throw indexDamaged(segment, `a partition has runs ${first} to ${first + count} of ${head.runs}`)
-    return { start: runsAt(head, first), end: runsAt(head, first + count), crc, lastAppendMs }
+    const first = cellOf(row, RowColumn.firstRun)
+    const place = runsOf(head, row)
+    if (!place)
+      throw indexDamaged(
+        segment,
+        `a partition has runs ${first} to ${first + cellOf(row, RowColumn.runCount)} of ${head.runs}`,
+      )
+    const lastAppendMs = cellOf(row, RowColumn.lastAppendMs) || Number.POSITIVE_INFINITY
+    return { ...place, crc: cellOf(row, RowColumn.runsCrc), lastAppendMs }
   }
 
   #keep(segment: SegmentId, row: number, block: RunBlock, bytes: Uint8Array | undefined): RangeView {
@@ -224,13 +241,26 @@ export class SealedIndexes {
   }
 }
 
-function rowPlace(head: IndexHead, row: number): { start: number; end: number } {
+function rowPlace(head: IndexHead, row: number): Place {
   if (row < 0 || row >= head.partitions)
     throw new StorageError('MISUSE', `row ${row} of an index with ${head.partitions}`)
   const start = INDEX_HEAD_BYTES + row * ROW_BYTES
   return { start, end: start + ROW_BYTES }
 }
 
-function slice({ rebuilt }: Sealed, start: number, end: number): Uint8Array | undefined {
-  return rebuilt?.subarray(start, end)
+function cellOf(row: Uint8Array, column: number): number {
+  return new DataView(row.buffer, row.byteOffset, row.byteLength).getFloat64(column * 8, true)
+}
+
+/** Where the runs of a row are; undefined: what it says cannot be. */
+function runsOf(head: IndexHead, row: Uint8Array): Place | undefined {
+  const first = cellOf(row, RowColumn.firstRun)
+  const count = cellOf(row, RowColumn.runCount)
+  const isWithin =
+    Number.isInteger(first) &&
+    Number.isInteger(count) &&
+    first >= 0 &&
+    count > 0 &&
+    first + count <= head.runs
+  return isWithin ? { start: runsAt(head, first), end: runsAt(head, first + count) } : undefined
 }

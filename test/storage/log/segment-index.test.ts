@@ -230,6 +230,25 @@ t.test('runs are read one partition at a time, and kept', async (t) => {
   t.match(later.stats(), { hits: 1, loads: 1 })
 })
 
+t.test('runs of which the page is here need no disk', async (t) => {
+  const disk = new MemoryDisk()
+  const [first] = summary.partitions
+  const neighbours = { ...summary, partitions: [first, { ...first, partition: first.partition + 1 }] }
+  const store = new MemorySegmentStore({ disk, segmentBytes: 64 * 1024 })
+  await store.open()
+  await store.roll(encodeSegmentIndex(neighbours, crc32cTable))
+  const indexes = new SealedIndexes(store, crc32cTable, 10_000)
+  indexes.add(1, decode((await store.readIndex(1)) ?? new Uint8Array()).head)
+  t.strictSame(
+    [indexes.isLoaded(1, 0), indexes.isLoaded(1, 1), indexes.isLoaded(2, 0)],
+    [false, false, false],
+  )
+  indexes.runs(1, 0)
+  t.ok(indexes.isLoaded(1, 1), 'its neighbour')
+  disk.segments[0].index?.fill(0)
+  t.equal(indexes.runs(1, 1).endOffset(1), 20)
+})
+
 t.test('every flipped bit in runs, and in the row that says where they are, is noticed', async (t) => {
   const { disk, store } = await sealedStore()
   const stored = disk.segments[0].index ?? new Uint8Array()
