@@ -4,7 +4,9 @@
  * streams, the clock and the signals the commands are handed, runs one command and turns its end into
  * an exit code. Whatever happens, what a person sees is a line, never a stack trace (unless OCTOPUS_DEBUG=1).
  */
+import { fstatSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
+import { Readable } from 'node:stream'
 import type { CommandContext, StopSignal } from './cli/context.ts'
 import { execute, tell } from './cli/execute.ts'
 import { exitCodeOfSignal } from './cli/exit-codes.ts'
@@ -15,7 +17,7 @@ const err = new Output(process.stderr)
 let isExpected: (error: unknown) => boolean = () => false
 
 const context: CommandContext = {
-  stdin: process.stdin,
+  stdin: standardInput(),
   out: new Output(process.stdout),
   err,
   env: process.env,
@@ -35,6 +37,26 @@ process.exit(await execute(process.argv.slice(2), context))
 /** An error outside every command's reach: unless it is an expected one, the process cannot be trusted any more. */
 function stray(error: unknown): void {
   if (!isExpected(error)) process.exit(tell(error, context))
+}
+
+/** Node would show a directory as an empty stream; reading one is an error. */
+function standardInput(): Readable {
+  if (!isDirectory(0)) return process.stdin
+  const error = Object.assign(new Error('EISDIR: standard input is a directory'), { code: 'EISDIR' })
+  return new Readable({
+    read() {
+      this.destroy(error)
+    },
+  })
+}
+
+function isDirectory(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isDirectory()
+  } catch {
+    // It is closed: nobody can read from it.
+    return false
+  }
 }
 
 function interruption(): AbortSignal {

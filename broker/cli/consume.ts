@@ -4,7 +4,7 @@
  * A slow reader of the output slows the reading down, and memory stays bounded; a reader that goes away
  * ends the command quietly. Nothing is printed twice and nothing is skipped.
  */
-import type { StartPosition } from '../../client/index.ts'
+import type { StartPosition, TopicDescription } from '../../client/index.ts'
 import type { CommandContext, StopSignal } from './context.ts'
 import { ExitCode, exitCodeOfSignal } from './exit-codes.ts'
 import { usage } from './failure.ts'
@@ -63,9 +63,28 @@ export function consume(name: string, flags: ConsumeFlags, context: CommandConte
       if (count >= max || endings.aborted) break
     }
     consumer.close()
+    if (count === 0 && flags.untilEnd && !endings.aborted)
+      tellIfBeyondEnd(topic, partitions, from, context.err)
     const unfinished = interrupted.aborted && (flags.untilEnd === true || flags.max !== undefined)
     return unfinished && count < max ? exitCodeOfSignal(interrupted.reason as StopSignal) : ExitCode.OK
   })
+}
+
+/** Somebody who asks for an offset that was never given out has likely mistyped it. The end itself is no mistake. */
+function tellIfBeyondEnd(
+  { name, partitions }: TopicDescription,
+  chosen: readonly number[],
+  from: StartPosition,
+  err: Output,
+): void {
+  if (typeof from === 'string' || !('offset' in from)) return
+  const ends = partitions
+    .filter(({ partition }) => chosen.length === 0 || chosen.includes(partition))
+    .map(({ logEndOffset }) => logEndOffset)
+  const end = Math.max(...ends)
+  if (from.offset <= end) return
+  const whose = ends.length === 1 ? 'its end is at' : 'the farthest end of its partitions is at'
+  err.write(`octopus: ${name} has nothing from offset ${from.offset} on: ${whose} ${end}\n`)
 }
 
 function startPosition(text: string, nowMs: number): StartPosition {

@@ -190,6 +190,8 @@ async function forEachLine(
   } catch (error) {
     // Ending a stream early is an error to its reader; this time it was wanted. Half a line is none.
     if (interrupted.aborted) return
+    if ((error as NodeJS.ErrnoException).code === 'EISDIR')
+      throw usage('standard input is a directory: give it a file of lines, or pipe the lines in')
     throw error
   }
   const last = splitter.end()

@@ -49,7 +49,10 @@ export const effects: Readonly<Record<string, Effect>> = {
 }
 
 export const performers: Readonly<Record<string, Performer>> = {
-  'broker/main.ts': { may: ['clock', 'environment'], reason: 'the entry point of the program' },
+  'broker/main.ts': {
+    may: ['clock', 'environment', 'disk'],
+    reason: 'the entry point of the program; asks whether its standard input is a directory',
+  },
   'broker/cli/last-resort.ts': {
     may: ['processes'],
     reason: 'starts the process that ends this one',

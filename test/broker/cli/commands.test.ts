@@ -2,7 +2,9 @@
  * The commands against a real broker, which is a process of its own; most of them called in this process
  * because that is quick, and as the program people start wherever a process makes a difference.
  */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { openSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,8 +12,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import {
   asProcess,
+  cleanEnvironment,
   ended,
   inProcess,
+  mainScript,
   type RunOptions,
   start,
   startBroker,
@@ -218,6 +222,19 @@ t.test('produce and consume: keys, headers, partitions, compression, acks', asyn
   }
 })
 
+t.test('produce from a directory is an error, not an empty input', async (t) => {
+  await topic('from-directory', 1)
+  const child = spawn(process.execPath, [mainScript, 'produce', 'from-directory', '--url', broker.url], {
+    stdio: [openSync(directory, 'r'), 'pipe', 'pipe'],
+    env: cleanEnvironment(),
+  })
+  t.same(await ended(child), {
+    exitCode: 64,
+    out: '',
+    err: 'octopus: standard input is a directory: give it a file of lines, or pipe the lines in\n',
+  })
+})
+
 t.test('consume: positions, --max, --until-end, one partition', async (t) => {
   await topic('places', 2)
   const numbers = (from: number, to: number) =>
@@ -231,6 +248,20 @@ t.test('consume: positions, --max, --until-end, one partition', async (t) => {
   t.equal(await read('--from latest --until-end'), '')
   t.equal(await read('--from @-1h -p 1 --until-end'), numbers(100, 105))
   t.equal((await read('--from 4 --until-end')).length, numbers(4, 10).length + numbers(104, 105).length)
+  t.same(await octopus('consume places --from 11 -p 0 --until-end'), {
+    exitCode: 0,
+    out: '',
+    err: 'octopus: places has nothing from offset 11 on: its end is at 10\n',
+  })
+  t.match(
+    (await octopus('consume places --from 11 --until-end')).err,
+    /farthest end of its partitions is at 10\n$/,
+  )
+  t.same(
+    await octopus('consume places --from 10 -p 0 --until-end'),
+    { exitCode: 0, out: '', err: '' },
+    'the end is no mistake',
+  )
   t.match(await octopus('consume places --from 11 -p 0 --max 1'), {
     exitCode: 1,
     out: '',
