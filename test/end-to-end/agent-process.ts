@@ -25,7 +25,9 @@ export class AgentProcess {
   }
 
   start(seed: number): void {
-    const child = fork(AGENT, [JSON.stringify({ ...this.#task, seed })], { serialization: 'advanced' })
+    const task = JSON.stringify({ ...this.#task, seed })
+    // Without the flags of the test's own process: an agent starts often, and as people start it.
+    const child = fork(AGENT, [task], { serialization: 'advanced', execArgv: [] })
     this.#child = child
     this.#done = new Promise((resolve, reject) => {
       child.on('message', (report: AgentReport) => {
