@@ -38,6 +38,8 @@ export interface DirectoryLock {
 const WINDOWS = process.platform === 'win32'
 /** `sun_path` takes 104 bytes on macOS, 108 on Linux, the ending zero included. */
 const SOCKET_PATH_BYTES_MAX = 103
+/** Starting a child takes milliseconds. */
+const SILENT_HOLDER_MS = 1_000
 /** What file systems without sockets answer: those of other systems and of networks. */
 const NO_SOCKETS_HERE = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL']
 const LOCK_NAME = /^lock-(\d+)-[0-9a-f]+$/
@@ -175,7 +177,10 @@ class Contender {
       if (probe === 'gone') return false
       if (probe === 'unknown') throw this.#lockedBy(pid)
       if (probe === 'dead') await this.#removeDead(name)
-      else if (name < this.#name || names.includes(`${name}.held`)) {
+      else if (names.includes(`${name}.held`)) {
+        if (await this.#isHeld(probe, name)) throw this.#lockedBy(pid)
+        return false
+      } else if (name < this.#name) {
         probe.destroy()
         throw this.#lockedBy(pid)
       } else {
@@ -183,6 +188,19 @@ class Contender {
         return false
       }
     }
+    return true
+  }
+
+  /**
+   * A holder hangs up at once. One that says nothing is stopped or busy; or it was killed a moment ago, and a child it was
+   * about to start has not let go of its sockets yet: then the kernel hangs up, and nobody listens any more.
+   */
+  async #isHeld(probe: Socket, name: string): Promise<boolean> {
+    probe.setTimeout(SILENT_HOLDER_MS, () => probe.destroy())
+    await ended(probe)
+    const again = await probeSocket(this.#reach.address(name))
+    if (again === 'dead' || again === 'gone') return false
+    if (again !== 'unknown') again.destroy()
     return true
   }
 

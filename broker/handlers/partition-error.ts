@@ -4,7 +4,7 @@ import { LogError, type LogErrorCode } from '../../storage/log/log-error.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { RecordErrorReason } from '../../storage/record/record-error.ts'
 import { StorageError } from '../../storage/segment-store.ts'
-import { topicIdKey } from '../topics/topic-id.ts'
+import { isSameTopicId, topicIdKey } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
 
 export interface PartitionError {
@@ -88,14 +88,23 @@ export function findPartition(
 /** A request names each partition once: a repeated one would multiply work that is bounded per request. */
 export function refuseRepeated(partitions: readonly Pick<PartitionQuery, 'topicId' | 'partition'>[]): void {
   if (partitions.length < 2) return
-  const seen = new Set<string>()
-  for (const { topicId, partition } of partitions) {
-    const key = topicIdKey(topicId) + partition
-    if (seen.has(key))
+  const seen = new Map<string, Set<number>>()
+  let topicId = partitions[0].topicId
+  let ofTopic = new Set<number>()
+  seen.set(topicIdKey(topicId), ofTopic)
+  for (const asked of partitions) {
+    // Partitions of a topic stand together as a rule, and there may be ten thousand.
+    if (!isSameTopicId(asked.topicId, topicId)) {
+      topicId = asked.topicId
+      const key = topicIdKey(topicId)
+      ofTopic = seen.get(key) ?? new Set()
+      seen.set(key, ofTopic)
+    }
+    if (ofTopic.has(asked.partition))
       throw new ProtocolError(
         ErrorCode.INVALID_REQUEST,
-        `partition ${partition} of a topic appears twice in one request`,
+        `partition ${asked.partition} of a topic appears twice in one request`,
       )
-    seen.add(key)
+    ofTopic.add(asked.partition)
   }
 }

@@ -27,6 +27,12 @@ export function topicIdKey(id: Uint8Array): string {
   )
 }
 
+export function isSameTopicId(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true
+  for (let at = 0; at < TOPIC_ID_BYTES; at++) if (a[at] !== b[at]) return false
+  return true
+}
+
 export function topicIdHex(id: Uint8Array): string {
   return Buffer.from(id).toString('hex')
 }

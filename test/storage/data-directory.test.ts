@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -257,6 +258,25 @@ t.test('open in one process, free the moment it is killed', async (t) => {
   fourth.child.stdin?.end()
   await once(fourth.child, 'exit')
   t.strictSame(await readdir(path), ['octopus.json'], 'a process that closes ends by itself')
+})
+
+t.test('who was killed has not let go yet for a moment: it is waited for', async (t) => {
+  const path = await temporary(t)
+  await (await contend(path)).close()
+  const holds = createServer()
+  const accepted = new Promise<Socket>((resolve) => holds.once('connection', resolve))
+  holds.listen(join(path, 'bound'))
+  await once(holds, 'listening')
+  await rename(join(path, 'bound'), join(path, 'lock-4194305-0a'))
+  await writeFile(join(path, 'lock-4194305-0a.held'), '')
+
+  const opening = contend(path)
+  const silent = await accepted
+  silent.on('error', () => {})
+  holds.close()
+  silent.destroy()
+  await (await opening).close()
+  t.strictSame(await readdir(path), ['octopus.json'])
 })
 
 t.test('of several processes that start at once, over a dead one, exactly one wins', async (t) => {
