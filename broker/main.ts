@@ -24,6 +24,7 @@ const context: CommandContext = {
   invocation: invocation(process.argv[1], process.cwd()),
   nowMs: Date.now,
   interruption,
+  onHangup: (run) => void process.on('SIGHUP', run),
   ask,
   expectStrayErrors: (judge) => {
     isExpected = judge

@@ -39,10 +39,12 @@ import { Purgatory } from './purgatory.ts'
 import { Readiness } from './readiness.ts'
 import { RetentionTimer } from './retention-timer.ts'
 import { allowEverything } from './server/authorize.ts'
+import { BrowserPages } from './server/browser-pages.ts'
 import type { ServerLimits } from './server/limits.ts'
 import { ProduceBudget } from './server/produce-budget.ts'
 import { Server } from './server/server.ts'
 import type { SystemPorts } from './system-ports.ts'
+import { NodeTls } from './tls/node-tls.ts'
 import { BATCH_BYTES_MAX } from './topics/topic-config.ts'
 import { topicIdHex } from './topics/topic-id.ts'
 import { TopicService } from './topics/topic-service.ts'
@@ -58,12 +60,14 @@ export interface NodeOptions extends SystemPorts {
 }
 
 export interface Node {
-  /** `ws://host:port`, with the port that was really taken. */
+  /** `ws://host:port` or `wss://…`, with the port that was really taken. */
   readonly url: string
   readonly host: string
   readonly port: number
   /** Resolves, if ever, when nothing can be written any more; the node should be stopped. */
   readonly failed: Promise<Error>
+  /** Shows what is in the files of the certificate now to new connections, or logs why not. Never rejects. */
+  reloadCertificate(): Promise<void>
   /** Accepts nobody, finishes what is under way, writes what waits, closes everything. Idempotent. */
   stop(): Promise<void>
 }
@@ -79,7 +83,7 @@ const FAILED_DRAIN_MS = 2_000
 /** After a failure the disk may take for ever to close a file; stopping does not. */
 const FAILED_STOP_MS = 4_000
 
-/** Rejects with StorageError or TransportError, whose messages are for the operator. */
+/** Rejects with StorageError, TransportError or CertificateError, whose messages are for the operator. */
 export async function startNode(options: NodeOptions): Promise<Node> {
   const closers = new Closers()
   const release = options.process.hold()
@@ -96,6 +100,9 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   const purgatory = new Purgatory(timers)
   const limits = serverLimits(options)
   const budget = new ProduceBudget(limits)
+  const pages = new BrowserPages(config.allowedOrigins)
+  // Whatever is wrong with the certificate is told before anything is opened.
+  const tls = new NodeTls(options)
 
   const storage = await (options.openStorage ?? openNodeStorage)(options)
   closers.add(() => storage.close())
@@ -136,7 +143,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     startedAtMs,
     logStats: () => log.stats(),
     disk,
-    warnings: () => watched.warnings,
+    warnings: () => [...watched.warnings, ...tls.warnings],
     connections: () => server.statistics().connections,
     producerNames: () => registry.nameCount,
     process: options.process,
@@ -168,6 +175,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     authorize: allowEverything,
     limits,
     budget,
+    pages,
     clock,
     timers,
     tally,
@@ -197,12 +205,15 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     if (!(await server.close(timeoutMs)))
       logger.warn({ timeoutMs }, 'stopped before everything under way was finished')
   })
-  const { host, port } = await server.listen(
+  const listening = await server.listen(
     transport,
-    config.listen,
-    httpHandler({ readiness, disk, metrics, logger }),
+    { ...config.listen, tls: tls.files },
+    httpHandler({ readiness, disk, metrics, pages, logger }),
   )
-  identity.listensAt(webSocketUrl({ host, port }))
+  const { host, port } = listening
+  identity.listensAt(webSocketUrl({ host, port }, tls.files !== undefined))
+  tls.start(listening)
+  closers.add(() => tls.stop())
   readiness.started()
   const { topicCount, partitionCount } = topics
   logger.info(
@@ -215,6 +226,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     host,
     port,
     failed: failure.happened,
+    reloadCertificate: () => tls.reload(),
     stop: () => {
       stopping ??= stop(options, closers, failure).finally(release)
       return stopping

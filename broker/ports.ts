@@ -37,3 +37,11 @@ export interface ProcessPort {
   /** Keeps the process alive until the returned function is called: timers do not, and sockets come and go. */
   hold(): () => void
 }
+
+/** Small files that people and other programs replace while the node runs. */
+export interface FilePort {
+  /** Throws when it cannot be read. */
+  read(path: string): Uint8Array
+  /** Another text when the file, or where its links lead, was written or replaced. Never throws. */
+  stamp(path: string): string
+}

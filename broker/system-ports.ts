@@ -3,12 +3,12 @@
  * else in the broker touches them.
  */
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import type { CompressionCodecs } from '../storage/record/compression.ts'
 import { type Crc32c, crc32cTable } from '../storage/record/crc32c.ts'
-import type { Clock, ProcessPort, Random, Timers } from './ports.ts'
+import type { Clock, FilePort, ProcessPort, Random, Timers } from './ports.ts'
 
 export interface SystemPorts {
   readonly clock: Clock
@@ -17,6 +17,7 @@ export interface SystemPorts {
   readonly crc32c: Crc32c
   readonly codecs: CompressionCodecs
   readonly process: ProcessPort
+  readonly files: FilePort
 }
 
 const CRC_NATIVE_BYTES_MIN = 256
@@ -61,6 +62,17 @@ export function systemPorts(): SystemPorts {
         return () => clearInterval(timer)
       },
     },
+    files: { read: (path) => readFileSync(path), stamp },
+  }
+}
+
+/** The inode is another one when a link leads elsewhere; rights count too, since a file may become readable. */
+function stamp(path: string): string {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true })
+    return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`
+  } catch (error) {
+    return `${(error as NodeJS.ErrnoException).code}`
   }
 }
 

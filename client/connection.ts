@@ -199,7 +199,7 @@ export class Connection {
     try {
       socket = await this.#ports.websockets.connect(
         settings.url,
-        { subprotocol: SUBPROTOCOL, signal },
+        { subprotocol: SUBPROTOCOL, signal, tls: settings.tls },
         {
           message: (data) => this.#received(data),
           closed: (reason) => this.#end(disconnected(settings.url, reason)),

@@ -42,7 +42,7 @@ export type {
   StartPosition,
 } from './consumer/options.ts'
 export { TypedRecord } from './consumer/typed-record.ts'
-export { type ClientOptions, type ConnectionEvent, DEFAULT_URL } from './options.ts'
+export { type ClientOptions, type ConnectionEvent, DEFAULT_URL, type TlsOptions } from './options.ts'
 export type {
   Delivery,
   FlushResult,

@@ -4,6 +4,15 @@
  */
 import type { BackoffLimits } from './backoff.ts'
 
+/** How a `wss://` broker proves who it is. It always has to: there is no option that switches that off. */
+export interface TlsOptions {
+  /**
+   * Certificates in PEM form of the issuers to trust, instead of those the system trusts: for a private CA, or the
+   * broker's own certificate when it signed it itself. Node only.
+   */
+  readonly ca?: string | Uint8Array
+}
+
 /** What happened to the connection; for logs and displays. */
 export type ConnectionEvent =
   | { readonly kind: 'connected'; readonly url: string }
@@ -13,6 +22,8 @@ export type ConnectionEvent =
 export interface ClientOptions {
   /** `ws://` or `wss://` address of a broker. Default `ws://127.0.0.1:7654`. */
   readonly url?: string
+  /** For `wss://`. Default: what the system trusts, and on Node what `NODE_EXTRA_CA_CERTS` names. */
+  readonly tls?: TlsOptions
   /** How the broker's logs call this client. Default `octopus-client`. */
   readonly clientName?: string
   /** Credential, or a function asked for one at each connect (tokens expire). Default: none is sent. */
@@ -38,6 +49,7 @@ export interface ClientOptions {
 /** The same with every default filled in and every bound checked. */
 export interface ClientSettings {
   readonly url: string
+  readonly tls: TlsOptions
   readonly clientName: string
   readonly token: (() => string | Promise<string>) | undefined
   readonly connectTimeoutMs: number
@@ -65,6 +77,7 @@ export function clientSettings(options: ClientOptions): ClientSettings {
   )
   return {
     url: brokerUrl(options.url ?? DEFAULT_URL),
+    tls: tlsOptions(options.tls ?? {}, options.url ?? DEFAULT_URL),
     clientName: options.clientName ?? 'octopus-client',
     token: typeof token === 'string' ? () => token : token,
     connectTimeoutMs: wholeNumber('connectTimeoutMs', options.connectTimeoutMs ?? 10_000, 1, TIMEOUT_MS_MAX),
@@ -106,4 +119,19 @@ export function oneOf<W extends string>(name: string, value: W, words: readonly 
 function brokerUrl(url: string): string {
   if (URL.canParse(url) && /^wss?:$/.test(new URL(url).protocol)) return url
   throw new RangeError(`option url: expected an address such as ${DEFAULT_URL}, got ${JSON.stringify(url)}`)
+}
+
+/** An issuer that is never asked for would let somebody believe that his connection is encrypted. */
+function tlsOptions(tls: TlsOptions, url: string): TlsOptions {
+  const { ca } = tls
+  if (ca === undefined) return tls
+  if (!new URL(url).protocol.startsWith('wss'))
+    throw new RangeError(
+      `option tls: ${JSON.stringify(url)} is not encrypted; an address that is begins with wss://`,
+    )
+  const text = typeof ca === 'string' ? ca : new TextDecoder().decode(ca)
+  if (/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text)) return tls
+  throw new RangeError(
+    'option tls.ca: expected certificates in PEM form, beginning with -----BEGIN CERTIFICATE-----',
+  )
 }

@@ -5,6 +5,7 @@
  */
 import type { CompressionCodecs } from '../storage/record/compression.ts'
 import type { Crc32c } from '../storage/record/crc32c.ts'
+import type { TlsOptions } from './options.ts'
 
 export interface Clock {
   /** Wall clock, ms since 1970. May jump. Only for the timestamps of records. */
@@ -56,7 +57,12 @@ export interface WebSocketConnector {
    */
   connect(
     url: string,
-    options: { readonly subprotocol: string; readonly signal: AbortSignal },
+    options: {
+      readonly subprotocol: string
+      readonly signal: AbortSignal
+      /** For `wss://`; where the platform leaves no choice it is not looked at. */
+      readonly tls?: TlsOptions
+    },
     handlers: SocketHandlers,
   ): Promise<ClientSocket>
 }

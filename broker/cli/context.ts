@@ -20,6 +20,8 @@ export interface CommandContext {
    * reason, and a second one ends the process at once. A command that does not ask is simply ended.
    */
   readonly interruption: () => AbortSignal
+  /** Runs `run` at each SIGHUP from now on, which otherwise ends the process. */
+  readonly onHangup: (run: () => void) => void
   /** Asks the person at the terminal; undefined when there is none. */
   readonly ask: (question: string) => Promise<string | undefined>
   /**

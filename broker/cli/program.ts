@@ -85,7 +85,16 @@ function build(
 }
 
 /** The settings whose flags are said in words of their own. */
-const commonSettings = ['data', 'listen', 'log.level', 'log.format']
+const commonSettings = [
+  'data',
+  'listen',
+  'tls.cert',
+  'tls.key',
+  'insecurePlaintext',
+  'allowedOrigins',
+  'log.level',
+  'log.format',
+]
 
 function addServe(
   program: Command,
@@ -98,6 +107,21 @@ function addServe(
     .description('run a broker until SIGINT (Ctrl-C) or SIGTERM')
     .option('--data <dir>', 'directory that holds everything the broker stores (default: ./data)')
     .option('--listen <host:port>', 'address to listen on (default: 127.0.0.1:7654); port 0 takes a free one')
+    .option(
+      '--tls-cert <file>',
+      'encrypt: the certificate of this address and those of its issuers, PEM; read again when it changes',
+    )
+    .option('--tls-key <file>', 'the private key of the certificate, PEM')
+    .addOption(
+      new Option(
+        '--insecure-plaintext [on|off]',
+        'listen beyond this machine without TLS: anybody on the way can read and change credentials and events',
+      ).preset('on'),
+    )
+    .option(
+      '--allowed-origins <list>',
+      'web pages that may use the broker from a browser, such as https://lab.example.edu; with commas (default: none)',
+    )
     .option('--config <file>', 'configuration file, YAML or JSON; flags and OCTOPUS_* variables win over it')
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
     .option('--log-format <format>', 'auto (pretty on a terminal, else json), pretty or json (default: auto)')
@@ -105,6 +129,7 @@ function addServe(
       'after',
       examples(`octopus serve
       octopus serve --data /var/lib/octopus --listen 127.0.0.1:7654
+      octopus serve --listen 0.0.0.0:7654 --tls-cert /etc/octopus/tls.crt --tls-key /etc/octopus/tls.key
       OCTOPUS_LOG_LEVEL=debug octopus serve --config octopus.yaml`),
     )
     .addHelpText(
@@ -112,6 +137,8 @@ function addServe(
       `
 Each flag is also a variable (--log-level: OCTOPUS_LOG_LEVEL) and a line of the file (log: level:).
 On the same port: /healthz, /readyz and /metrics (Prometheus).
+Beyond this machine (--listen 0.0.0.0:7654) it takes --tls-cert and --tls-key, or --insecure-plaintext.
+SIGHUP reads the certificate again, as does a change of its files; open connections go on.
 SIGTERM or Ctrl-C: stops accepting, finishes what is under way, exits 0. A second one exits at once.
 A disk that fills: the broker takes no more events, serves the rest, and goes on by itself (octopus status).
 A disk that fails or hangs: everything that waits is told, and the broker exits 74; 137 if the disk holds it back,
@@ -323,6 +350,10 @@ function client(command: Command, context: CommandContext): Command {
   const fallback = context.env.OCTOPUS_URL ? 'OCTOPUS_URL' : 'ws://127.0.0.1:7654'
   return command
     .option('-u, --url <url>', `address of the broker (default: ${fallback})`)
+    .option(
+      '--ca-file <file>',
+      'PEM file with the issuers to trust instead of the usual ones (or OCTOPUS_CA_FILE)',
+    )
     .option('-j, --json', 'print JSON for programs')
 }
 

@@ -16,6 +16,7 @@ import { type Config, settings } from '../config/schema.ts'
 import { type Node, startNode } from '../node.ts'
 import { createLogger } from '../observability/logger.ts'
 import { systemPorts } from '../system-ports.ts'
+import { CertificateError } from '../tls/certificate.ts'
 import { TransportError } from '../transport/transport.ts'
 import { loadUwsTransport } from '../transport/uws-transport.ts'
 import type { CommandContext } from './context.ts'
@@ -44,6 +45,7 @@ export async function serve(flags: ServeFlags, context: CommandContext): Promise
       return isNoise
     })
     const node = await startNode({ config, logger, transport: await loadUwsTransport(), ...systemPorts() })
+    if (config.tls.cert !== undefined) context.onHangup(() => void node.reloadCertificate())
     context.out.write(readyWord(node, config, context))
     let failure: Error | undefined
     const failed = node.failed.then((error) => {
@@ -111,7 +113,9 @@ Try, in another terminal:
 function serveFailure(error: unknown): Failure {
   const because = (exitCode: ExitCode, message: string) => new Failure(exitCode, message, { cause: error })
   if (error instanceof ConfigError) return because(ExitCode.CONFIG, error.problems.join('; '))
-  if (error instanceof TransportError) return because(ExitCode.UNAVAILABLE, error.message)
+  if (error instanceof CertificateError) return because(ExitCode.CONFIG, error.message)
+  if (error instanceof TransportError)
+    return because(error.code === 'CERTIFICATE' ? ExitCode.CONFIG : ExitCode.UNAVAILABLE, error.message)
   if (error instanceof StorageError) return because(storageExitCode(error), error.message)
   return asFailure(error)
 }

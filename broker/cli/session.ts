@@ -8,15 +8,18 @@ import {
   type OctopusClient,
   type TopicDescription,
 } from '../../client/index.ts'
+import { isCertificateFailure } from '../../client/node/connect-failure.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
 import { Failure, usage } from './failure.ts'
 import type { Output } from './output.ts'
+import { trustedIssuers } from './trusted-issuers.ts'
 
 /** The flags of every command that talks to a broker. */
 export interface ClientFlags {
   readonly url?: string
+  readonly caFile?: string
   readonly json?: true
 }
 
@@ -30,10 +33,12 @@ export async function withClient<T>(
   work: (client: OctopusClient) => Promise<T>,
 ): Promise<T> {
   const url = brokerUrl(flags.url, context.env)
+  const tls = trustedIssuers(flags.caFile, url, context.env)
   let client: OctopusClient
   try {
     client = await connect({
       url,
+      tls,
       clientName: 'octopus-cli',
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       onConnection: outageTeller(context.err),
@@ -72,8 +77,11 @@ export function brokerUrl(flag: string | undefined, env: CommandContext['env']):
 
 function unreachable(error: unknown, url: string, invocation: string): unknown {
   if (!(error instanceof ProtocolError) || error.code !== ErrorCode.DISCONNECTED) return error
-  const refused = systemCode(error) === 'ECONNREFUSED'
+  const code = systemCode(error)
+  const refused = code === 'ECONNREFUSED'
   const reason = refused ? 'connection refused' : error.message.replace(/^cannot connect to \S+: /, '')
+  if (isCertificateFailure(code))
+    return new Failure(ExitCode.UNAVAILABLE, `cannot trust ${url}: ${reason}`, { cause: error })
   return new Failure(
     ExitCode.UNAVAILABLE,
     `cannot reach ${url} (${reason}). Is a broker running? Start one with: ${invocation} serve`,

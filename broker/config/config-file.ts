@@ -1,5 +1,5 @@
 /** A config file, YAML or JSON (which is YAML too), taken apart into settings with the line of each. */
-import { isMap, isNode, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml'
+import { isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml'
 import { nearest } from './nearest.ts'
 import { settings } from './schema.ts'
 import type { Given, Source } from './source.ts'
@@ -38,9 +38,15 @@ function collect(
     if (isGroup && isMap(pair.value)) collect(pair.value, `${key}.`, at, given, problems)
     else if (isGroup) problems.push(`${key} (${from}): is a group; write its settings below it, indented`)
     else if (settings.some((setting) => setting.key === key))
-      given.set(key, { value: isScalar(pair.value) ? pair.value.value : pair.value, from })
+      given.set(key, { value: valueIn(pair.value), from })
     else problems.push(`${key} (${from}): ${unknownSetting(key)}`)
   }
+}
+
+/** A list is one of plain values; anything else deeper is left for the schema to refuse. */
+function valueIn(value: unknown): unknown {
+  if (isScalar(value)) return value.value
+  return isSeq(value) ? value.items.map((item) => (isScalar(item) ? item.value : item)) : value
 }
 
 function keyOf(pair: Pair): string {

@@ -1,27 +1,16 @@
-/** The setting `listen`: HOST:PORT on this machine only, and why. */
+/** The setting `listen`: HOST:PORT. Whether it may be that host is decided with the others (`load-config.ts`). */
 import { z } from 'zod'
-import { isLoopbackHost } from './loopback.ts'
 
 export interface ListenAddress {
   readonly host: string
   readonly port: number
 }
 
-/** A refusal with this code is the whole sentence; others are worded from the setting's description. */
-export const LOOPBACK_ONLY =
-  'the broker cannot tell yet who calls, so it listens on this machine only; use 127.0.0.1, [::1] or localhost'
-
 export const listenAddress = z.string().transform((text, context): ListenAddress => {
   const address = parseHostPort(text)
-  if (!address) {
-    context.addIssue({ code: 'invalid_format', format: 'host:port', input: text })
-    return z.NEVER
-  }
-  if (!isLoopbackHost(address.host)) {
-    context.addIssue({ code: 'custom', message: LOOPBACK_ONLY, input: text })
-    return z.NEVER
-  }
-  return address
+  if (address) return address
+  context.addIssue({ code: 'invalid_format', format: 'host:port', input: text })
+  return z.NEVER
 })
 
 /** Undefined where the text is not HOST:PORT; an IPv6 address stands in brackets. */
@@ -31,7 +20,7 @@ function parseHostPort(text: string): ListenAddress | undefined {
   return match && port <= 65_535 ? { host: match[1] ?? match[2], port } : undefined
 }
 
-/** `ws://host:port`, the host in brackets where it must be. */
-export function webSocketUrl({ host, port }: ListenAddress): string {
-  return `ws://${host.includes(':') ? `[${host}]` : host}:${port}`
+/** `ws://host:port`, `wss:` where there is TLS, the host in brackets where it must be. */
+export function webSocketUrl({ host, port }: ListenAddress, isTls: boolean): string {
+  return `${isTls ? 'wss' : 'ws'}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -8,6 +8,7 @@
 import type { z } from 'zod'
 import { ConfigError } from './config-error.ts'
 import { readConfigFile, unknownSetting } from './config-file.ts'
+import { isLoopbackHost } from './loopback.ts'
 import { nearest } from './nearest.ts'
 import { type Config, configSchema, settings } from './schema.ts'
 import type { Given, Source } from './source.ts'
@@ -26,6 +27,7 @@ const FILE_VARIABLE = 'OCTOPUS_CONFIG'
 const FOREIGN_VARIABLES: readonly string[] = [
   FILE_VARIABLE,
   'OCTOPUS_URL',
+  'OCTOPUS_CA_FILE',
   'OCTOPUS_DEBUG',
   'OCTOPUS_SEED',
   'OCTOPUS_SOAK',
@@ -33,6 +35,9 @@ const FOREIGN_VARIABLES: readonly string[] = [
 ]
 /** Kubernetes makes such variables in every pod beside a service named `octopus`. */
 const KUBERNETES_VARIABLE = /^OCTOPUS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)$/
+
+const PLAINTEXT_REFUSED =
+  'others could read and change credentials and events on their way to this address; give a certificate with --tls-cert and --tls-key, or say --insecure-plaintext if that network is safe; 127.0.0.1, [::1] and localhost need neither'
 
 /** Throws {@link ConfigError}. */
 export function loadConfig(sources: ConfigSources): Config {
@@ -107,7 +112,8 @@ function nested(given: ReadonlyMap<string, Given>): Record<string, unknown> {
 }
 
 function describe(issue: z.core.$ZodIssue, given: ReadonlyMap<string, Given>): string {
-  const key = issue.path.join('.')
+  // Numbers are places in a list, which is one setting.
+  const key = issue.path.filter((level) => typeof level === 'string').join('.')
   const setting = settings.find((candidate) => candidate.key === key)
   return line(key, given, issue.code === 'custom' ? issue.message : `must be ${setting?.allowed}`)
 }
@@ -151,5 +157,15 @@ function contradictions(config: Config, given: ReadonlyMap<string, Given>): stri
   )
   if (storage.segmentBytes % 4096 !== 0)
     found.push(line('storage.segmentBytes', given, 'must be a multiple of 4096'))
-  return found
+  return [...found, ...exposure(config, given)]
+}
+
+/** What leaves this machine is encrypted, or somebody has said that it need not be. */
+function exposure({ listen, tls, insecurePlaintext }: Config, given: ReadonlyMap<string, Given>): string[] {
+  if ((tls.cert === undefined) !== (tls.key === undefined)) {
+    const [there, missing] = tls.cert === undefined ? ['tls.key', 'tls.cert'] : ['tls.cert', 'tls.key']
+    return [line(there, given, `needs ${missing} beside it: TLS takes a certificate and its private key`)]
+  }
+  if (tls.cert !== undefined || insecurePlaintext === 'on' || isLoopbackHost(listen.host)) return []
+  return [line('listen', given, PLAINTEXT_REFUSED)]
 }

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { BATCH_BYTES_MAX } from '../topics/topic-config.ts'
 import { idleTimeoutLimits } from '../transport/transport.ts'
+import { allowedOrigins } from './allowed-origins.ts'
 import { listenAddress } from './listen-address.ts'
 
 const KIB = 1024
@@ -60,6 +61,10 @@ function oneOf<const T extends readonly [string, ...string[]]>(
     .meta(aboutOf(sentence, `one of ${values.join(', ')}`))
 }
 
+function pemFile(sentence: string) {
+  return z.string().min(1).optional().meta(aboutOf(sentence, 'the path of a file'))
+}
+
 export const configSchema = z.strictObject({
   data: z
     .string()
@@ -74,6 +79,25 @@ export const configSchema = z.strictObject({
         'HOST:PORT, such as 127.0.0.1:7654 or [::1]:7654',
       ),
     ),
+  insecurePlaintext: oneOf(
+    ['on', 'off'],
+    'off',
+    'Listen beyond this machine without TLS: anybody on the way can read and change credentials and events.',
+  ),
+  allowedOrigins: allowedOrigins
+    .default([])
+    .meta(
+      aboutOf(
+        'Web pages that may use the broker from a browser, with commas; without any every page is refused.',
+        'origins of web pages, such as https://lab.example.edu',
+      ),
+    ),
+  tls: z.strictObject({
+    cert: pemFile(
+      'File with the certificate of this address and those of its issuers, in that order, in PEM form.',
+    ),
+    key: pemFile('File with the private key of the certificate, in PEM form, without a passphrase.'),
+  }),
   log: z.strictObject({
     level: oneOf(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],

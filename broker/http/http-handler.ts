@@ -4,6 +4,7 @@
 import type { Logger } from 'pino'
 import type { DiskWatch } from '../disk/disk-watch.ts'
 import type { Readiness } from '../readiness.ts'
+import type { BrowserPages } from '../server/browser-pages.ts'
 import type { HttpHandler, HttpResponse } from '../transport/transport.ts'
 import { SOFTWARE } from '../version.ts'
 
@@ -11,6 +12,7 @@ export interface HttpDependencies {
   readonly readiness: Readiness
   readonly disk: Pick<DiskWatch, 'state' | 'reason'>
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
+  readonly pages: BrowserPages
   readonly logger: Logger
 }
 
@@ -25,14 +27,14 @@ Clients connect to this address over WebSocket with the sub-protocol octopus.v1.
 /metrics   for Prometheus
 `
 
-export function httpHandler({ readiness, disk, metrics, logger }: HttpDependencies): HttpHandler {
+export function httpHandler({ readiness, disk, metrics, pages, logger }: HttpDependencies): HttpHandler {
   const routes = new Map<string, () => HttpResponse | Promise<HttpResponse>>([
     ['/', () => plain(200, PAGE)],
     ['/healthz', () => plain(200, 'alive\n')],
     ['/readyz', () => ready(readiness.reason(), disk)],
     ['/metrics', async () => answer(200, metrics.contentType, await metrics.text())],
   ])
-  return async ({ method, path }) => {
+  const respond = async (method: string, path: string): Promise<HttpResponse> => {
     if (method !== 'GET' && method !== 'HEAD') return wrongMethod(method)
     const route = routes.get(path)
     if (!route) return plain(404, `There is nothing at ${path.slice(0, 200)}; see / for what there is.\n`)
@@ -42,6 +44,15 @@ export function httpHandler({ readiness, disk, metrics, logger }: HttpDependenci
       logger.error({ err: error, path }, 'an HTTP request met an unexpected error')
       return plain(500, 'The server met an error it did not expect.\n')
     }
+  }
+  return async ({ method, path, header }) => {
+    const origin = header('origin')
+    const refusal = pages.refusal(origin)
+    if (refusal !== undefined) return plain(403, `${refusal}\n`)
+    if (method === 'OPTIONS' && origin !== '' && header('access-control-request-method') !== '')
+      return { status: 204, headers: pages.preflightHeaders(origin), body: '' }
+    const response = await respond(method, path)
+    return { ...response, headers: { ...response.headers, ...pages.headers(origin) } }
   }
 }
 

@@ -5,7 +5,6 @@
 import type { Logger } from 'pino'
 import type { Frame } from '../../client/protocol/frame.ts'
 import { SUBPROTOCOL } from '../../client/protocol/frame.ts'
-import { isLocalOrigin } from '../config/loopback.ts'
 import type { Handlers } from '../handlers/handlers.ts'
 import type { Tally } from '../observability/tally.ts'
 import type { Clock, Timer, Timers } from '../ports.ts'
@@ -16,9 +15,11 @@ import {
   SEND_OVERFLOW,
   type Socket,
   type Transport,
+  type TransportOptions,
   type WebSocketHandlers,
 } from '../transport/transport.ts'
 import type { Authorize } from './authorize.ts'
+import type { BrowserPages } from './browser-pages.ts'
 import { CloseCode, Connection } from './connection.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -30,6 +31,7 @@ export interface ServerOptions {
   readonly authorize: Authorize
   readonly limits: ServerLimits
   readonly budget: ProduceBudget
+  readonly pages: BrowserPages
   readonly clock: Clock
   readonly timers: Timers
   readonly tally: Tally
@@ -59,6 +61,7 @@ export class Server implements ConnectionHost {
   readonly tally: Tally
   readonly #timers: Timers
   readonly #budget: ProduceBudget
+  readonly #pages: BrowserPages
   readonly #dispatcher: Dispatcher
   readonly #connections = new Set<Connection>()
   #listening: Listening | undefined
@@ -76,17 +79,19 @@ export class Server implements ConnectionHost {
     this.tally = options.tally
     this.#timers = options.timers
     this.#budget = options.budget
+    this.#pages = options.pages
     this.#dispatcher = new Dispatcher(options)
   }
 
   /** Rejects with TransportError, whose message is for the operator. */
   async listen(
     transport: Transport,
-    address: { readonly host: string; readonly port: number },
+    address: Pick<TransportOptions, 'host' | 'port' | 'tls'>,
     http: HttpHandler,
   ): Promise<Listening> {
     this.#listening = await transport.listen({
       ...address,
+      soon: (run) => this.#timers.soon(run),
       subProtocol: SUBPROTOCOL,
       messageBytesMax: this.limits.frameBytesMax,
       idleTimeoutMs: this.limits.idleTimeoutMs,
@@ -154,9 +159,8 @@ export class Server implements ConnectionHost {
   }
 
   #upgrade(request: HttpRequest): ReturnType<WebSocketHandlers['upgrade']> {
-    const origin = request.header('origin')
-    if (!isLocalOrigin(origin))
-      return this.#refuse(403, `A page of ${origin.slice(0, 200)} may not connect to this broker.`)
+    const refusal = this.#pages.refusal(request.header('origin'))
+    if (refusal !== undefined) return this.#refuse(403, refusal)
     if (this.#isDraining) return this.#refuse(503, 'The broker is shutting down.')
     const { connectionsMax } = this.limits
     if (this.#connections.size >= connectionsMax)

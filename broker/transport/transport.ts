@@ -18,8 +18,20 @@ export interface TransportOptions {
    * {@link idleTimeoutLimits}; kept to within a few seconds.
    */
   readonly idleTimeoutMs: number
+  /** TLS 1.2 and up with this certificate; undefined: plain text. */
+  readonly tls: TlsFiles | undefined
+  /** Runs its argument when the present turn of the event loop has handled its events. */
+  readonly soon: (run: () => void) => void
   readonly websocket: WebSocketHandlers
   readonly http: HttpHandler
+}
+
+/** A certificate and its key, PEM files whose names may show other files later. */
+export interface TlsFiles {
+  /** The certificate of this address first, then those of its issuers. */
+  readonly certFile: string
+  /** The private key of the first, without a passphrase. */
+  readonly keyFile: string
 }
 
 /** What every implementation can keep: uWebSockets.js counts in seconds, from 8 to 960. */
@@ -28,6 +40,11 @@ export const idleTimeoutLimits = { minimumMs: 8_000, maximumMs: 960_000 } as con
 export interface Listening {
   readonly host: string
   readonly port: number
+  /**
+   * Whoever connects from now on is shown the certificate that is in the files now; open connections go on with the
+   * one they have. Rejects with a {@link TransportError}, and nothing has changed. In plain text it does nothing.
+   */
+  renewCertificate(): Promise<void>
   /** Stops accepting; open connections go on. */
   stopAccepting(): void
   /** Ends everything at once. */
@@ -100,7 +117,7 @@ export interface HttpResponse {
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse
 
 export class TransportError extends Error {
-  readonly code: 'ADDRESS_IN_USE' | 'ADDRESS_UNAVAILABLE' | 'LISTEN_FAILED' | 'NOT_LOADABLE'
+  readonly code: 'ADDRESS_IN_USE' | 'ADDRESS_UNAVAILABLE' | 'LISTEN_FAILED' | 'CERTIFICATE' | 'NOT_LOADABLE'
   constructor(code: TransportError['code'], message: string, options?: { cause?: unknown }) {
     super(message, options)
     this.name = 'TransportError'

@@ -5,13 +5,14 @@
  * the layer above lets through; meeting it ends the connection rather than losing a frame in silence),
  * shares a port by default (asked for exclusively here), says only "failed" when it cannot listen
  * (asked again of the system, for the reason), and a request or socket touched too late throws (each
- * is guarded by its own flag). Exceptions must not leave a callback: the library would end the process.
+ * is guarded by its own flag). Over TLS it loses what it has read when something is sent meanwhile (`read-turn.ts`).
+ * Exceptions must not leave a callback: the library would end the process.
  *
  * Known and left: the first bytes of a connection must hold the whole HTTP request line (else 505), and
  * frames of a client are not required to be masked.
  */
 import type * as uws from 'uWebSockets.js'
-import { explainListenFailure } from './listen-failure.ts'
+import { ReadTurn } from './read-turn.ts'
 import { offersSubProtocol, subProtocolRefusal } from './sub-protocol.ts'
 import {
   type HttpHandler,
@@ -19,12 +20,12 @@ import {
   type HttpResponse,
   idleTimeoutLimits,
   type Listening,
-  SEND_OVERFLOW,
-  type Socket,
   type Transport,
   TransportError,
   type TransportOptions,
 } from './transport.ts'
+import { listenWith } from './uws-listening.ts'
+import { type Carried, UwsSocket } from './uws-socket.ts'
 
 type Library = (typeof uws)['default']
 
@@ -33,92 +34,14 @@ type Library = (typeof uws)['default']
  * connection ends: a message is never skipped.
  */
 const BUFFERED_BYTES_MAX = 64 * 1024 * 1024
-/** {@link https://github.com/uNetworking/uWebSockets/blob/master/src/WebSocket.h SendStatus::DROPPED} */
-const DROPPED = 2
-
-/** What uWebSockets.js carries for us from the upgrade to the last callback. */
-interface Carried {
-  readonly socket: UwsSocket
-}
-
-class UwsSocket implements Socket {
-  readonly remoteAddress: string
-  data: unknown = undefined
-  #ws: uws.WebSocket<Carried> | undefined = undefined
-  #endReason = ''
-
-  constructor(remoteAddress: string) {
-    this.remoteAddress = remoteAddress
-  }
-
-  opened(ws: uws.WebSocket<Carried>): void {
-    this.#ws = ws
-  }
-
-  /** Why this side ended the connection, where it did; the library does not tell. */
-  closed(): string {
-    this.#ws = undefined
-    return this.#endReason
-  }
-
-  send(bytes: Uint8Array): boolean {
-    if (!this.#ws) return false
-    if (this.#ws.send(bytes, true, false) !== DROPPED) return true
-    this.#endReason = SEND_OVERFLOW
-    this.terminate()
-    return false
-  }
-
-  bufferedBytes(): number {
-    return this.#ws ? this.#ws.getBufferedAmount() : 0
-  }
-
-  cork(run: () => void): void {
-    if (this.#ws) this.#ws.cork(run)
-    else run()
-  }
-
-  close(code: number, reason: string): void {
-    this.#ws?.end(code, reason)
-  }
-
-  terminate(): void {
-    this.#ws?.close()
-  }
-}
-
-class UwsListening implements Listening {
-  readonly host: string
-  readonly port: number
-  readonly #library: Library
-  readonly #app: uws.TemplatedApp
-  #listenSocket: uws.us_listen_socket | undefined
-
-  constructor(library: Library, app: uws.TemplatedApp, host: string, listenSocket: uws.us_listen_socket) {
-    this.host = host
-    this.port = library.us_socket_local_port(listenSocket as uws.us_socket)
-    this.#library = library
-    this.#app = app
-    this.#listenSocket = listenSocket
-  }
-
-  stopAccepting(): void {
-    if (!this.#listenSocket) return
-    this.#library.us_listen_socket_close(this.#listenSocket)
-    this.#listenSocket = undefined
-  }
-
-  close(): void {
-    this.stopAccepting()
-    this.#app.close()
-  }
-}
 
 /** The request object dies when the callback returns; what is kept of it is copied. */
 function copyRequest(request: uws.HttpRequest, response: uws.HttpResponse): HttpRequest {
   const headers = new Map<string, string>()
   request.forEach((key, value) => {
-    headers.set(key, value)
+    // Several of one name are one with a comma (RFC 9110, 5.3): no choice of one of them is hidden from the handler.
+    const before = headers.get(key)
+    headers.set(key, before === undefined ? value : `${before}, ${value}`)
   })
   return {
     method: request.getMethod().toUpperCase(),
@@ -131,6 +54,7 @@ function copyRequest(request: uws.HttpRequest, response: uws.HttpResponse): Http
 
 const STATUS_TEXT: Readonly<Record<number, string>> = {
   200: 'OK',
+  204: 'No Content',
   400: 'Bad Request',
   403: 'Forbidden',
   404: 'Not Found',
@@ -156,6 +80,7 @@ async function answerHttp(
   handler: HttpHandler,
   response: uws.HttpResponse,
   request: HttpRequest,
+  turn: ReadTurn | undefined,
 ): Promise<void> {
   let isGone = false
   response.onAborted(() => {
@@ -168,12 +93,15 @@ async function answerHttp(
     // The handler's owner logs its errors; the caller of an unknown stack learns only that there was one.
     answer = plain(500, 'The server met an error it did not expect.\n')
   }
+  if (turn?.isReading) await turn.ended()
   if (!isGone) writeHttp(response, answer, request.method === 'HEAD')
 }
 
 class UwsTransport implements Transport {
   readonly name = 'uWebSockets.js'
   readonly #library: Library
+  /** One for everything that listens over TLS: the library forgets whatever connection it was reading. */
+  #turn: ReadTurn | undefined
 
   constructor(library: Library) {
     this.#library = library
@@ -181,20 +109,23 @@ class UwsTransport implements Transport {
 
   async listen(options: TransportOptions): Promise<Listening> {
     checkIdleTimeout(options.idleTimeoutMs)
-    const app = this.#library.App()
-    app.ws<Carried>('/*', this.#behavior(options))
-    app.any('/*', (response, request) => {
-      void answerHttp(options.http, response, copyRequest(request, response))
+    if (options.tls) this.#turn ??= new ReadTurn(options.soon)
+    const turn = options.tls && this.#turn
+    const behavior = this.#behavior(options, turn)
+    return listenWith(this.#library, options, (app) => {
+      app.ws<Carried>('/*', behavior)
+      app.any('/*', (response, request) => {
+        turn?.reads(response)
+        void answerHttp(options.http, response, copyRequest(request, response), turn)
+      })
     })
-    const listenSocket = await new Promise<uws.us_listen_socket | false>((resolve) => {
-      listenExclusively(this.#library, app, options, resolve)
-    })
-    if (listenSocket) return new UwsListening(this.#library, app, options.host, listenSocket)
-    app.close()
-    throw await explainListenFailure(options.host, options.port)
   }
 
-  #behavior({ websocket, subProtocol, messageBytesMax, idleTimeoutMs }: TransportOptions) {
+  #behavior(
+    { websocket, subProtocol, messageBytesMax, idleTimeoutMs }: TransportOptions,
+    turn: ReadTurn | undefined,
+  ) {
+    const released = (socket: UwsSocket) => websocket.drain(socket)
     const behavior: uws.WebSocketBehavior<Carried> = {
       compression: this.#library.DISABLED,
       maxPayloadLength: messageBytesMax,
@@ -214,7 +145,7 @@ class UwsTransport implements Transport {
           return
         }
         response.upgrade<Carried>(
-          { socket: new UwsSocket(copy.remoteAddress) },
+          { socket: new UwsSocket(copy.remoteAddress, turn, released) },
           request.getHeader('sec-websocket-key'),
           subProtocol,
           '',
@@ -224,10 +155,13 @@ class UwsTransport implements Transport {
       open: (ws) => {
         const { socket } = ws.getUserData()
         socket.opened(ws)
+        turn?.reads(socket)
         websocket.open(socket)
       },
       message: (ws, message, isBinary) => {
-        websocket.message(ws.getUserData().socket, new Uint8Array(message), isBinary)
+        const { socket } = ws.getUserData()
+        turn?.reads(socket)
+        if (!socket.isEnding) websocket.message(socket, new Uint8Array(message), isBinary)
       },
       drain: (ws) => {
         websocket.drain(ws.getUserData().socket)
@@ -250,22 +184,6 @@ function checkIdleTimeout(idleTimeoutMs: number): void {
       'LISTEN_FAILED',
       `idleTimeoutMs is ${idleTimeoutMs}; it must be from ${minimumMs} to ${maximumMs}`,
     )
-}
-
-/**
- * `listen(host, port, options, callback)` is in the library but not in its types. Without the option
- * the port is opened with SO_REUSEPORT and a second broker would silently take half of the connections.
- */
-function listenExclusively(
-  library: Library,
-  app: uws.TemplatedApp,
-  { host, port }: TransportOptions,
-  done: (listenSocket: uws.us_listen_socket | false) => void,
-): void {
-  type Listen = (host: string, port: number, options: number, callback: typeof done) => void
-  const exclusive = (library as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number })
-    .LIBUS_LISTEN_EXCLUSIVE_PORT
-  ;(app.listen as unknown as Listen).call(app, host, port, exclusive, done)
 }
 
 /** Rejects with {@link TransportError} NOT_LOADABLE where there is no binary for this system. */

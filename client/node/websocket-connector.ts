@@ -6,6 +6,7 @@
 import type { createConnection, Socket, TcpNetConnectOpts } from 'node:net'
 import { WebSocket } from 'ws'
 import type { ClientSocket, SocketHandlers, WebSocketConnector } from '../ports.ts'
+import { connectFailure } from './connect-failure.ts'
 import { MaskedFrames } from './masked-frames.ts'
 import { connectReading } from './reading-socket.ts'
 import { WholeMessages } from './whole-messages.ts'
@@ -13,24 +14,17 @@ import { WholeMessages } from './whole-messages.ts'
 /** Larger messages end the connection; a fetch answer comes in frames far below this. */
 const MESSAGE_BYTES_MAX = 256 * 1024 * 1024
 
-/** What the codes of the system mean to somebody who wants to connect. */
-const sentences: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused; is the broker running? (octopus serve)',
-  ENOTFOUND: 'no such host',
-  EAI_AGAIN: 'the name of the host cannot be resolved at the moment',
-  EHOSTUNREACH: 'the host cannot be reached',
-  ENETUNREACH: 'the network cannot be reached',
-  ETIMEDOUT: 'the host does not answer',
-  ECONNRESET: 'the other side hung up',
-}
-
 export const nodeWebSockets: WebSocketConnector = {
-  connect(url, { subprotocol, signal }, handlers) {
+  connect(url, { subprotocol, signal, tls }, handlers) {
     return new Promise((resolve, reject) => {
       const messages = new WholeMessages()
       const connectPlain = (options: TcpNetConnectOpts) => connectReading(options, messages)
       const socket = new WebSocket(url, subprotocol, {
         ...(/^ws:/i.test(url) && { createConnection: connectPlain as typeof createConnection }),
+        // Never anything else, whatever the environment says (NODE_TLS_REJECT_UNAUTHORIZED).
+        rejectUnauthorized: true,
+        minVersion: 'TLSv1.2',
+        ...(tls?.ca !== undefined && { ca: Buffer.from(tls.ca) }),
         // Batches are compressed by their producers, if at all.
         perMessageDeflate: false,
         maxPayload: MESSAGE_BYTES_MAX,
@@ -55,7 +49,7 @@ export const nodeWebSockets: WebSocketConnector = {
       // `ws` tells of a failed attempt by an error and then a close.
       socket.once('close', () => {
         signal.removeEventListener('abort', abort)
-        reject(signal.aborted ? signal.reason : new Error(sentence(failure), { cause: failure }))
+        reject(signal.aborted ? signal.reason : new Error(connectFailure(failure), { cause: failure }))
       })
       if (signal.aborted) abort()
     })
@@ -76,7 +70,7 @@ function open(
   socket.on('close', (code, reason) => {
     const failure = failureOf()
     handlers.closed(
-      failure ? sentence(failure) : `closed with code ${code}${reason.length > 0 ? `, ${reason}` : ''}`,
+      failure ? connectFailure(failure) : `closed with code ${code}${reason.length > 0 ? `, ${reason}` : ''}`,
     )
   })
   return {
@@ -86,12 +80,4 @@ function open(
     bufferedBytes: () => socket.bufferedAmount,
     close: (code, reason) => socket.close(code, reason),
   }
-}
-
-function sentence(failure: Error | undefined): string {
-  if (!failure) return 'the connection was closed before it was open'
-  // Node tries each address of a name and then throws all the failures together, without a message.
-  const first = failure instanceof AggregateError ? (failure.errors[0] as Error) : failure
-  const code = 'code' in first && typeof first.code === 'string' ? first.code : ''
-  return sentences[code] ? `${sentences[code]} (${code})` : first.message
 }

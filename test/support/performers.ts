@@ -61,9 +61,13 @@ export const performers: Readonly<Record<string, Performer>> = {
   'broker/cli/serve.ts': { may: ['disk'], reason: 'reads the configuration file for the node it starts' },
   'broker/system-ports.ts': {
     may: ['clock', 'timers', 'randomness', 'disk'],
-    reason: 'the real ports that entry points hand to a node; the limit of open files stands in /proc',
+    reason:
+      'the real ports that entry points hand to a node; the limit of open files stands in /proc, certificates in files',
   },
-  'broker/transport/listen-failure.ts': { may: ['network'], reason: 'asks the system why listening failed' },
+  'broker/cli/trusted-issuers.ts': { may: ['disk'], reason: 'reads the file that --ca-file names' },
+  'broker/transport/port-probe.ts': { may: ['network'], reason: 'asks the system about ports' },
+  'broker/transport/uws-listening.ts': { may: ['network'], reason: 'where the transport listens' },
+  'broker/transport/uws-socket.ts': { may: ['network'], reason: 'a socket of the transport' },
   'broker/transport/uws-transport.ts': { may: ['network'], reason: 'the transport is the network' },
   'client/node/masked-frames.ts': {
     may: ['randomness'],

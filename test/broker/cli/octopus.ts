@@ -46,6 +46,7 @@ export async function inProcess(args: readonly string[], options: RunOptions = {
     invocation: 'octopus',
     nowMs: () => options.nowMs ?? Date.now(),
     interruption: () => options.interrupted ?? new AbortController().signal,
+    onHangup: () => {},
     ask: async () => options.answer,
     expectStrayErrors: () => {},
   }

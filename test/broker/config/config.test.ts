@@ -3,7 +3,7 @@ import t from 'tap'
 import { ConfigError } from '../../../broker/config/config-error.ts'
 import { webSocketUrl } from '../../../broker/config/listen-address.ts'
 import { loadConfig } from '../../../broker/config/load-config.ts'
-import { isLocalOrigin, isLoopbackHost } from '../../../broker/config/loopback.ts'
+import { isLoopbackHost } from '../../../broker/config/loopback.ts'
 import { editDistance, nearest } from '../../../broker/config/nearest.ts'
 import { settings } from '../../../broker/config/schema.ts'
 
@@ -43,6 +43,9 @@ t.test('defaults', async (t) => {
   t.same(load(), {
     data: 'data',
     listen: { host: '127.0.0.1', port: 7654 },
+    insecurePlaintext: 'off',
+    allowedOrigins: [],
+    tls: {},
     log: { level: 'info', format: 'auto' },
     topics: { partitionsDefault: 1, partitionsPerTopicMax: 10_000, partitionsMax: 20_000 },
     retention: { checkIntervalMs: 5_000 },
@@ -99,6 +102,7 @@ t.test('an empty variable counts as not given', async (t) => {
 t.test('variables of other parts and of Kubernetes are nobody’s mistake', async (t) => {
   const env = {
     OCTOPUS_URL: 'ws://x',
+    OCTOPUS_CA_FILE: 'ca.pem',
     OCTOPUS_SEED: '1',
     OCTOPUS_DEBUG: '1',
     OCTOPUS_SOAK: '1',
@@ -117,16 +121,88 @@ t.test('listen', async (t) => {
   t.same(listen('127.0.0.1:0'), { host: '127.0.0.1', port: 0 })
   t.same(listen('127.8.9.10:65535'), { host: '127.8.9.10', port: 65_535 })
   t.same(listen('[::1]:7654'), { host: '::1', port: 7654 })
-  t.equal(webSocketUrl(listen('[::1]:7654')), 'ws://[::1]:7654')
-  t.equal(webSocketUrl(listen('localhost:1')), 'ws://localhost:1')
-  for (const host of ['0.0.0.0', '[::]', '10.1.2.3', 'broker.example.org', '128.0.0.1', '127.0.0.256'])
-    t.same(problems({ flags: { listen: `${host}:7654` } }), [
-      `listen = "${host}:7654" (--listen): the broker cannot tell yet who calls, so it listens on this machine only; use 127.0.0.1, [::1] or localhost`,
-    ])
+  t.equal(webSocketUrl(listen('[::1]:7654'), false), 'ws://[::1]:7654')
+  t.equal(webSocketUrl(listen('localhost:1'), true), 'wss://localhost:1')
   for (const bad of ['7654', ':7654', '127.0.0.1', '127.0.0.1:', '127.0.0.1:65536', '::1:7654', 'a b:1', ''])
     t.same(problems({ flags: { listen: bad } }), [
       `listen = ${JSON.stringify(bad)} (--listen): must be HOST:PORT, such as 127.0.0.1:7654 or [::1]:7654`,
     ])
+})
+
+const REFUSED =
+  'others could read and change credentials and events on their way to this address; give a certificate with --tls-cert and --tls-key, or say --insecure-plaintext if that network is safe; 127.0.0.1, [::1] and localhost need neither'
+
+t.test('beyond this machine it takes TLS, or a word that it need not', async (t) => {
+  const tls = { 'tls.cert': 'tls.crt', 'tls.key': 'tls.key' }
+  for (const host of ['0.0.0.0', '[::]', '10.1.2.3', 'broker.example.org', '128.0.0.1', '127.0.0.256']) {
+    const listen = `${host}:7654`
+    const bare = host.replace(/[[\]]/g, '')
+    t.same(problems({ flags: { listen } }), [`listen = "${listen}" (--listen): ${REFUSED}`])
+    t.same(problems({ flags: { listen, insecurePlaintext: 'off' } }).length, 1)
+    t.equal(load({ flags: { listen, ...tls } }).listen.host, bare)
+    t.equal(load({ flags: { listen, insecurePlaintext: 'on' } }).listen.host, bare)
+  }
+  t.same(problems({ file: 'listen: 0.0.0.0:7654\n' }), [
+    `listen = "0.0.0.0:7654" (octopus.yaml:1): ${REFUSED}`,
+  ])
+  t.same(load({ flags: tls }).tls, { cert: 'tls.crt', key: 'tls.key' }, 'also on this machine')
+  t.same(load({ file: 'tls:\n  cert: a\n  key: b\n' }).tls, { cert: 'a', key: 'b' })
+  t.same(problems({ flags: { listen: '0.0.0.0:1', 'tls.cert': 'a' } }), [
+    'tls.cert = "a" (--tls-cert): needs tls.key beside it: TLS takes a certificate and its private key',
+  ])
+  t.same(problems({ env: { OCTOPUS_TLS_KEY: 'b' } }), [
+    'tls.key = "b" (OCTOPUS_TLS_KEY): needs tls.cert beside it: TLS takes a certificate and its private key',
+  ])
+  t.same(problems({ flags: { insecurePlaintext: 'yes' } }), [
+    'insecurePlaintext = "yes" (--insecure-plaintext): must be one of on, off',
+  ])
+})
+
+t.test('allowed origins', async (t) => {
+  const origins = (list: string) => load({ flags: { allowedOrigins: list } }).allowedOrigins
+  t.same(origins('https://lab.example.edu'), ['https://lab.example.edu'])
+  t.same(
+    origins(
+      ' HTTPS://Lab.Example.EDU:443 , http://localhost:3000,http://[0:0::1]:80,, https://lab.example.edu',
+    ),
+    ['https://lab.example.edu', 'http://localhost:3000', 'http://[::1]'],
+    'as browsers write them, each once',
+  )
+  t.same(origins(''), [])
+  t.same(
+    load({ file: 'allowedOrigins:\n  - https://a.example\n  - https://b.example:8443\n' }).allowedOrigins,
+    ['https://a.example', 'https://b.example:8443'],
+  )
+  t.same(load({ file: 'allowedOrigins: []\n' }).allowedOrigins, [])
+  const noOrigin =
+    'is no origin of a web page; one looks like https://lab.example.edu or http://localhost:3000'
+  for (const [bad, sentence] of [
+    ['*', /^"\*" is a pattern, and there are none: any page .* name each origin, such as https:\/\/lab/],
+    ['https://*.example.edu', /^"https:\/\/\*\.example\.edu" is a pattern/],
+    ['null', /^"null" is what files and sandboxed frames of anybody send; serve the page from an origin/],
+    ['lab.example.edu', `"lab.example.edu" ${noOrigin}`],
+    ['wss://lab.example.edu', `"wss://lab.example.edu" ${noOrigin}`],
+    ['file:///home/me', `"file:///home/me" ${noOrigin}`],
+    ['https:lab.example.edu', `"https:lab.example.edu" ${noOrigin}`],
+    [
+      'https://lab.example.edu/app',
+      '"https://lab.example.edu/app" has more than an origin; write https://lab.example.edu',
+    ],
+    ['https://lab.example.edu:443?', /has more than an origin; write https:\/\/lab\.example\.edu$/],
+    ['https://me@lab.example.edu', /has more than an origin; write https:\/\/lab\.example\.edu$/],
+  ] as const) {
+    const [found, ...more] = problems({ flags: { allowedOrigins: `https://fine.example,${bad}` } })
+    t.equal(more.length, 0)
+    const start = `allowedOrigins = "https://fine.example,${bad}" (--allowed-origins): `
+    t.ok(found.startsWith(start), found)
+    t.match(found.slice(start.length), sentence, bad)
+  }
+  t.same(problems({ file: 'allowedOrigins: 7\n' }), [
+    'allowedOrigins = 7 (octopus.yaml:1): must be origins of web pages, such as https://lab.example.edu',
+  ])
+  t.match(problems({ file: 'allowedOrigins:\n  - [a]\n' }), [
+    /^allowedOrigins = .*must be origins of web pages/,
+  ])
 })
 
 t.test('every problem is told at once, each in one line', async (t) => {
@@ -225,16 +301,6 @@ t.test('what counts as this machine', async (t) => {
   for (const host of ['localhost', '::1', '127.0.0.1', '127.255.255.255']) t.ok(isLoopbackHost(host), host)
   for (const host of ['0.0.0.0', '::', '127.1', '127.0.0.1.evil.org', '127.0.0.01', 'LOCALHOST.', ''])
     t.notOk(isLoopbackHost(host), host)
-  for (const origin of ['', 'http://localhost', 'https://127.0.0.1:3000', 'http://[::1]:1'])
-    t.ok(isLocalOrigin(origin), origin)
-  for (const origin of [
-    'null',
-    'https://example.org',
-    'http://localhost.evil.org',
-    'http://127.0.0.1@evil.org',
-    '*',
-  ])
-    t.notOk(isLocalOrigin(origin), origin)
 })
 
 t.test('the nearest name', async (t) => {

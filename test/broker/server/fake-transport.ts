@@ -85,6 +85,7 @@ export class FakeTransport implements Transport {
   options!: TransportOptions
   isAccepting = false
   isClosed = false
+  renewals = 0
   readonly sockets: FakeSocket[] = []
 
   async listen(options: TransportOptions): Promise<Listening> {
@@ -93,6 +94,9 @@ export class FakeTransport implements Transport {
     return {
       host: options.host,
       port: 7654,
+      renewCertificate: async () => {
+        this.renewals++
+      },
       stopAccepting: () => {
         this.isAccepting = false
       },

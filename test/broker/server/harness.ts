@@ -3,6 +3,7 @@ import { type Logger, pino } from 'pino'
 import type { Handlers } from '../../../broker/handlers/handlers.ts'
 import { Tally } from '../../../broker/observability/tally.ts'
 import { type Authorize, allowEverything } from '../../../broker/server/authorize.ts'
+import { BrowserPages } from '../../../broker/server/browser-pages.ts'
 import type { ServerLimits } from '../../../broker/server/limits.ts'
 import { ProduceBudget } from '../../../broker/server/produce-budget.ts'
 import { Server } from '../../../broker/server/server.ts'
@@ -146,7 +147,7 @@ export function handlersOf(given: Partial<Handlers>): Handlers {
 
 export async function startServer(
   given: Partial<Handlers> = {},
-  changes: { limits?: Partial<ServerLimits>; authorize?: Authorize } = {},
+  changes: { limits?: Partial<ServerLimits>; authorize?: Authorize; origins?: readonly string[] } = {},
 ): Promise<Harness> {
   const time = new ManualTime()
   const transport = new FakeTransport()
@@ -163,12 +164,13 @@ export async function startServer(
     authorize: changes.authorize ?? allowEverything,
     limits,
     budget,
+    pages: new BrowserPages(changes.origins ?? []),
     clock: time,
     timers: time,
     tally,
     logger,
   })
-  await server.listen(transport, { host: '127.0.0.1', port: 0 }, () => ({
+  await server.listen(transport, { host: '127.0.0.1', port: 0, tls: undefined }, () => ({
     status: 200,
     headers: {},
     body: '',

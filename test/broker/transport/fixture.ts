@@ -115,6 +115,10 @@ export async function start(t: Test, transport: Transport, changes: Partial<Tran
     subProtocol: SUB_PROTOCOL,
     messageBytesMax: MESSAGE_BYTES_MAX,
     idleTimeoutMs: 60_000,
+    tls: undefined,
+    soon: (run) => {
+      setImmediate(run)
+    },
     websocket: recorder,
     http: () => ({ status: 200, headers: {}, body: 'plain' }),
     ...changes,

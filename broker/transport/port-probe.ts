@@ -1,20 +1,49 @@
 /**
- * Why listening failed, in a sentence that says what to do. uWebSockets.js reports only that it did,
- * so the system is asked the same question once more through `node:net`, which tells.
+ * What uWebSockets.js does not tell about a port, asked of the system through `node:net`: whether it is free and
+ * nobody else's, which one is free, and why listening on it failed, in a sentence that says what to do.
  */
-import { createServer } from 'node:net'
+import { lookup } from 'node:dns/promises'
+import { type AddressInfo, createServer, isIP } from 'node:net'
 import { TransportError } from './transport.ts'
 
 /** Always resolves with an error, also when the second attempt happens to succeed. */
 export async function explainListenFailure(host: string, port: number): Promise<TransportError> {
-  return describe(host, port, await tryListening(host, port))
+  try {
+    await freePort(host, port)
+    return describe(host, port, undefined)
+  } catch (error) {
+    return error as TransportError
+  }
 }
 
-function tryListening(host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
-  return new Promise((resolve) => {
+/**
+ * Resolves with `port`, or with a free one for 0, when nobody listens on it at any address of `host`; rejects with a
+ * {@link TransportError} otherwise. Nothing is left listening.
+ */
+export async function freePort(host: string, port: number): Promise<number> {
+  let chosen = port
+  try {
+    for (const address of await addressesOf(host)) chosen = await tryListening(address, chosen)
+  } catch (cause) {
+    throw describe(host, port, cause as NodeJS.ErrnoException)
+  }
+  return chosen
+}
+
+async function addressesOf(host: string): Promise<string[]> {
+  if (isIP(host)) return [host]
+  return (await lookup(host, { all: true })).map(({ address }) => address)
+}
+
+/** Resolves with the port it listened on for a moment. */
+function tryListening(host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
     const server = createServer()
-    server.once('error', (error) => resolve(error))
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)))
+    server.once('error', reject)
+    server.listen({ host, port, exclusive: true }, () => {
+      const { port: taken } = server.address() as AddressInfo
+      server.close(() => resolve(taken))
+    })
   })
 }
 
