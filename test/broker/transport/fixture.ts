@@ -3,13 +3,17 @@
  * for bytes no well-behaved client would send.
  */
 import { once } from 'node:events'
+import { request as requestPlain } from 'node:http'
+import { request as requestSecure } from 'node:https'
 import { connect, type Socket as TcpSocket } from 'node:net'
+import { type ConnectionOptions, connect as connectSecure, type TLSSocket } from 'node:tls'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import type {
   HttpRequest,
   Listening,
   Socket,
+  TlsFiles,
   Transport,
   TransportOptions,
   WebSocketHandlers,
@@ -29,9 +33,9 @@ export class Recorder implements WebSocketHandlers {
   onDrain: (socket: Socket) => void = () => {}
   #wake: (() => void)[] = []
 
-  upgrade(request: HttpRequest) {
-    if (!this.refuse) return { accept: true } as const
-    return { accept: false, status: this.refuse.status, text: `${this.refuse.text} ${request.path}` } as const
+  upgrade(request: HttpRequest): ReturnType<WebSocketHandlers['upgrade']> {
+    if (!this.refuse) return { accept: true }
+    return { accept: false, status: this.refuse.status, text: `${this.refuse.text} ${request.path}` }
   }
   open(socket: Socket) {
     this.opened.push(socket)
@@ -61,12 +65,43 @@ export class Recorder implements WebSocketHandlers {
   }
 }
 
+/** A transport under test; one that always speaks TLS says whom its clients trust, in PEM form. */
+export interface TestedTransport extends Transport {
+  readonly ca?: string
+}
+
+/** The same transport, with this certificate whatever it is asked for. */
+export function secured(transport: Transport, tls: TlsFiles, ca: string): TestedTransport {
+  return { name: transport.name, ca, listen: (options) => transport.listen({ ...options, tls }) }
+}
+
+export interface Answer {
+  readonly status: number | undefined
+  readonly text: string
+  header(name: string): string | undefined
+}
+
+export interface Asked {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
 export interface Fixture {
   readonly recorder: Recorder
   readonly listening: Listening
   readonly url: string
   open(): Promise<WebSocket>
+  /** A client that nobody has waited for. */
+  client(protocols: string | string[]): WebSocket
+  /** HTTP, on a connection of its own. */
+  ask(path?: string, asked?: Asked): Promise<Answer>
+  /** Bytes to the HTTP of the transport, under TLS where it speaks that. */
   raw(): Promise<TcpSocket>
+  /** The same with what the TLS of this client shall be. */
+  rawSecure(options: ConnectionOptions): Promise<TLSSocket>
+  /** Ends the TCP connection below without a word. */
+  reset(socket: TcpSocket): void
   /** A WebSocket handshake by hand; the socket then speaks raw frames. */
   rawUpgraded(): Promise<TcpSocket>
 }
@@ -107,7 +142,7 @@ export async function readAll(socket: TcpSocket): Promise<string> {
   return Buffer.concat(chunks).toString('latin1')
 }
 
-export async function start(t: Test, transport: Transport, changes: Partial<TransportOptions> = {}) {
+export async function start(t: Test, transport: TestedTransport, changes: Partial<TransportOptions> = {}) {
   const recorder = new Recorder()
   const listening = await transport.listen({
     host: '127.0.0.1',
@@ -123,30 +158,63 @@ export async function start(t: Test, transport: Transport, changes: Partial<Tran
     http: () => ({ status: 200, headers: {}, body: 'plain' }),
     ...changes,
   })
-  const url = `ws://127.0.0.1:${listening.port}/`
+  const { ca } = transport
+  const { port } = listening
+  const url = `${ca ? 'wss' : 'ws'}://127.0.0.1:${port}/`
   const sockets: (WebSocket | TcpSocket)[] = []
+  const below = new Map<TcpSocket, TcpSocket>()
   t.teardown(() => {
     for (const socket of sockets) socket instanceof WebSocket ? socket.terminate() : socket.destroy()
     listening.close()
   })
-  const raw = async () => {
-    const socket = connect(listening.port, '127.0.0.1')
-    sockets.push(socket)
+  const tcp = async () => {
+    const socket = connect(port, '127.0.0.1')
     await once(socket, 'connect')
     return socket
+  }
+  const rawSecure = async (options: ConnectionOptions) => {
+    const socket = await tcp()
+    const secure = connectSecure({ ca, servername: 'localhost', ...options, socket })
+    // It ends the one below with it; Node 20 crashes when that one is ended first.
+    sockets.push(secure)
+    below.set(secure, socket)
+    await once(secure, 'secureConnect')
+    return secure
+  }
+  const raw = async () => {
+    if (ca) return rawSecure({})
+    const socket = await tcp()
+    sockets.push(socket)
+    return socket
+  }
+  const client = (protocols: string | string[]) => {
+    const made = new WebSocket(url, protocols, { perMessageDeflate: true, ca })
+    made.binaryType = 'nodebuffer'
+    sockets.push(made)
+    return made
   }
   const fixture: Fixture = {
     recorder,
     listening,
     url,
+    client,
     open: async () => {
-      const client = new WebSocket(url, SUB_PROTOCOL, { perMessageDeflate: true })
-      client.binaryType = 'nodebuffer'
-      sockets.push(client)
-      await once(client, 'open')
-      return client
+      const made = client(SUB_PROTOCOL)
+      await once(made, 'open')
+      return made
+    },
+    ask: async (path = '/', { body, ...asked } = {}) => {
+      const options = { host: '127.0.0.1', port, path, agent: false, ...asked }
+      const request = ca ? requestSecure({ ...options, ca }) : requestPlain(options)
+      request.end(body)
+      const [response] = await once(request, 'response')
+      let text = ''
+      for await (const chunk of response) text += chunk
+      return { status: response.statusCode, text, header: (name) => response.headers[name] }
     },
     raw,
+    rawSecure,
+    reset: (socket) => (below.get(socket) ?? socket).resetAndDestroy(),
     rawUpgraded: async () => {
       const socket = await raw()
       socket.write(handshake(SUB_PROTOCOL))

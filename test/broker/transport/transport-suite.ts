@@ -4,14 +4,12 @@
  */
 import { once } from 'node:events'
 import type { Test } from 'tap'
-import { WebSocket } from 'ws'
 import {
   type HttpHandler,
   type HttpRequest,
   idleTimeoutLimits,
   SEND_OVERFLOW,
   type Socket,
-  type Transport,
   TransportError,
 } from '../../../broker/transport/transport.ts'
 import {
@@ -23,10 +21,11 @@ import {
   readUntil,
   SUB_PROTOCOL,
   start,
+  type TestedTransport,
 } from './fixture.ts'
 
 /** Registers the suite's subtests on `t`. They run in order; the slow one overlaps the others. */
-export async function transportSuite(t: Test, transport: Transport): Promise<void> {
+export async function transportSuite(t: Test, transport: TestedTransport): Promise<void> {
   // Waits for the transport's own clock, so it starts first and is asked last.
   const silence = silentClientIsClosed(t, transport)
   await upgrades(t, transport)
@@ -43,7 +42,7 @@ export async function transportSuite(t: Test, transport: Transport): Promise<voi
   })
 }
 
-async function silentClientIsClosed(t: Test, transport: Transport) {
+async function silentClientIsClosed(t: Test, transport: TestedTransport) {
   const fixture = await start(t, transport, { idleTimeoutMs: idleTimeoutLimits.minimumMs })
   await fixture.rawUpgraded()
   const startMs = performance.now()
@@ -51,11 +50,11 @@ async function silentClientIsClosed(t: Test, transport: Transport) {
   return { closed: fixture.recorder.closed, elapsedMs: Math.round(performance.now() - startMs) }
 }
 
-async function upgrades(t: Test, transport: Transport) {
+async function upgrades(t: Test, transport: TestedTransport) {
   await t.test('the sub-protocol is confirmed, alone or among several', async (t) => {
-    const { url, recorder } = await start(t, transport)
+    const { client: clientOf, recorder } = await start(t, transport)
     for (const offered of [[SUB_PROTOCOL], ['other.v9', SUB_PROTOCOL], [SUB_PROTOCOL, 'octopus.v2']]) {
-      const client = new WebSocket(url, offered)
+      const client = clientOf(offered)
       await once(client, 'open')
       t.equal(client.protocol, SUB_PROTOCOL)
       t.equal(client.extensions, '', 'no compression is negotiated')
@@ -92,7 +91,7 @@ async function upgrades(t: Test, transport: Transport) {
   })
 }
 
-async function messages(t: Test, transport: Transport) {
+async function messages(t: Test, transport: TestedTransport) {
   await t.test('messages of every frame length class go both ways unchanged', async (t) => {
     const { open, recorder } = await start(t, transport)
     recorder.onMessage = (socket, bytes) => t.equal(socket.send(bytes), true)
@@ -171,7 +170,7 @@ async function messages(t: Test, transport: Transport) {
   )
 }
 
-async function hostile(t: Test, transport: Transport) {
+async function hostile(t: Test, transport: TestedTransport) {
   await t.test('a message is never skipped: who is sent too much loses the connection', async (t) => {
     const { open, recorder } = await start(t, transport)
     const client = await open()
@@ -250,9 +249,10 @@ async function hostile(t: Test, transport: Transport) {
   })
 
   await t.test('an abrupt reset is told once', async (t) => {
-    const { rawUpgraded, recorder } = await start(t, transport)
+    const { rawUpgraded, reset, recorder } = await start(t, transport)
     const socket = await rawUpgraded()
-    socket.resetAndDestroy()
+    socket.on('error', () => {})
+    reset(socket)
     await recorder.until(() => recorder.closed.length === 1)
     t.equal(recorder.closed[0]?.code, 1006)
     t.equal(recorder.closed[0]?.socket, recorder.opened[0])
@@ -269,7 +269,7 @@ async function hostile(t: Test, transport: Transport) {
   })
 }
 
-async function endings(t: Test, transport: Transport) {
+async function endings(t: Test, transport: TestedTransport) {
   await t.test('a good-bye of the client brings code and reason', async (t) => {
     const { open, recorder } = await start(t, transport)
     const client = await open()
@@ -322,7 +322,7 @@ async function endings(t: Test, transport: Transport) {
   })
 }
 
-async function http(t: Test, transport: Transport) {
+async function http(t: Test, transport: TestedTransport) {
   const seen: HttpRequest[] = []
   const handler: HttpHandler = async (request) => {
     seen.push(request)
@@ -336,13 +336,12 @@ async function http(t: Test, transport: Transport) {
   }
 
   await t.test('HTTP on the same port', async (t) => {
-    const { listening } = await start(t, transport, { http: handler })
-    const base = `http://127.0.0.1:${listening.port}`
-    const got = await fetch(`${base}/some/where?a=1&b=2`, { headers: { 'X-Custom': 'yes' } })
+    const { ask } = await start(t, transport, { http: handler })
+    const got = await ask('/some/where?a=1&b=2', { headers: { 'X-Custom': 'yes' } })
     t.equal(got.status, 404)
-    t.equal(got.headers.get('content-type'), 'text/plain')
-    t.equal(got.headers.get('x-seen'), 'yes')
-    t.equal(await got.text(), 'nothing at /some/where\n')
+    t.equal(got.header('content-type'), 'text/plain')
+    t.equal(got.header('x-seen'), 'yes')
+    t.equal(got.text, 'nothing at /some/where\n')
     t.match(seen[0], {
       method: 'GET',
       path: '/some/where',
@@ -350,18 +349,32 @@ async function http(t: Test, transport: Transport) {
       remoteAddress: '127.0.0.1',
     })
 
-    const head = await fetch(`${base}/x`, { method: 'HEAD' })
+    const head = await ask('/x', { method: 'HEAD' })
     t.equal(head.status, 404)
-    t.equal(head.headers.get('content-length'), String('nothing at /x\n'.length))
-    t.equal(await head.text(), '')
+    t.equal(head.header('content-length'), String('nothing at /x\n'.length))
+    t.equal(head.text, '')
 
-    const post = await fetch(`${base}/post`, { method: 'POST', body: 'x'.repeat(100_000) })
-    t.equal(await post.text(), 'nothing at /post\n')
+    const post = await ask('/post', { method: 'POST', body: 'x'.repeat(100_000) })
+    t.equal(post.text, 'nothing at /post\n')
     t.equal(seen[2]?.method, 'POST')
 
-    const failed = await fetch(`${base}/boom`)
+    const failed = await ask('/boom')
     t.equal(failed.status, 500)
-    t.equal(await failed.text(), 'The server met an error it did not expect.\n')
+    t.equal(failed.text, 'The server met an error it did not expect.\n')
+  })
+
+  await t.test('headers of one name are one, so that none of them hides', async (t) => {
+    const { raw, recorder } = await start(t, transport)
+    let origin = ''
+    recorder.upgrade = (request) => {
+      origin = request.header('origin')
+      return { accept: false, status: 403, text: 'no.\n' }
+    }
+    const socket = await raw()
+    const twice = 'Origin: https://lab.example.edu\r\nORIGIN: https://evil.example\r\n'
+    socket.write(handshake(SUB_PROTOCOL).replace('Host:', `${twice}Host:`))
+    t.match(await readUntil(socket, 'no.\n'), /^HTTP\/1.1 403 Forbidden\r\n/)
+    t.equal(origin, 'https://lab.example.edu, https://evil.example')
   })
 
   await t.test('a client that leaves before its answer disturbs nobody', async (t) => {
@@ -370,7 +383,7 @@ async function http(t: Test, transport: Transport) {
       release = resolve
     })
     let arrived = 0
-    const { listening, raw } = await start(t, transport, {
+    const { ask, raw, reset } = await start(t, transport, {
       http: async () => {
         arrived += 1
         if (arrived === 1) await gate
@@ -380,25 +393,25 @@ async function http(t: Test, transport: Transport) {
     const socket = await raw()
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
     while (arrived === 0) await new Promise((resolve) => setImmediate(resolve))
-    socket.resetAndDestroy()
-    const base = `http://127.0.0.1:${listening.port}`
-    t.equal(await (await fetch(base)).text(), 'ok')
+    socket.on('error', () => {})
+    reset(socket)
+    t.equal((await ask()).text, 'ok')
     release()
-    t.equal(await (await fetch(base)).text(), 'ok')
+    t.equal((await ask()).text, 'ok')
   })
 
   await t.test('bytes that are no HTTP are answered or hung up on', async (t) => {
-    const { raw, listening } = await start(t, transport)
+    const { raw, ask } = await start(t, transport)
     const socket = await raw()
     socket.on('error', () => {})
     socket.write('\0\x01\x02garbage\r\n\r\n')
     const answer = await readAll(socket)
     t.match(answer, /^(HTTP\/1.1 [45]\d\d|$)/)
-    t.equal(await (await fetch(`http://127.0.0.1:${listening.port}`)).text(), 'plain')
+    t.equal((await ask()).text, 'plain')
   })
 }
 
-async function listening(t: Test, transport: Transport) {
+async function listening(t: Test, transport: TestedTransport) {
   await t.test(
     'a port in use, an address of another machine and an unknown host are told apart',
     async (t) => {
@@ -436,11 +449,11 @@ async function listening(t: Test, transport: Transport) {
   })
 
   await t.test('stopAccepting refuses new connections and keeps the open ones', async (t) => {
-    const { open, url, recorder, listening } = await start(t, transport)
+    const { open, client: clientOf, recorder, listening } = await start(t, transport)
     const client = await open()
     listening.stopAccepting()
     listening.stopAccepting()
-    const late = new WebSocket(url, SUB_PROTOCOL)
+    const late = clientOf(SUB_PROTOCOL)
     const [error] = (await once(late, 'error')) as [NodeJS.ErrnoException]
     t.equal(error.code, 'ECONNREFUSED')
     client.send(Uint8Array.of(1))
