@@ -20,9 +20,10 @@ export interface CertificateWatchOptions {
   readonly logger: Logger
   /** Shows what is in the files to new connections; rejects when it cannot. */
   readonly renew: () => Promise<void>
+  /** Between two looks at the files; default {@link LOOK_INTERVAL_MS}. */
+  readonly intervalMs?: number
 }
 
-/** Between two looks at the files. */
 export const LOOK_INTERVAL_MS = 1_000
 const DAY_MS = 86_400_000
 /** So long before it ends it is time that somebody looks why there is no new one. */
@@ -67,7 +68,8 @@ export class CertificateWatch {
   }
 
   start(): void {
-    this.#timer = this.#options.timers.after(LOOK_INTERVAL_MS, () => {
+    const { timers, intervalMs = LOOK_INTERVAL_MS } = this.#options
+    this.#timer = timers.after(intervalMs, () => {
       void this.#look().then(() => {
         if (!this.#isStopped) this.start()
       })
