@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import type { CertificateFiles } from './self-signed.ts'
 
 /** The node as it is, and the same node with a store that keeps nothing. */
 const scripts = {
@@ -28,11 +29,21 @@ export class BrokerProcess {
   readonly #dataDirectory: string
   #settings: Settings
   readonly #lastLines: string[] = []
+  readonly #tls: CertificateFiles | undefined
   #listen = ''
   #url = ''
   #child: ChildProcess | undefined
+  /** Whom its clients have to trust, in PEM form; undefined in plain text. */
+  readonly ca: string | undefined
 
-  constructor(dataDirectory: string, kind: BrokerKind = 'durable', settings: Settings = {}) {
+  constructor(
+    dataDirectory: string,
+    kind: BrokerKind = 'durable',
+    settings: Settings = {},
+    tls?: CertificateFiles,
+  ) {
+    this.ca = tls?.ca
+    this.#tls = tls
     this.#dataDirectory = dataDirectory
     this.#kind = kind
     this.#settings = settings
@@ -56,6 +67,7 @@ export class BrokerProcess {
     if (this.#listen === '') this.#listen = `127.0.0.1:${await freePort()}`
     const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
     const place = ['--data', this.#dataDirectory, '--listen', this.#listen]
+    if (this.#tls) place.push('--tls-cert', this.#tls.certFile, '--tls-key', this.#tls.keyFile)
     const args = ['serve', ...place, '--log-format', 'json', ...flags]
     const child = fork(fileURLToPath(scripts[this.#kind]), args, {
       execArgv: ['--import', leash],
@@ -67,7 +79,7 @@ export class BrokerProcess {
         createInterface({ input: stream }).on('line', (line) => {
           this.#lastLines.push(line)
           if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift()
-          const url = /"ready":true.*"url":"(ws:[^"]+)"/.exec(line)?.[1]
+          const url = /"ready":true.*"url":"(wss?:[^"]+)"/.exec(line)?.[1]
           if (url !== undefined) resolve(url)
         })
     })

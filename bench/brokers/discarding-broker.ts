@@ -16,7 +16,13 @@ import { DiscardingStore } from './discarding-store.ts'
 
 const { values: flags } = parseArgs({
   allowPositionals: true,
-  options: { data: { type: 'string' }, listen: { type: 'string' }, 'log-format': { type: 'string' } },
+  options: {
+    data: { type: 'string' },
+    listen: { type: 'string' },
+    'log-format': { type: 'string' },
+    'tls-cert': { type: 'string' },
+    'tls-key': { type: 'string' },
+  },
 })
 
 function failed(error: unknown): never {
@@ -37,7 +43,13 @@ async function openNothing(): Promise<NodeStorage> {
 }
 
 const config = loadConfig({
-  flags: { data: flags.data, listen: flags.listen, 'log.format': flags['log-format'] },
+  flags: {
+    data: flags.data,
+    listen: flags.listen,
+    'log.format': flags['log-format'],
+    'tls.cert': flags['tls-cert'],
+    'tls.key': flags['tls-key'],
+  },
   env: {},
   readFile: (path) => readFileSync(path, 'utf8'),
 })

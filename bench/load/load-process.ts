@@ -9,11 +9,17 @@ import type { Answers, Report, Request, Task } from './tasks.ts'
 const script = fileURLToPath(new URL('./generator.js', import.meta.url))
 
 export class LoadProcess {
-  readonly #child: ChildProcess = fork(script, [], {
-    execArgv: ['--import', leash],
-    serialization: 'advanced',
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  })
+  readonly #child: ChildProcess
+
+  /** @param caFile a PEM file whose certificates it trusts besides those of the system */
+  constructor(caFile?: string) {
+    this.#child = fork(script, [], {
+      execArgv: ['--import', leash],
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, ...(caFile !== undefined && { NODE_EXTRA_CA_CERTS: caFile }) },
+    })
+  }
 
   /** Rejects with the generator's words when the task failed or the process died. */
   run<T extends Task>(

@@ -224,7 +224,7 @@ async function highestMetric(url: string, name: string, until: Promise<unknown>)
     isOver = true
   })
   while (!isOver) {
-    const value = await metricIfAny(url, name)
+    const value = await metricIfAny({ url }, name)
     if (value !== null) highest = Math.max(highest ?? 0, value)
     await Promise.race([over, setTimeout(METRIC_EVERY_MS)])
   }

@@ -40,7 +40,7 @@ export async function watchFootprint<T>(
   }
   try {
     while (!isOver) {
-      const relocations = await metricIfAny(broker.url, RELOCATIONS_METRIC)
+      const relocations = await metricIfAny(broker, RELOCATIONS_METRIC)
       const before = await liveBytes()
       const diskBytes = allocatedBytes(data, broker.pid)
       // Data arrives and leaves while the disk is looked at: the larger count is what it had to hold.

@@ -15,6 +15,7 @@ import { runThroughput, type ThroughputOptions } from './run.ts'
 interface ThroughputFlags extends RoundFlags {
   readonly partitions: number
   readonly megabytes: number
+  readonly tls: boolean
 }
 
 const throughputBench = {
@@ -31,6 +32,7 @@ export function throughputCommand(): Command {
     partitions: 16,
   })
     .option('--megabytes <n>', 'megabytes of values produced in each round', wholeNumberFrom(1), 1024)
+    .option('--tls', 'beside each round the same over TLS, and how much of the rate is left', false)
     .addHelpText(
       'after',
       '\nWith --value-bytes 1024 the disk is the limit instead of the client, and produce.diskRatio is the figure to look at.',
@@ -51,8 +53,9 @@ async function throughput(flags: ThroughputFlags): Promise<Outcome> {
     valueBytes,
     partitions,
     seed,
+    tls: flags.tls,
   }
   // A record is at most a third larger on the disk than a small value, and there is the warm-up.
-  const roundBytes = (options.events + options.warmupEvents) * (valueBytes + 10)
+  const roundBytes = (options.events + options.warmupEvents) * (valueBytes + 10) * (options.tls ? 2 : 1)
   return measure(throughputBench, options, flags, roundBytes)
 }

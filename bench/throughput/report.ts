@@ -6,6 +6,7 @@ import {
   megabytes,
   million,
   milliseconds,
+  ratio,
   table,
   title,
   where,
@@ -15,7 +16,7 @@ import type { ThroughputResult } from './result.ts'
 const cpu = (value: number) => `${value.toFixed(3)} s`
 
 export function throughputReport(result: ThroughputResult): string {
-  const { produce, consume, broker, client, probes, rounds, config } = result
+  const { produce, consume, broker, client, tls, probes, rounds, config } = result
   return [
     title(
       `Throughput: ${config.valueBytes}-byte events, ${config.partitions} partitions, fsynced before acknowledged`,
@@ -36,6 +37,20 @@ export function throughputReport(result: ThroughputResult): string {
       ['broker CPU', known(broker.cpuSecondsPerMillionEvents, cpu), 'for a million events produced'],
       ['', known(broker.consumeCpuSecondsPerMillionEvents, cpu), 'for a million events consumed'],
       ['client CPU', known(client.cpuSecondsPerMillionEvents, cpu), 'for a million events produced'],
+      ...(tls
+        ? ([
+            [
+              'over TLS, produced',
+              million(tls.produceEventsPerSecond),
+              `${ratio(tls.produceRatio)} of plain text`,
+            ],
+            [
+              '  consumed, lazily',
+              million(tls.consumeEventsPerSecondLazy),
+              `${ratio(tls.consumeRatioLazy)} of plain text; ${ratio(tls.consumeRatioValues)} with values`,
+            ],
+          ] as const)
+        : []),
       ['broker memory', known(broker.anonymousRssBytesMax, prettyBytes), 'anonymous, at most'],
       [
         'raw disk',

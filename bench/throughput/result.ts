@@ -2,11 +2,12 @@
  * From what a run measured to the figures `throughput` reports: the keys of `--json` and the targets. Pure.
  */
 import { probeFigures } from '../figures/probe-figures.ts'
-import { best, serialRate } from '../figures/statistics.ts'
+import { best, median, serialRate } from '../figures/statistics.ts'
 import { atLeast, atMost, BROKER_ANONYMOUS_BYTES_MAX, type Target } from '../figures/targets.ts'
 import { resultHash } from '../figures/values.ts'
+import type { Moved } from '../load/tasks.ts'
 import type { Machine } from '../machine/machine.ts'
-import type { Round, ThroughputOptions, ThroughputRun } from './run.ts'
+import type { Measured, Round, ThroughputOptions, ThroughputRun } from './run.ts'
 
 const MEGA = 1e6
 
@@ -37,6 +38,7 @@ export function throughputResult(run: ThroughputRun, options: ThroughputOptions,
     client: {
       cpuSecondsPerMillionEvents: perMillion(top.produced.cpuSeconds, options.events),
     },
+    tls: overTls(rounds, options.events),
     probes: {
       ...probeFigures(probes),
       nothingStored: {
@@ -49,6 +51,7 @@ export function throughputResult(run: ThroughputRun, options: ThroughputOptions,
       diskRatio: ratios[i],
       consumeEventsPerSecondLazy: rate(round.lazy),
       consumeEventsPerSecondValues: rate(round.values),
+      tlsProduceEventsPerSecond: round.overTls ? rate(round.overTls.produced) : null,
     })),
     config: {
       bench: 'throughput',
@@ -56,6 +59,24 @@ export function throughputResult(run: ThroughputRun, options: ThroughputOptions,
       resultHash: resultHash(top.produced.events, top.sum),
       machine,
     },
+  }
+}
+
+/** Ratios compare the two halves of a round, since the machine may change between rounds. Null: not asked for. */
+function overTls(rounds: readonly Round[], events: number) {
+  const pairs = rounds.flatMap((plain) => (plain.overTls ? [{ plain, secure: plain.overTls }] : []))
+  if (pairs.length === 0) return null
+  const ratioOf = (moved: (measured: Measured) => Moved) =>
+    median(pairs.map(({ plain, secure }) => rate(moved(secure)) / rate(moved(plain))))
+  const top = best(pairs, ({ secure }) => rate(secure.produced)).secure
+  return {
+    produceRatio: ratioOf(({ produced }) => produced),
+    consumeRatioLazy: ratioOf(({ lazy }) => lazy),
+    consumeRatioValues: ratioOf(({ values }) => values),
+    produceEventsPerSecond: rate(top.produced),
+    consumeEventsPerSecondLazy: Math.max(...pairs.map(({ secure }) => rate(secure.lazy))),
+    brokerCpuSecondsPerMillionEvents: perMillion(top.brokerCpuSeconds.produce, events),
+    clientCpuSecondsPerMillionEvents: perMillion(top.produced.cpuSeconds, events),
   }
 }
 
@@ -80,7 +101,7 @@ const SMALL_VALUE_BYTES = 32
 /** From here on the disk is the limit and not the client: then the promise is how much of the disk is used. */
 const LARGE_VALUE_BYTES = 1024
 
-export function throughputTargets({ produce, consume, broker, config }: ThroughputResult): Target[] {
+export function throughputTargets({ produce, consume, broker, tls, config }: ThroughputResult): Target[] {
   return [
     ...(config.valueBytes === SMALL_VALUE_BYTES
       ? [
@@ -90,6 +111,7 @@ export function throughputTargets({ produce, consume, broker, config }: Throughp
         ]
       : []),
     ...(config.valueBytes >= LARGE_VALUE_BYTES ? [atLeast('produce.diskRatio', 0.9, produce.diskRatio)] : []),
+    ...(tls ? [atLeast('tls.produceRatio', 0.6, tls.produceRatio)] : []),
     atMost('broker.anonymousRssBytesMax', BROKER_ANONYMOUS_BYTES_MAX, broker.anonymousRssBytesMax),
   ]
 }

@@ -27,16 +27,24 @@ export interface ThroughputOptions extends ProbeSizes {
   readonly valueBytes: number
   readonly partitions: number
   readonly seed: number
+  /** Beside each round the same over TLS. */
+  readonly tls: boolean
 }
 
-export interface Round {
+export interface Round extends Measured {
+  /** The same load on a broker that stores nothing. */
+  readonly nothingStored: Moved
+  /** The same on an encrypted connection; undefined where that was not asked for. */
+  readonly overTls: Measured | undefined
+}
+
+/** One broker, loaded and read. */
+export interface Measured {
   readonly produced: Moved
   readonly lazy: Moved
   readonly values: Moved
   /** Sum of every byte of every value, as the consumer found it. */
   readonly sum: number
-  /** The same load on a broker that stores nothing. */
-  readonly nothingStored: Moved
   readonly brokerCpuSeconds: { readonly produce: number | null; readonly consumeLazy: number | null }
   readonly anonymousRssBytesMax: number | null
   /** Bytes the broker wrote for one event. */
@@ -108,10 +116,17 @@ class Throughput {
       return this.#produce(load, broker, TOPIC, this.#options.events)
     })
     const measured = await this.#withBroker('durable', (broker, load) => this.#measure(name, broker, load))
-    return { ...measured, nothingStored }
+    const overTls = this.#options.tls
+      ? await this.#withBroker(
+          'durable',
+          (broker, load) => this.#measure(`${name}, over TLS`, broker, load),
+          true,
+        )
+      : undefined
+    return { ...measured, nothingStored, overTls }
   }
 
-  async #measure(name: string, broker: BrokerProcess, load: LoadProcess) {
+  async #measure(name: string, broker: BrokerProcess, load: LoadProcess): Promise<Measured> {
     const { warmupEvents, events, pageCacheBytes } = this.#options
     const memory = new MemoryWatch(broker.pid)
     this.#progress.step(`${name}: warming up`)
@@ -169,10 +184,11 @@ class Throughput {
   async #withBroker<T>(
     kind: BrokerKind,
     run: (broker: BrokerProcess, load: LoadProcess) => Promise<T>,
+    tls = false,
   ): Promise<T> {
     this.#brokers++
     const data = join(this.#directory, `broker-${this.#brokers}`)
-    return withBroker({ data, kind }, async (broker, newLoad) => {
+    return withBroker({ data, kind, tls }, async (broker, newLoad) => {
       const load = newLoad()
       for (const topic of [TOPIC, WARMUP_TOPIC])
         await load.run(broker.url, { kind: 'create-topic', topic, partitions: this.#options.partitions })
@@ -183,8 +199,8 @@ class Throughput {
 
 async function committed(broker: BrokerProcess): Promise<{ commits: number; bytes: number }> {
   return {
-    commits: await metric(broker.url, 'octopus_commits_total'),
-    bytes: await metric(broker.url, 'octopus_committed_bytes_total'),
+    commits: await metric(broker, 'octopus_commits_total'),
+    bytes: await metric(broker, 'octopus_committed_bytes_total'),
   }
 }
 

@@ -63,17 +63,22 @@ t.test('a throughput result takes the best rounds and compares each with its nei
     seed: 1,
     diskProbeBytes: 1,
     smallSyncs: 1,
+    tls: false,
   }
   const moved = (seconds: number) => ({ events: 1_000_000, seconds, cpuSeconds: 0.1 })
-  const round = (produce: number, lazy: number, values: number) => ({
+  const measured = (produce: number, lazy: number, values: number) => ({
     produced: moved(produce),
     lazy: moved(lazy),
     values: moved(values),
     sum: 5,
-    nothingStored: moved(0.1),
     brokerCpuSeconds: { produce: 0.06, consumeLazy: null },
     anonymousRssBytesMax: 30e6,
     storedBytesPerEvent: 40,
+  })
+  const round = (produce: number, lazy: number, values: number) => ({
+    ...measured(produce, lazy, values),
+    nothingStored: moved(0.1),
+    overTls: undefined,
   })
   const probe = (megabytesPerSecond: number, fdatasyncP50Ms: number) => ({
     disk: { megabytesPerSecond, chunkBytes: 4096 },
@@ -119,6 +124,38 @@ t.test('a throughput result takes the best rounds and compares each with its nei
     machine,
   )
   t.equal(throughputTargets(untold).at(-1)?.met, false, 'what nobody can tell is no promise kept')
+
+  t.equal(result.tls, null)
+  const [first, second] = run.rounds
+  const secured = throughputResult(
+    {
+      ...run,
+      rounds: [
+        { ...first!, overTls: measured(1, 0.1, 0.25) },
+        { ...second!, overTls: measured(0.25, 0.2, 0.2) },
+      ],
+    },
+    { ...options, tls: true },
+    machine,
+  )
+  t.match(secured.tls, {
+    produceRatio: 0.65,
+    consumeRatioLazy: 0.5,
+    consumeRatioValues: 0.65,
+    produceEventsPerSecond: 4_000_000,
+    consumeEventsPerSecondLazy: 10_000_000,
+    brokerCpuSecondsPerMillionEvents: 0.06,
+  })
+  t.match(
+    throughputTargets(secured).find(({ name }) => name === 'tls.produceRatio'),
+    { limit: 0.6, met: true },
+    'each with the one of its own round',
+  )
+  t.equal(
+    secured.produce.eventsPerSecond,
+    result.produce.eventsPerSecond,
+    'the others are those of plain text',
+  )
 })
 
 t.test('a latency result reads milliseconds out of all rounds', async (t) => {
