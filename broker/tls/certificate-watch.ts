@@ -9,7 +9,7 @@
  */
 import type { Logger } from 'pino'
 import type { Clock, FilePort, Timer, Timers } from '../ports.ts'
-import type { TlsFiles } from '../transport/transport.ts'
+import { type TlsFiles, TransportError } from '../transport/transport.ts'
 import { type Certificate, CertificateError, iso, readCertificate } from './certificate.ts'
 
 export interface CertificateWatchOptions {
@@ -112,7 +112,9 @@ export class CertificateWatch {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       this.#problem = `the certificate was not renewed: ${reason}. The old one stays, valid until ${iso(this.#current.notAfterMs)}`
-      logger.error({ err: error, ...files }, 'the certificate was not renewed, the old one stays')
+      const isExpected = error instanceof CertificateError || error instanceof TransportError
+      const told = isExpected ? { reason, ...files } : { err: error, ...files }
+      logger.error(told, 'the certificate was not renewed, the old one stays')
     }
   }
 

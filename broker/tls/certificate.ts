@@ -25,7 +25,9 @@ export interface Certificate {
   readonly notAfterMs: number
 }
 
-const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g
+const PEM_BLOCK = /^-----BEGIN ([A-Z0-9 ]+)-----\s*$[\s\S]*?^-----END \1-----\s*$/gm
+/** As when one file is put behind another that has no line break at its end. */
+const PEM_END_WITH_MORE = /-----END [A-Z0-9 ]+-----[^\S\r\n]*[^\s]/
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m
 
 /** Throws {@link CertificateError}. `read` gives the content of a file, or throws. */
@@ -73,6 +75,8 @@ function textOf(what: string, path: string, read: (path: string) => Uint8Array):
 
 /** At least one. */
 function certificates(path: string, text: string): X509Certificate[] {
+  if (PEM_END_WITH_MORE.test(text))
+    throw new CertificateError(`${path}: a line break is missing behind "-----END CERTIFICATE-----"`)
   const blocks = [...text.matchAll(PEM_BLOCK)].filter(([, label]) => label.endsWith('CERTIFICATE'))
   const begun = text.match(/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/g)?.length ?? 0
   if (begun > blocks.length) throw new CertificateError(`${path}: ends in the middle of a certificate`)

@@ -48,7 +48,7 @@ export async function makePair(options: PairOptions = {}): Promise<Pair> {
     ...(issuer && { ca: { key: issuer.key, cert: issuer.cert } }),
     ...(options.passphrase !== undefined && { passphrase: options.passphrase }),
   })
-  return { cert: made.cert, key: made.private }
+  return { cert: `${made.cert.trimEnd()}\n`, key: `${made.private.trimEnd()}\n` }
 }
 
 /** Writes the pair to `tls.crt` and `tls.key` in the directory. */

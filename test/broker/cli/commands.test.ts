@@ -560,7 +560,7 @@ t.test('serve: what can be wrong', async (t) => {
     [
       ['--listen', '0.0.0.0:7654'],
       78,
-      /^octopus: listen = "0\.0\.0\.0:7654" \(--listen\): .*this machine only.*\n$/,
+      /^octopus: listen = "0\.0\.0\.0:7654" \(--listen\): others could read .*--tls-cert .*--insecure-plaintext.*\n$/,
     ],
     [['--config', file], 78, /^octopus: log\.level = "loud" \(.*bad\.yaml:2\): must be one of trace, .*\n$/],
     [

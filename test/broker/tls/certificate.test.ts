@@ -102,6 +102,10 @@ t.test('every refusal names the file and what would be right', async (t) => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const old = privateKey.export({ type: 'pkcs1', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'secret' })
   t.match(refusal(leaf.cert, String(old)), /^tls\.key: the private key is encrypted/)
+  t.equal(
+    refusal(leaf.cert.trimEnd() + issuer.cert, leaf.key),
+    'tls.crt: a line break is missing behind "-----END CERTIFICATE-----"',
+  )
   const damage = (pem: string) => pem.replace(/\nM.{8}/, '\nAAAAAAAAA')
   t.match(refusal(damage(leaf.cert), leaf.key), /^tls\.crt: certificate 1 of 1 is damaged: /)
   t.match(refusal(leaf.cert + damage(issuer.cert), leaf.key), /^tls\.crt: certificate 2 of 2 is damaged: /)
