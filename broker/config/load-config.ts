@@ -32,6 +32,7 @@ const FOREIGN_VARIABLES: readonly string[] = [
   'OCTOPUS_SEED',
   'OCTOPUS_SOAK',
   'OCTOPUS_REQUIRE_TOOLS',
+  'OCTOPUS_CHROMIUM',
 ]
 /** Kubernetes makes such variables in every pod beside a service named `octopus`. */
 const KUBERNETES_VARIABLE = /^OCTOPUS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)$/

@@ -15,6 +15,8 @@ import { join } from 'node:path'
 interface Tool {
   /** What a person reads when it is missing. */
   readonly missing: string
+  /** Another test shows the same without it, less truly: its absence is no error in continuous integration. */
+  readonly isOptional?: true
   readonly present: () => boolean
 }
 
@@ -33,7 +35,25 @@ done
 kill $traced
 exit 1`
 
+/** By which name this machine starts Chromium; OCTOPUS_CHROMIUM says otherwise. */
+const chromiumNames = [
+  ...(process.env.OCTOPUS_CHROMIUM ? [process.env.OCTOPUS_CHROMIUM] : []),
+  'chromium',
+  'chromium-browser',
+  'google-chrome',
+  'google-chrome-stable',
+]
+
+export function chromium(): string | undefined {
+  return chromiumNames.find((name) => runs(name, '--version'))
+}
+
 const tools = {
+  chromium: {
+    missing: 'Chromium is not installed (OCTOPUS_CHROMIUM can name it)',
+    isOptional: true,
+    present: () => chromium() !== undefined,
+  },
   strace: {
     missing: 'strace is not installed or may not trace here',
     // Installed is not enough: some containers forbid ptrace, some systems that of a process which is no child.
@@ -58,14 +78,14 @@ const known = new Map<ToolName, boolean>()
 
 /**
  * The value for a test's `skip` option: false where the tool is there, else the reason.
- * Throws where the tool is missing and OCTOPUS_REQUIRE_TOOLS=1.
+ * Throws where the tool is missing and OCTOPUS_REQUIRE_TOOLS=1, unless another test stands in for it.
  */
 export function requireTool(name: ToolName): false | string {
   const tool: Tool = tools[name]
   const present = known.get(name) ?? tool.present()
   known.set(name, present)
   if (present) return false
-  if (process.env.OCTOPUS_REQUIRE_TOOLS === '1')
+  if (process.env.OCTOPUS_REQUIRE_TOOLS === '1' && !tool.isOptional)
     throw new Error(`OCTOPUS_REQUIRE_TOOLS=1, but ${tool.missing}`)
   return tool.missing
 }
