@@ -34,6 +34,8 @@ const ATTEMPTS = 5
 export class CertificateWatch {
   readonly #options: CertificateWatchOptions
   #current: Certificate
+  /** What the port shows; undefined while that is not certain. */
+  #shownDigest: string | undefined
   /** What the files were when they were read last, and at the last look. */
   #readStamp: string
   #seenStamp: string
@@ -50,6 +52,7 @@ export class CertificateWatch {
     this.#readStamp = this.#stamp()
     this.#seenStamp = this.#readStamp
     this.#current = this.#read()
+    this.#shownDigest = this.#current.digest
     this.#warnOfExpiry()
   }
 
@@ -99,8 +102,9 @@ export class CertificateWatch {
   async #renew(): Promise<void> {
     const { logger, files, renew } = this.#options
     try {
+      const before = this.#shownDigest
       const certificate = await this.#shown(renew)
-      const isNew = certificate.fingerprint !== this.#current.fingerprint
+      const isNew = certificate.digest !== before
       this.#current = certificate
       this.#problem = undefined
       this.#warnedAtMs = Number.NEGATIVE_INFINITY
@@ -123,8 +127,12 @@ export class CertificateWatch {
     for (let attempt = 1; ; attempt++) {
       this.#readStamp = this.#stamp()
       const certificate = this.#read()
+      // A renewal costs memory for ever, so that files that are only touched, every minute perhaps, must not.
+      if (certificate.digest === this.#shownDigest) return certificate
       await renew()
-      if (this.#stamp() === this.#readStamp) return certificate
+      const isCertain = this.#stamp() === this.#readStamp
+      this.#shownDigest = isCertain ? certificate.digest : undefined
+      if (isCertain) return certificate
       if (attempt === ATTEMPTS) throw new CertificateError('its files do not stop changing')
     }
   }

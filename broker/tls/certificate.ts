@@ -5,7 +5,7 @@
  * Not looked at: who signed it and for which names. That is for clients to judge, and a private CA is a good answer.
  * A sentence of this file never holds a byte of the key.
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { TlsFiles } from '../transport/transport.ts'
 
 /** The message is for the operator: file, what is wrong, what would be right. */
@@ -17,6 +17,8 @@ export class CertificateError extends Error {
 }
 
 export interface Certificate {
+  /** Of both files, to tell whether they hold the same as before; for nobody's eyes. */
+  readonly digest: string
   /** SHA-256 of it, in hex with colons, as browsers and openssl show it. */
   readonly fingerprint: string
   /** Names and addresses it is for: `DNS:lab.example.edu, IP Address:10.0.0.1`. Empty when it has none. */
@@ -36,9 +38,11 @@ export function readCertificate(
   read: (path: string) => Uint8Array,
   nowMs: number,
 ): Certificate {
-  const chain = certificates(certFile, textOf('certificate', certFile, read))
+  const certText = textOf('certificate', certFile, read)
+  const chain = certificates(certFile, certText)
   const [certificate] = chain
-  const key = privateKey(keyFile, textOf('private key', keyFile, read))
+  const keyText = textOf('private key', keyFile, read)
+  const key = privateKey(keyFile, keyText)
   if (!certificate.checkPrivateKey(key)) {
     const isBehind = chain.some((other) => other.checkPrivateKey(key))
     throw new CertificateError(
@@ -57,7 +61,12 @@ export function readCertificate(
     throw new CertificateError(
       `${certFile}: the certificate (${subjectOf(certificate)}) is not valid before ${iso(notBeforeMs)}; is the clock of this machine right? It says ${iso(nowMs)}`,
     )
-  return { fingerprint: certificate.fingerprint256, names: certificate.subjectAltName ?? '', notAfterMs }
+  return {
+    digest: createHash('sha256').update(`${certText}\0${keyText}`).digest('base64'),
+    fingerprint: certificate.fingerprint256,
+    names: certificate.subjectAltName ?? '',
+    notAfterMs,
+  }
 }
 
 /** `2027-01-31 12:00:00 UTC` */
