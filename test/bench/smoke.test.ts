@@ -35,7 +35,7 @@ function lastLine(text: string): unknown {
 const linux = process.platform === 'linux'
 
 t.test('throughput --smoke', async (t) => {
-  const run = await bench('throughput', '--smoke', '--json', '--data', t.testdir())
+  const run = await bench('throughput', '--smoke', '--tls', '--json', '--data', t.testdir())
   t.equal(run.code, 0, run.stderr)
   const result = lastLine(run.stdout)
   const positive = [
@@ -48,6 +48,10 @@ t.test('throughput --smoke', async (t) => {
     'probes.disk.megabytesPerSecond',
     'probes.fdatasync.p50Ms',
     'probes.nothingStored.eventsPerSecond',
+    'tls.produceRatio',
+    'tls.consumeRatioLazy',
+    'tls.consumeRatioValues',
+    'tls.produceEventsPerSecond',
   ]
   for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
   t.equal(at(result, 'config.events'), 100_000)
