@@ -99,7 +99,10 @@ function readyWord(node: Node, config: Config, { out, invocation }: CommandConte
   if (config.log.format === 'json') return `${JSON.stringify({ ready: true, url, data, pid })}\n`
   const ready = `octopus is ready at ${url}, data in ${data}; stop it with Ctrl-C or: kill ${pid}\n`
   if (!out.isTerminal) return ready
-  const where = config.listen.port === 7654 ? '' : ` --url ${url}`
+  const isDefault = config.listen.port === 7654 && config.tls.cert === undefined
+  // Every address is none that one could connect to.
+  const here = /^(?:0\.0\.0\.0|::)$/.test(node.host) ? url.replace(/\/\/.*:/, '//localhost:') : url
+  const where = isDefault ? '' : ` --url ${here}`
   return `${ready}
 Try, in another terminal:
   ${invocation} topic create readings --partitions 4${where}
