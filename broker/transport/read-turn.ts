@@ -3,8 +3,8 @@
  * the same read may still be waiting to be decrypted, and a write on any connection makes it forget the rest. The
  * connection then ends as damaged, at the very moment when most data comes in.
  *
- * From the first message of a turn of the event loop to the end of that turn, therefore, whoever wants to send leaves
- * it here, and it leaves when the turn has ended. A callback that returns is not yet the end: promises settle behind it.
+ * From the first message of a turn of the event loop to the end of that turn, therefore, whoever wants to send waits
+ * here: what is sent leaves when the turn has ended. A callback that returns is not yet the end: promises settle behind it.
  */
 
 export interface Held {

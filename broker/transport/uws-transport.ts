@@ -125,7 +125,6 @@ class UwsTransport implements Transport {
     { websocket, subProtocol, messageBytesMax, idleTimeoutMs }: TransportOptions,
     turn: ReadTurn | undefined,
   ) {
-    const released = (socket: UwsSocket) => websocket.drain(socket)
     const behavior: uws.WebSocketBehavior<Carried> = {
       compression: this.#library.DISABLED,
       maxPayloadLength: messageBytesMax,
@@ -145,7 +144,7 @@ class UwsTransport implements Transport {
           return
         }
         response.upgrade<Carried>(
-          { socket: new UwsSocket(copy.remoteAddress, turn, released) },
+          { socket: new UwsSocket(copy.remoteAddress, turn, websocket) },
           request.getHeader('sec-websocket-key'),
           subProtocol,
           '',
@@ -159,9 +158,7 @@ class UwsTransport implements Transport {
         websocket.open(socket)
       },
       message: (ws, message, isBinary) => {
-        const { socket } = ws.getUserData()
-        turn?.reads(socket)
-        if (!socket.isEnding) websocket.message(socket, new Uint8Array(message), isBinary)
+        ws.getUserData().socket.received(message, isBinary)
       },
       drain: (ws) => {
         websocket.drain(ws.getUserData().socket)

@@ -130,7 +130,8 @@ t.test(
     }
     const bystanderHeard: Buffer[] = []
     other.on('message', (bytes: Buffer) => bystanderHeard.push(bytes))
-    client.send(Uint8Array.of(0))
+    // Handed on at once; a small one would wait for the end of the turn.
+    client.send(new Uint8Array(5000))
     const [code, reason] = await once(other, 'close')
     t.same([code, reason.toString()], [4000, 'not the one that is read'])
     t.same(bystanderHeard, [Buffer.of(1)])
@@ -140,6 +141,26 @@ t.test(
     t.equal(reader.bufferedBytes(), 0)
   },
 )
+
+t.test('small messages wait and large ones do not, and each is told in its place', async (t) => {
+  const { secure } = await withPair(t)
+  const { open, recorder } = await start(t, secure)
+  const client = await open()
+  const sizes = [10, 5000, 4096, 4097, 0, 70_000, 1, 1]
+  sizes.forEach((size, i) => {
+    client.send(new Uint8Array(size).fill(i + 1))
+  })
+  // What was sent before a good-bye, or before an end without one, has arrived.
+  client.send(Uint8Array.of(9))
+  client.close(4001, 'done')
+  await recorder.until(() => recorder.closed.length === 1)
+  t.same(
+    recorder.messages.map(({ bytes }) => [bytes.length, bytes[0]]),
+    [...sizes.map((size, i) => [size, size === 0 ? undefined : i + 1]), [1, 9]],
+  )
+  t.ok(recorder.messages.every(({ bytes }) => bytes.every((byte) => byte === bytes[0])))
+  t.match(recorder.closed, [{ code: 4001, reason: 'done' }])
+})
 
 t.test('another certificate, for those who come; for the others nothing changes', async (t) => {
   const { directory, secure, another } = await withPair(t)
