@@ -9,7 +9,8 @@
  * Exceptions must not leave a callback: the library would end the process.
  *
  * Known and left: the first bytes of a connection must hold the whole HTTP request line (else 505), and
- * frames of a client are not required to be masked.
+ * frames of a client are not required to be masked. The library answers a ping by itself, also over TLS in the middle
+ * of what it reads: a client that pings (neither ours nor a browser does) while it sends much may lose its connection.
  */
 import type * as uws from 'uWebSockets.js'
 import { ReadTurn } from './read-turn.ts'
