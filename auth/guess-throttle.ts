@@ -1,0 +1,83 @@
+/**
+ * Brute force slowed by address and by key. By address, whoever fails often waits. By key, guesses from many
+ * addresses at one key's secret wait, too; but the id of a key is no secret, so that an address from which
+ * the key was used rightly is not slowed for what others do to it: nobody can lock out an owner at his place.
+ */
+
+import { parseApiKey } from './authenticators/api-key-token.ts'
+import { BoundedCache } from './bounded-cache.ts'
+import type { CredentialErrorCode } from './credential-error.ts'
+import { Throttle, type ThrottleLimits } from './throttle.ts'
+
+/** Refusals that an honest owner gets, too, without having guessed. */
+const INNOCENT: readonly CredentialErrorCode[] = [
+  'EXPIRED',
+  'NOT_YET_VALID',
+  'UNAVAILABLE',
+  'THROTTLED',
+  'REVOKED',
+]
+
+export class GuessThrottle {
+  readonly #byAddress: Throttle
+  readonly #byKey: Throttle
+  /** Address and key that were right together. */
+  readonly #known: BoundedCache<true>
+
+  constructor(limits: ThrottleLimits) {
+    this.#byAddress = new Throttle(limits)
+    this.#byKey = new Throttle(limits)
+    this.#known = new BoundedCache(limits.sourcesMax)
+  }
+
+  /** How long to wait before the credential is looked at; 0: not at all. */
+  admit(address: string, token: string, nowMs: number): { readonly waitMs: number } {
+    const place = placeOf(address)
+    const { waitMs } = this.#byAddress.admit(place, nowMs)
+    const keyId = parseApiKey(token)?.id
+    if (keyId === undefined || this.#known.get(pair(place, keyId))) return { waitMs }
+    return { waitMs: Math.max(waitMs, this.#byKey.admit(keyId, nowMs).waitMs) }
+  }
+
+  /** @param code why it was not accepted; some reasons are nobody's guess and do not count */
+  failed(address: string, token: string, code: CredentialErrorCode, nowMs: number): void {
+    if (INNOCENT.includes(code)) return
+    const place = placeOf(address)
+    this.#byAddress.failed(place, nowMs)
+    const keyId = parseApiKey(token)?.id
+    if (keyId !== undefined) this.#byKey.failed(keyId, nowMs)
+  }
+
+  succeeded(address: string, token: string, nowMs: number): void {
+    const place = placeOf(address)
+    this.#byAddress.succeeded(place, nowMs)
+    const keyId = parseApiKey(token)?.id
+    if (keyId !== undefined) this.#known.set(pair(place, keyId), true)
+  }
+}
+
+function pair(place: string, keyId: string): string {
+  return `${keyId} ${place}`
+}
+
+/**
+ * Who counts as one: an IPv4 address, also where it is written as IPv6 (`::ffff:192.0.2.1`), and the /64 of an IPv6
+ * address, which is what one customer gets. What is no address counts as it stands.
+ */
+export function placeOf(address: string): string {
+  const mapped = /^(?:::|(?:0{1,4}:){5})ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address)
+  if (mapped) return mapped[1]
+  const bare = address.replace(/%.*$/, '').toLowerCase()
+  if (!/^[0-9a-f:.]+$/.test(bare) || !bare.includes(':')) return bare
+  const [head, tail] = bare.split('::', 2).map((part) => (part === '' ? [] : part.split(':')))
+  const groups =
+    tail === undefined
+      ? head
+      : [...head, ...Array(Math.max(0, 8 - head.length - tail.length)).fill('0'), ...tail]
+  const words = groups.map((group) => group.replace(/^0+(?=.)/, ''))
+  if (words.length === 8 && words.slice(0, 5).every((word) => word === '0') && words[5] === 'ffff') {
+    const [high, low] = [Number.parseInt(words[6], 16), Number.parseInt(words[7], 16)]
+    return [high >> 8, high & 255, low >> 8, low & 255].join('.')
+  }
+  return `${words.slice(0, 4).join(':')}::/64`
+}
