@@ -13,11 +13,12 @@
  * Names are bounded. One that was not asked for in `expirationMs` and of whose id no partition knows
  * anything goes when a new one wants its place; its id is never given again.
  */
+
+import { parseQualifiedName, quoteName } from '../../auth/acl/qualified-name.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { NAME_EXPIRED, NAMELESS } from '../../storage/log/sequence-check.ts'
 import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
 import type { Clock } from '../ports.ts'
-import { parseQualifiedName, quoteName } from '../qualified-name.ts'
 import { hasName, type ProducerIds } from './producer-ids.ts'
 import {
   decodeProducerRecord,
