@@ -42,12 +42,19 @@ const KEYS_MAX = 256
 const PUBLIC_KEY_TYPES: readonly unknown[] = ['OKP', 'EC', 'RSA']
 
 type FindKey = ReturnType<typeof createLocalJWKSet>
+
+interface CachedKeys {
+  readonly find: FindKey
+  /** Most that strangers invent is not even looked for. */
+  readonly ids: ReadonlySet<unknown>
+  readonly fetchedAtMs: number
+}
 type Refreshed = 'fetched' | 'failed' | 'cooling'
 
 export class OidcIssuer implements KeySource {
   readonly #config: OidcIssuerConfig
   readonly #ports: OidcIssuerPorts
-  #keys: { readonly find: FindKey; readonly fetchedAtMs: number } | undefined
+  #keys: CachedKeys | undefined
   /** Where the discovery document says the keys are, until something fails. */
   #discovered: { readonly jwksUri: string; readonly fetchedAtMs: number } | undefined
   #attemptedAtMs = Number.NEGATIVE_INFINITY
@@ -98,6 +105,7 @@ export class OidcIssuer implements KeySource {
   }
 
   async #cached(header: JWSHeaderParameters): Promise<CryptoKey | undefined> {
+    if (header.kid !== undefined && !this.#keys?.ids.has(header.kid)) return undefined
     try {
       return await this.#keys?.find(header as Parameters<FindKey>[0])
     } catch (error) {
@@ -123,7 +131,11 @@ export class OidcIssuer implements KeySource {
     try {
       const jwksUri = this.#config.jwksUri ?? (await this.#discover())
       const keys = publicKeys(await this.#get(jwksUri), jwksUri)
-      this.#keys = { find: createLocalJWKSet(keys), fetchedAtMs: this.#ports.clock.monotonicMs() }
+      this.#keys = {
+        find: createLocalJWKSet(keys),
+        ids: new Set(keys.keys.map(({ kid }) => kid)),
+        fetchedAtMs: this.#ports.clock.monotonicMs(),
+      }
       this.#isDown = false
       return 'fetched'
     } catch (error) {
