@@ -26,7 +26,7 @@ export type JsonObject = Readonly<Record<string, unknown>>
 
 /** Rejects with {@link FetchFailure} only. */
 export async function fetchJson(
-  { fetch, timers }: { readonly fetch: Fetch; readonly timers: Timers },
+  ports: { readonly fetch: Fetch; readonly timers: Timers },
   url: string,
   request: { readonly method: string; readonly headers: Record<string, string>; readonly body?: string },
   { timeoutMs, bytesMax }: FetchLimits,
@@ -38,12 +38,12 @@ export async function fetchJson(
   })
   // Nobody waits for the deadline when the answer was there first.
   late.catch(() => undefined)
-  const timer = timers.after(timeoutMs, () => {
+  const timer = ports.timers.after(timeoutMs, () => {
     giveUp(new FetchFailure(`did not answer in full within ${timeoutMs} ms`))
     abort.abort()
   })
   try {
-    return await Promise.race([exchange(fetch, url, { ...request, signal: abort.signal }, bytesMax), late])
+    return await Promise.race([exchange(ports, url, { ...request, signal: abort.signal }, bytesMax), late])
   } catch (error) {
     throw error instanceof FetchFailure ? error : new FetchFailure(`cannot be reached${codeOf(error)}`)
   } finally {
@@ -52,8 +52,13 @@ export async function fetchJson(
   }
 }
 
-async function exchange(fetch: Fetch, url: string, init: RequestInit, bytesMax: number): Promise<JsonObject> {
-  const response = await fetch(url, {
+async function exchange(
+  ports: { readonly fetch: Fetch },
+  url: string,
+  init: RequestInit,
+  bytesMax: number,
+): Promise<JsonObject> {
+  const response = await ports.fetch(url, {
     ...init,
     headers: { accept: 'application/json', ...init.headers },
     redirect: 'manual',

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { BATCH_BYTES_MAX } from '../topics/topic-config.ts'
 import { idleTimeoutLimits } from '../transport/transport.ts'
+import { introspectionSchema, issuerSchema } from './auth-settings.ts'
 import { listenAddress } from './listen-address.ts'
 
 const KIB = 1024
@@ -16,6 +17,8 @@ export interface SettingAbout {
   readonly sentence: string
   /** What is allowed, after "must be". */
   readonly allowed: string
+  /** It is made of several values that hang together: no flag or variable can hold it. */
+  readonly isFileOnly?: true
 }
 
 function aboutOf(sentence: string, allowed: string): { sentence: string; allowed: string } {
@@ -119,6 +122,36 @@ export const configSchema = z.strictObject({
       'Overwrite the files of expired segments; off deletes them, so that no old bytes stay on the disk.',
     ),
   }),
+  auth: z.strictObject({
+    issuers: z
+      .array(issuerSchema, { error: 'must be a list of issuers, each with issuer and audience' })
+      .max(100, { error: 'must be at most 100 issuers' })
+      .default([])
+      .meta({
+        ...aboutOf('OpenID providers whose signed tokens are taken.', 'a list of issuers'),
+        isFileOnly: true,
+      }),
+    introspection: introspectionSchema.optional().meta({
+      ...aboutOf(
+        'Server that is asked about opaque tokens (RFC 7662).',
+        'url, clientId and clientSecretFile, and audience or requiredScopes',
+      ),
+      isFileOnly: true,
+    }),
+    tokenLifetimeMaxMs: count(
+      60_000,
+      30 * 24 * 3_600_000,
+      24 * 3_600_000,
+      'Longest life of a token this node issues itself, and how long a retired key of its is kept.',
+    ),
+    throttleBurst: count(
+      1,
+      10_000,
+      20,
+      'Wrong credentials of one address, or for one key, before it has to wait.',
+    ),
+    throttleRefillMs: count(10, 3_600_000, 1_000, 'Wait for each wrong credential more.'),
+  }),
   producers: z.strictObject({
     idsMax: count(
       1,
@@ -201,21 +234,23 @@ export interface Setting extends SettingAbout {
   readonly variable: string
 }
 
-/** Every setting, in the order of the schema. */
-export const settings: readonly Setting[] = leaves(configSchema.shape, [])
+const everySetting = leaves(configSchema.shape, [])
+/** Every setting that has a flag and a variable, in the order of the schema. */
+export const settings: readonly Setting[] = everySetting.filter(({ isFileOnly }) => !isFileOnly)
+/** Those of the config file alone; their flags and variables are refused by name. */
+export const fileSettings: readonly Setting[] = everySetting.filter(({ isFileOnly }) => isFileOnly)
 
 function leaves(shape: Readonly<Record<string, z.core.$ZodType>>, path: readonly string[]): Setting[] {
   return Object.entries(shape).flatMap(([name, type]) => {
     const here = [...path, name]
     if (type instanceof z.ZodObject) return leaves(type.shape, here)
-    const { sentence, allowed } = (type as z.ZodType).meta() as unknown as SettingAbout
+    const about = (type as z.ZodType).meta() as unknown as SettingAbout
     const words = here.flatMap((level) => level.replace(/[A-Z]/g, ' $&').toLowerCase().split(' '))
     return {
       key: here.join('.'),
       flag: `--${words.join('-')}`,
       variable: `OCTOPUS_${words.join('_').toUpperCase()}`,
-      sentence,
-      allowed,
+      ...about,
     }
   })
 }

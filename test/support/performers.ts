@@ -60,7 +60,7 @@ export const performers: Readonly<Record<string, Performer>> = {
   'broker/cli/progress.ts': { may: ['clock', 'timers'], reason: 'a counter on a terminal, for the eye only' },
   'broker/cli/serve.ts': { may: ['disk'], reason: 'reads the configuration file for the node it starts' },
   'broker/system-ports.ts': {
-    may: ['clock', 'timers', 'randomness', 'disk'],
+    may: ['clock', 'timers', 'randomness', 'disk', 'network'],
     reason: 'the real ports that entry points hand to a node; the limit of open files stands in /proc',
   },
   'broker/transport/listen-failure.ts': { may: ['network'], reason: 'asks the system why listening failed' },

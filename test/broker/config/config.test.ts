@@ -47,6 +47,7 @@ t.test('defaults', async (t) => {
     topics: { partitionsDefault: 1, partitionsPerTopicMax: 10_000, partitionsMax: 20_000 },
     retention: { checkIntervalMs: 5_000 },
     storage: { segmentBytes: 256 * MIB, freeBytesMin: 64 * MIB, commitTimeoutMs: 30_000, recycle: 'on' },
+    auth: { issuers: [], tokenLifetimeMaxMs: 86_400_000, throttleBurst: 20, throttleRefillMs: 1_000 },
     producers: { idsMax: 100_000, namesMax: 10_000, expirationMs: 604_800_000 },
     limits: {
       connectionsMax: 10_000,
