@@ -6,15 +6,19 @@
  * what was open before it. When nothing can be written any more the node says so and tells its entry point,
  * which stops it and ends the process; from then on stopping takes seconds, whatever the disk does.
  */
+import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
+import { namespaceOf } from '../auth/acl/qualified-name.ts'
 import { ShardLog } from '../storage/log/shard-log.ts'
+import { AccessControl } from './access/access-control.ts'
+import { provisionAdminKey } from './access/admin-key.ts'
 import { Closers } from './closers.ts'
 import { webSocketUrl } from './config/listen-address.ts'
 import type { Config } from './config/schema.ts'
 import type { StorageFailure } from './disk/storage-failure.ts'
 import { WatchedStorage } from './disk/watched-storage.ts'
+import { accessHandlers } from './handlers/access-handlers.ts'
 import { alterTopicsHandler } from './handlers/alter-topics.ts'
-import { authenticateHandler } from './handlers/authenticate.ts'
 import { createTopicsHandler } from './handlers/create-topics.ts'
 import { deleteTopicsHandler } from './handlers/delete-topics.ts'
 import { describeProducersHandler } from './handlers/describe-producers.ts'
@@ -38,7 +42,7 @@ import { ProducerRegistry } from './producers/producer-registry.ts'
 import { Purgatory } from './purgatory.ts'
 import { Readiness } from './readiness.ts'
 import { RetentionTimer } from './retention-timer.ts'
-import { allowEverything } from './server/authorize.ts'
+import { authorize } from './server/authorize.ts'
 import type { ServerLimits } from './server/limits.ts'
 import { ProduceBudget } from './server/produce-budget.ts'
 import { Server } from './server/server.ts'
@@ -120,10 +124,12 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     clock,
     ...config.producers,
   })
+  const access = await openAccess(options, storage, metadata, purgatory)
+  closers.add(() => access.close())
   const log = await openLog(options, watched, purgatory, registry, (bytes) => onWritten(bytes))
   registry.watchesOver(log)
   closers.add(() => log.close())
-  const { topics, service } = await openTopics(options, watched, log, purgatory)
+  const { topics, service } = await openTopics(options, watched, log, purgatory, access)
   closers.add(() => topics.close())
 
   const identity = new ListeningIdentity(storage)
@@ -141,8 +147,10 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     producerNames: () => registry.nameCount,
     process: options.process,
   })
+  const onProblem = (error: Error) => logger.error({ err: error }, 'a request met an unexpected error')
   const handlers: Handlers = {
     produce: produceHandler({
+      producerNameOf: (producerId) => registry.nameOf(producerId),
       topics,
       log,
       purgatory,
@@ -152,11 +160,11 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     fetch: fetchHandler({ topics, log, purgatory }),
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
-    hello: helloHandler({ identity, limits, budget }),
+    hello: helloHandler({ identity, limits, budget, isAnonymousAllowed: access.isAnonymousAllowed }),
     initProducerId: initProducerIdHandler({ registry, ids: producerIds }),
     describeProducers: describeProducersHandler({ topics, log }),
-    authenticate: authenticateHandler(),
-    createTopics: createTopicsHandler(service),
+    ...accessHandlers({ access, topics, metadata, settings: config.auth, onProblem }),
+    createTopics: createTopicsHandler(service, access.namespaces),
     alterTopics: alterTopicsHandler(service),
     describeTopics: describeTopicsHandler({ identity, topics }),
     listTopics: listTopicsHandler(topics),
@@ -165,7 +173,8 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   }
   const server = new Server({
     handlers,
-    authorize: allowEverything,
+    authorize,
+    sessions: access.sessions,
     limits,
     budget,
     clock,
@@ -296,14 +305,47 @@ function openLog(
   })
 }
 
+/** Who may do what, and on the first start the key with which somebody can say so. */
+async function openAccess(
+  { config, clock, timers, random, fetch, logger }: NodeOptions,
+  { adminKeyFile, clusterId }: NodeStorage,
+  store: WatchedStorage['metadata'],
+  purgatory: Purgatory,
+): Promise<AccessControl> {
+  const access = await AccessControl.open({
+    store,
+    settings: config.auth,
+    ownName: `octopus:${clusterId}`,
+    clock,
+    timers,
+    random,
+    fetch,
+    readSecretFile: (path) => readFileSync(path, 'utf8'),
+    onChanged: () => purgatory.reconsider(),
+    onProblem: (error) => logger.error({ err: error }, 'access control met an unexpected error'),
+    onTrouble: (sentence) =>
+      logger.warn({ reason: sentence }, 'credentials cannot be checked as they should'),
+  })
+  await access.namespaces.finishDeletions()
+  const outcome = await provisionAdminKey({ file: adminKeyFile, store, keys: access.keys, clock, random })
+  if (outcome !== 'known')
+    logger.info(
+      { file: adminKeyFile.path, outcome },
+      'the first start: the key of the administrator is in this file',
+    )
+  return access
+}
+
 async function openTopics(
   { config, clock, random, logger }: NodeOptions,
   { metadata: store, disk }: WatchedStorage,
   log: ShardLog,
   purgatory: Purgatory,
+  access: AccessControl,
 ): Promise<{ readonly topics: TopicTable; readonly service: TopicService }> {
   const onProblem = (error: Error) => logger.error({ err: error }, 'the topics met an unexpected error')
   const { table, beingDeleted } = await TopicTable.open({ store, log, onProblem })
+  await access.namespaces.adopt(table.list().map(({ name }) => namespaceOf(name)))
   const service = new TopicService({
     store,
     table,
@@ -311,6 +353,8 @@ async function openTopics(
     clock,
     random,
     limits: config.topics,
+    namespaces: access.namespaces,
+    forgetRights: (name) => access.acls.forgetTopic(name),
     refusal: () => disk.refusal,
     onDropped: (logs) => {
       for (const partition of logs) purgatory.advanced(partition)
@@ -365,7 +409,11 @@ function startRetention(
 
 /** The limits of the config, with no more connections than the process may have files open. */
 function serverLimits({ config, process, logger }: NodeOptions): ServerLimits {
-  const limits = { ...config.limits, batchBytesMax: BATCH_BYTES_MAX }
+  const limits = {
+    ...config.limits,
+    batchBytesMax: BATCH_BYTES_MAX,
+    authenticationTimeoutMs: config.auth.timeoutMs,
+  }
   const openFilesMax = process.openFilesMax()
   if (openFilesMax === undefined || openFilesMax >= limits.connectionsMax + OPEN_FILES_RESERVED) return limits
   const connectionsMax = Math.max(1, openFilesMax - OPEN_FILES_RESERVED)

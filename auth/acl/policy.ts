@@ -14,10 +14,12 @@ export class Policy {
   readonly #entriesOf = new Map<string, Set<AclEntry>>()
   readonly #owners = new Map<string, readonly string[]>()
   readonly #ownedBy = new Map<string, Set<string>>()
+  readonly #onChange: () => void
   #revision = 0
 
-  constructor(administrators: Iterable<string> = []) {
+  constructor(administrators: Iterable<string> = [], onChange: () => void = () => {}) {
     this.administrators = new Set(administrators)
+    this.#onChange = onChange
   }
 
   get revision(): number {
@@ -33,11 +35,11 @@ export class Policy {
     this.#forget(entry.id)
     this.#entries.set(entry.id, entry)
     include(this.#entriesOf, entry.principal, entry)
-    this.#revision++
+    this.#changed()
   }
 
   removeEntry(id: string): void {
-    if (this.#forget(id)) this.#revision++
+    if (this.#forget(id)) this.#changed()
   }
 
   /** @param owners in text form */
@@ -45,13 +47,13 @@ export class Policy {
     this.#disown(name)
     this.#owners.set(name, owners)
     for (const owner of owners) include(this.#ownedBy, owner, name)
-    this.#revision++
+    this.#changed()
   }
 
   removeNamespace(name: string): void {
     if (!this.#owners.has(name)) return
     this.#disown(name)
-    this.#revision++
+    this.#changed()
   }
 
   entry(id: string): AclEntry | undefined {
@@ -70,6 +72,11 @@ export class Policy {
   /** The namespaces of which exactly this principal is an owner. */
   namespacesOf(principal: string): Iterable<string> {
     return this.#ownedBy.get(principal) ?? []
+  }
+
+  #changed(): void {
+    this.#revision++
+    this.#onChange()
   }
 
   #forget(id: string): boolean {

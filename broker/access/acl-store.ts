@@ -14,7 +14,7 @@ import { z } from 'zod'
 import { type AclEntry, hasExpired } from '../../auth/acl/entry.ts'
 import { bitsOf } from '../../auth/acl/operation.ts'
 import type { Policy } from '../../auth/acl/policy.ts'
-import { formatResourcePattern } from '../../auth/acl/resource.ts'
+import { coversPattern, formatResourcePattern } from '../../auth/acl/resource.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
 import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
@@ -95,8 +95,34 @@ export class AclStore {
     return Promise.all(ids.map((id) => this.#delete(id)))
   }
 
+  /** What was allowed on the topic of exactly this name; what was denied stays denied to the next of that name. */
+  async forgetTopic(name: string): Promise<void> {
+    await this.#deleteWhere(
+      ({ effect, resource }) =>
+        effect === 'allow' &&
+        resource.type === 'topic' &&
+        resource.match === 'literal' &&
+        resource.name === name,
+    )
+  }
+
+  /** All that is about the namespace or what can be in it and nothing else. Resolves with how many went. */
+  forgetNamespace(namespace: string): Promise<number> {
+    const whole = { match: 'prefix', name: `${namespace}.` } as const
+    return this.#deleteWhere(({ resource }) =>
+      resource.type === 'namespace'
+        ? resource.match === 'literal' && resource.name === namespace
+        : coversPattern({ ...whole, type: resource.type }, resource),
+    )
+  }
+
   close(): void {
     this.#records.close()
+  }
+
+  async #deleteWhere(matches: (entry: AclEntry) => boolean): Promise<number> {
+    const ids = [...this.#options.policy.entries()].filter(matches).map(({ id }) => id)
+    return (await this.delete(ids)).filter((isGone) => isGone).length
   }
 
   async #delete(id: string): Promise<boolean> {

@@ -198,7 +198,8 @@ export class MetadataApiKeyStore implements ApiKeyStore {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#timer?.cancel()
-    await this.#writeUses()
+    // When nothing can be written any more, that is known already.
+    if (!this.#options.store.failure) await this.#writeUses().catch(this.#options.onProblem)
     this.#records.close()
   }
 

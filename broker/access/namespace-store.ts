@@ -87,6 +87,12 @@ export class NamespaceStore {
         await this.#change(name, (old) => ({ ...old, state: 'live' }))
   }
 
+  /** Namespaces of topics from before there were any get their keys, without owners. */
+  async adopt(names: Iterable<string>): Promise<void> {
+    for (const name of new Set(names))
+      if (!this.#records.get(name) && name !== DEFAULT_NAMESPACE) await this.create(name, [], {})
+  }
+
   /** Undefined: there is none, or it is going. */
   get(name: string): Namespace | undefined {
     const record = this.#records.get(name)

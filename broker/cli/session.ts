@@ -8,6 +8,7 @@ import {
   type OctopusClient,
   type TopicDescription,
 } from '../../client/index.ts'
+import { environmentToken } from '../../client/node/environment-token.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
@@ -35,6 +36,7 @@ export async function withClient<T>(
     client = await connect({
       url,
       clientName: 'octopus-cli',
+      ...tokenOf(context.env),
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       onConnection: outageTeller(context.err),
     })
@@ -46,6 +48,11 @@ export async function withClient<T>(
   } finally {
     await client.close()
   }
+}
+
+function tokenOf(env: CommandContext['env']): { token?: () => string } {
+  const token = environmentToken(env)
+  return token ? { token } : {}
 }
 
 /** Says once when the connection is lost and once when it is back: the command goes on by itself meanwhile. */

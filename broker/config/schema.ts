@@ -7,6 +7,7 @@ import { BATCH_BYTES_MAX } from '../topics/topic-config.ts'
 import { idleTimeoutLimits } from '../transport/transport.ts'
 import { introspectionSchema, issuerSchema } from './auth-settings.ts'
 import { listenAddress } from './listen-address.ts'
+import { administrators } from './principal-names.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -144,6 +145,28 @@ export const configSchema = z.strictObject({
       24 * 3_600_000,
       'Longest life of a token this node issues itself, and how long a retired key of its is kept.',
     ),
+    anonymous: oneOf(
+      ['on', 'off'],
+      'off',
+      'Let clients in without a credential; they may do what is allowed to anonymous, and nothing else.',
+    ),
+    administrators: administrators
+      .default([])
+      .meta(
+        aboutOf(
+          'Who may do everything, beside the holders of keys with the role admin.',
+          'principals with commas, such as user:ada@lab.edu,group:operators',
+        ),
+      ),
+    personalNamespaces: oneOf(
+      ['on', 'off'],
+      'off',
+      'Give each user a namespace of his own, u-ID, when he first comes.',
+    ),
+    timeoutMs: count(100, 600_000, 10_000, 'Time a client has for its credential after hello.'),
+    aclEntriesMax: count(100, 1_000_000, 100_000, 'Most entries of the access control list.'),
+    keysPerPrincipalMax: count(1, 10_000, 100, 'Most API keys of one user.'),
+    namespacesMax: count(10, 1_000_000, 10_000, 'Most namespaces.'),
     throttleBurst: count(
       1,
       10_000,

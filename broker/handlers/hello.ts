@@ -10,9 +10,12 @@ export interface HelloDependencies {
   readonly identity: NodeIdentity
   readonly limits: ServerLimits
   readonly budget: ProduceBudget
+  /** Whether one may go on without a credential. */
+  readonly isAnonymousAllowed: boolean
 }
 
-export function helloHandler({ identity, limits, budget }: HelloDependencies): Handler<'hello'> {
+export function helloHandler(dependencies: HelloDependencies): Handler<'hello'> {
+  const { identity, limits, budget, isAnonymousAllowed } = dependencies
   const versions = Object.values(apis).map(({ key, name, versionMin, versionMax }) => ({
     key,
     name,
@@ -31,7 +34,7 @@ export function helloHandler({ identity, limits, budget }: HelloDependencies): H
       inFlightRequestsMax: limits.inFlightRequestsMax,
       fetchBytesMax: limits.fetchBytesMax,
     },
-    authenticationRequired: false,
+    authenticationRequired: !isAnonymousAllowed,
     serverTimeMs: clock.nowMs(),
   })
 }

@@ -67,6 +67,7 @@ export class ProducerRegistry {
   readonly #names = new Map<string, Named>()
   /** Present epoch by id: what the hot path reads. */
   readonly #epochs = new Map<number, number>()
+  readonly #nameById = new Map<number, string>()
   /** Per name the last of those who wait for their turn. */
   readonly #turns = new Map<string, Promise<unknown>>()
   /** New names on their way into metadata. */
@@ -95,6 +96,11 @@ export class ProducerRegistry {
 
   get nameCount(): number {
     return this.#names.size
+  }
+
+  /** Undefined: no producer has the id, or one without a name. */
+  nameOf(producerId: number): string | undefined {
+    return this.#nameById.get(producerId)
   }
 
   /** The one good epoch of an id that has a name; {@link NAMELESS}, or {@link NAME_EXPIRED}. */
@@ -199,6 +205,7 @@ export class ProducerRegistry {
     if (known && known.revision > revision) return
     this.#names.set(name, { ...record, revision })
     this.#epochs.set(record.producerId, record.producerEpoch)
+    this.#nameById.set(record.producerId, name)
   }
 
   /** Callers for one name wait for each other: two of them would only make each other try again. */
@@ -252,7 +259,9 @@ export class ProducerRegistry {
     } finally {
       if (!isGone) this.#epochs.set(seen.producerId, seen.producerEpoch)
     }
-    if (isGone) this.#names.delete(name)
+    if (!isGone) return
+    this.#names.delete(name)
+    this.#nameById.delete(seen.producerId)
   }
 
   async #delete(name: string, modRevision: number): Promise<boolean> {

@@ -5,6 +5,7 @@
 import type { Logger } from 'pino'
 import type { Frame } from '../../client/protocol/frame.ts'
 import { SUBPROTOCOL } from '../../client/protocol/frame.ts'
+import type { Sessions } from '../access/sessions.ts'
 import { isLocalOrigin } from '../config/loopback.ts'
 import type { Handlers } from '../handlers/handlers.ts'
 import type { Tally } from '../observability/tally.ts'
@@ -34,6 +35,7 @@ export interface ServerOptions {
   readonly timers: Timers
   readonly tally: Tally
   readonly logger: Logger
+  readonly sessions: Pick<Sessions, 'open' | 'close'>
 }
 
 export interface ServerStatistics {
@@ -57,6 +59,7 @@ export class Server implements ConnectionHost {
   readonly clock: Clock
   readonly logger: Logger
   readonly tally: Tally
+  readonly sessions: ServerOptions['sessions']
   readonly #timers: Timers
   readonly #budget: ProduceBudget
   readonly #dispatcher: Dispatcher
@@ -74,6 +77,7 @@ export class Server implements ConnectionHost {
     this.clock = options.clock
     this.logger = options.logger
     this.tally = options.tally
+    this.sessions = options.sessions
     this.#timers = options.timers
     this.#budget = options.budget
     this.#dispatcher = new Dispatcher(options)

@@ -5,7 +5,7 @@
 import { parseQualifiedName, type QualifiedName, quoteName } from '../../auth/acl/qualified-name.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 
-const INTERNAL_PREFIX = '__'
+export const INTERNAL_PREFIX = '__'
 
 export interface TopicName extends QualifiedName {
   readonly isInternal: boolean

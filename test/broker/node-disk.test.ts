@@ -12,6 +12,7 @@ import {
   createMemoryMetadataStore,
   MemoryMetadataDisk,
 } from '../../storage/metadata/memory-metadata-store.ts'
+import { adminKeyInMemory } from '../support/admin-key.ts'
 import { inProcess } from './cli/octopus.ts'
 import { batchOf, ProtocolClient } from './protocol-client.ts'
 
@@ -61,7 +62,15 @@ async function startOn(t: Test, disk: Disk): Promise<{ node: Node; client: Proto
       const segments = new MemorySegmentStore({ disk: new MemoryDisk(), syncs: { wait: () => disk.sync() } })
       await segments.open()
       segments.freeBytes = () => disk.freeBytes
-      return { nodeId: 1, clusterId: 'memory', path: '/data', metadata, segments, close: () => disk.close() }
+      return {
+        nodeId: 1,
+        clusterId: 'memory',
+        path: '/data',
+        metadata,
+        segments,
+        adminKeyFile: adminKeyInMemory,
+        close: () => disk.close(),
+      }
     },
   })
   t.teardown(() => node.stop())

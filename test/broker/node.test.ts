@@ -13,6 +13,7 @@ import { apis } from '../../client/protocol/api.ts'
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { MemoryDisk, MemorySegmentStore } from '../../storage/memory/memory-segment-store.ts'
 import { createMemoryMetadataStore } from '../../storage/metadata/memory-metadata-store.ts'
+import { adminKeyInMemory, provisionAdminKey } from '../support/admin-key.ts'
 import { batchOf, ProtocolClient } from './protocol-client.ts'
 
 const transport = await loadUwsTransport()
@@ -20,6 +21,7 @@ const transport = await loadUwsTransport()
 async function directory(t: Test): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'octopus-node-'))
   t.teardown(() => rm(path, { recursive: true }))
+  await provisionAdminKey(join(path, 'data'))
   return join(path, 'data')
 }
 
@@ -212,7 +214,15 @@ t.test('a log that fails is told to clients, to operators and to the entry point
       await metadata.open()
       const segments = new MemorySegmentStore({ disk: new MemoryDisk(), syncs })
       await segments.open()
-      return { nodeId: 1, clusterId: 'memory', path: 'nowhere', metadata, segments, close: async () => {} }
+      return {
+        nodeId: 1,
+        clusterId: 'memory',
+        path: 'nowhere',
+        metadata,
+        segments,
+        adminKeyFile: adminKeyInMemory,
+        close: async () => {},
+      }
     },
   })
   const node = await starting

@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { provisionAdminKey } from './admin-key.ts'
 
 const MAIN = fileURLToPath(new URL('../../broker/main.js', import.meta.url))
 
@@ -45,6 +46,7 @@ export class BrokerProcess {
   ): Promise<BrokerProcess> {
     const directory = await mkdtemp(join(parent, 'octopus-test-'))
     const broker = new BrokerProcess(join(directory, 'data'), await freePort(), args, main)
+    await provisionAdminKey(broker.dataDirectory)
     await broker.restart()
     return broker
   }
