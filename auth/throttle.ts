@@ -19,8 +19,8 @@ export interface ThrottleLimits {
 }
 
 interface Bucket {
-  /** Failures that count; falls by one every `refillMs`. */
-  failures: number
+  /** Failures that count, each worth `refillMs`; time pays it off. */
+  debtMs: number
   atMs: number
   forgivenAtMs: number
 }
@@ -41,38 +41,40 @@ export class Throttle {
 
   /** How long the source has to wait before it may try again; 0: now. */
   admit(source: string, nowMs: number): { readonly waitMs: number } {
-    const bucket = this.#bucketOf(source, nowMs)
-    if (!bucket) return { waitMs: 0 }
-    const { burst, refillMs } = this.#limits
-    const over = bucket.failures - (burst - 1)
-    return { waitMs: over > 0 ? Math.ceil(over * refillMs) : 0 }
+    const debtMs = this.#bucketOf(source, nowMs)?.debtMs ?? 0
+    return { waitMs: Math.ceil(Math.max(0, debtMs - this.#freeDebtMs())) }
   }
 
   failed(source: string, nowMs: number): void {
-    const { burst, refillMs, waitMsMax } = this.#limits
+    const { refillMs, waitMsMax } = this.#limits
     const bucket = this.#bucketOf(source, nowMs) ?? {
-      failures: 0,
+      debtMs: 0,
       atMs: nowMs,
       forgivenAtMs: Number.NEGATIVE_INFINITY,
     }
-    bucket.failures = Math.min(bucket.failures + 1, burst - 1 + waitMsMax / refillMs)
+    bucket.debtMs = Math.min(bucket.debtMs + refillMs, this.#freeDebtMs() + waitMsMax)
     this.#buckets.set(source, bucket)
   }
 
   succeeded(source: string, nowMs: number): void {
+    const { refillMs } = this.#limits
     const bucket = this.#bucketOf(source, nowMs)
-    if (!bucket || nowMs - bucket.forgivenAtMs < this.#limits.refillMs) return
+    if (!bucket || bucket.debtMs === 0 || nowMs - bucket.forgivenAtMs < refillMs) return
     bucket.forgivenAtMs = nowMs
-    bucket.failures = Math.max(0, bucket.failures - 1)
+    bucket.debtMs = Math.max(0, bucket.debtMs - refillMs)
   }
 
-  /** With what has drained until now taken off; one that is empty is forgotten. */
+  #freeDebtMs(): number {
+    return (this.#limits.burst - 1) * this.#limits.refillMs
+  }
+
+  /** As it is now. One that owes nothing is forgotten, but not that it was forgiven a moment ago. */
   #bucketOf(source: string, nowMs: number): Bucket | undefined {
     const bucket = this.#buckets.get(source)
     if (!bucket) return undefined
-    bucket.failures = Math.max(0, bucket.failures - Math.max(0, nowMs - bucket.atMs) / this.#limits.refillMs)
+    bucket.debtMs = Math.max(0, bucket.debtMs - Math.max(0, nowMs - bucket.atMs))
     bucket.atMs = Math.max(bucket.atMs, nowMs)
-    if (bucket.failures > 0) return bucket
+    if (bucket.debtMs > 0 || nowMs - bucket.forgivenAtMs < this.#limits.refillMs) return bucket
     this.#buckets.delete(source)
     return undefined
   }

@@ -56,7 +56,7 @@ export class Revocations implements RevocationCheck {
   async revokeToken(tokenId: string, expiresAtMs: number): Promise<void> {
     if (expiresAtMs <= this.#clock.nowMs()) return
     await this.#makeRoom(this.#store.token(tokenId) !== undefined)
-    await this.#store.putToken({ tokenId, expiresAtMs })
+    await this.#store.putToken({ tokenId, expiresAtMs: Math.ceil(expiresAtMs) })
   }
 
   /** All tokens the user was given until now. */
