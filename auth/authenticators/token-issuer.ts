@@ -115,7 +115,8 @@ export class TokenIssuer implements KeySource {
       const problem = principalIdProblem(id)
       if (problem !== undefined) throw new RangeError(`${JSON.stringify(id.slice(0, 80))} ${problem}`)
     }
-    const signing = this.#signing() ?? (await this.rotate())
+    const signing =
+      this.#signing() ?? (await this.#serially(async () => this.#signing() ?? this.#rotate(true)))
     const tokenId = Buffer.from(this.#random.bytes(TOKEN_ID_BYTES)).toString('base64url')
     // Times in tokens are whole seconds; one issued in the second of a revocation must come after it.
     const iat = Math.max(
@@ -147,10 +148,7 @@ export class TokenIssuer implements KeySource {
    * which ends every token there is: what to do when a key may have leaked.
    */
   rotate({ overlap = true }: { readonly overlap?: boolean } = {}): Promise<IssuerKey> {
-    const rotated = this.#changing.then(() => this.#rotate(overlap))
-    // Whoever asked hears of it; the next rotation only waits.
-    this.#changing = rotated.catch(() => undefined)
-    return rotated
+    return this.#serially(() => this.#rotate(overlap))
   }
 
   /** Rejects with CredentialError: BAD_SIGNATURE. */
@@ -159,6 +157,14 @@ export class TokenIssuer implements KeySource {
     if (!key)
       throw new CredentialError('BAD_SIGNATURE', 'the token is signed with a key this node does not have')
     return this.#import(key).verifies
+  }
+
+  /** One change of the keys after the other. */
+  #serially(change: () => Promise<IssuerKey>): Promise<IssuerKey> {
+    const changed = this.#changing.then(change)
+    // Whoever asked hears of it; the next change only waits.
+    this.#changing = changed.catch(() => undefined)
+    return changed
   }
 
   async #rotate(overlap: boolean): Promise<IssuerKey> {
