@@ -9,14 +9,11 @@ import { BoundedCache } from './bounded-cache.ts'
 import type { CredentialErrorCode } from './credential-error.ts'
 import { Throttle, type ThrottleLimits } from './throttle.ts'
 
-/** Refusals that an honest owner gets, too, without having guessed. */
-const INNOCENT: readonly CredentialErrorCode[] = [
-  'EXPIRED',
-  'NOT_YET_VALID',
-  'UNAVAILABLE',
-  'THROTTLED',
-  'REVOKED',
-]
+/**
+ * What a guess is answered with. Other refusals are no guesses: an agent with an expired token, or one for another
+ * service, must not slow all that share its address.
+ */
+const GUESSES: readonly CredentialErrorCode[] = ['REFUSED', 'MALFORMED', 'BAD_SIGNATURE', 'BAD_ALGORITHM']
 
 export class GuessThrottle {
   readonly #byAddress: Throttle
@@ -39,9 +36,9 @@ export class GuessThrottle {
     return { waitMs: Math.max(waitMs, this.#byKey.admit(keyId, nowMs).waitMs) }
   }
 
-  /** @param code why it was not accepted; some reasons are nobody's guess and do not count */
+  /** @param code why it was not accepted; not every reason counts */
   failed(address: string, token: string, code: CredentialErrorCode, nowMs: number): void {
-    if (INNOCENT.includes(code)) return
+    if (!GUESSES.includes(code)) return
     const place = placeOf(address)
     this.#byAddress.failed(place, nowMs)
     const keyId = parseApiKey(token)?.id
