@@ -18,6 +18,7 @@ import { type IssuerKeyStore, TokenIssuer } from '../../auth/authenticators/toke
 import { type ClaimsMapping, identifyByClaims } from '../../auth/claims.ts'
 import { claimsPresets } from '../../auth/claims-presets.ts'
 import { GuessThrottle } from '../../auth/guess-throttle.ts'
+import { type Identify, throttled } from '../../auth/identify.ts'
 import type { Clock, Fetch, Random, Timers, TroubleReport } from '../../auth/ports.ts'
 import type { IntrospectionSettings, IssuerSettings } from '../config/auth-settings.ts'
 import { ConfigError } from '../config/config-error.ts'
@@ -37,10 +38,11 @@ export interface AuthenticatorPorts {
 }
 
 export interface NodeAuthentication {
+  readonly identify: Identify
   readonly authenticators: Authenticators
+  readonly throttle: GuessThrottle
   readonly tokenIssuer: TokenIssuer
   readonly revocations: Revocations
-  readonly throttle: GuessThrottle
 }
 
 /** Clocks of this node's own tokens are its own clock, or that of another node of the cluster. */
@@ -73,18 +75,19 @@ export function buildAuthentication(
     .map(({ prefix }) => prefix)
     .filter((prefix) => prefix !== '')
   const profiles = settings.issuers.map((issuer) => profileOf(issuer, prefixes, ports))
-  const authenticators = [
+  const authenticators = new Authenticators([
     new ApiKeyAuthenticator(ports.apiKeys, clock),
     new JwtAuthenticator([tokenIssuer.profile, ...profiles], revocations, clock),
     ...(settings.introspection ? [introspecting(settings.introspection, prefixes, revocations, ports)] : []),
-  ]
+  ])
   const throttle = new GuessThrottle({
     burst: settings.throttleBurst,
     refillMs: settings.throttleRefillMs,
     waitMsMax: Math.max(THROTTLE_WAIT_MS_MAX, settings.throttleRefillMs),
     sourcesMax: THROTTLED_SOURCES_MAX,
   })
-  return { authenticators: new Authenticators(authenticators), tokenIssuer, revocations, throttle }
+  const identify = throttled(authenticators, throttle, clock)
+  return { identify, authenticators, throttle, tokenIssuer, revocations }
 }
 
 function profileOf(

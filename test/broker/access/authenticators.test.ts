@@ -12,7 +12,7 @@ import {
   newJwk,
   ProviderServer,
 } from '../../auth/support/provider-server.ts'
-import { outcome } from '../../auth/support/refusals.ts'
+import { outcome, refusal } from '../../auth/support/refusals.ts'
 import { MemoryApiKeys, MemoryIssuerKeys, MemoryRevocations } from '../../auth/support/stores.ts'
 
 const OWN_NAME = 'urn:octopus:test'
@@ -36,7 +36,7 @@ function build(t: Test, file: string, secret: () => string = () => `${CLIENT_SEC
     },
     report: (sentence) => void reports.push(sentence),
   })
-  const who = (token: string) => outcome(authentication.authenticators.authenticate(token))
+  const who = (token: string) => outcome(authentication.identify(token, '192.0.2.1'))
   return { ...authentication, apiKeys, reports, who }
 }
 
@@ -46,7 +46,7 @@ t.test('a key, a token of this node, and one of each of two providers', async (t
   const opaque = await ProviderServer.start()
   opaque.useKeys(opaque.keys, 'opaque')
   t.teardown(() => Promise.all([first, second, opaque].map((provider) => provider.stop())))
-  const { who, apiKeys, tokenIssuer, throttle } = build(
+  const { who, apiKeys, tokenIssuer, identify } = build(
     t,
     `
 auth:
@@ -87,15 +87,25 @@ auth:
   t.equal(await who(await second.token()), `user:second/${CLIENT_ID}`)
   t.equal(await who(await opaque.token()), `user:opaque/${CLIENT_ID}`)
   t.equal(await who('made-up'), 'REFUSED')
-  t.equal(throttle.admit('192.0.2.1', key.token, 0).waitMs, 0)
+
+  for (let i = 0; i < 20; i++) await who('made-up')
+  t.equal(await who('made-up'), 'THROTTLED', 'whoever fails twenty times waits')
+  t.equal(await who(key.token), 'THROTTLED', 'whatever comes from there')
+  const late = await refusal(identify(key.token, '192.0.2.1'))
+  t.match(
+    late.message,
+    /^there were too many wrong credentials from this address, or for this key; wait \d+ ms$/,
+  )
+  t.ok(late.retryAfterMs !== undefined && late.retryAfterMs <= 2_000)
+  t.equal(await outcome(identify(key.token, '192.0.2.2')), 'user:ada', 'others do not')
 })
 
 t.test('without providers opaque tokens have nobody to ask, and others are of no known issuer', async (t) => {
   const provider = await ProviderServer.start()
   t.teardown(() => provider.stop())
-  const { who, authenticators } = build(t, '')
+  const { who, identify } = build(t, '')
   t.equal(await who('made-up'), 'NO_METHOD')
-  await t.rejects(authenticators.authenticate('made-up'), {
+  await t.rejects(identify('made-up', '192.0.2.1'), {
     message: 'this node takes no credentials of this form; it takes API keys, signed tokens (JWT)',
   })
   t.equal(await who(await provider.token()), 'WRONG_ISSUER')
