@@ -51,9 +51,14 @@ function collect(map: YAMLMap, prefix: string, into: Collected): void {
     else if (isGroup) problems.push(`${key} (${from}): is a group; write its settings below it, indented`)
     else if (isOf(settings, key))
       given.set(key, { value: isScalar(pair.value) ? pair.value.value : pair.value, from })
-    else if (isOf(fileSettings, key))
-      given.set(key, { value: isNode(pair.value) ? pair.value.toJS(document) : pair.value, from })
-    else problems.push(`${key} (${from}): ${unknownSetting(key)}`)
+    else if (isOf(fileSettings, key)) {
+      try {
+        given.set(key, { value: isNode(pair.value) ? pair.value.toJS(document) : pair.value, from })
+      } catch (error) {
+        // Aliases that lead nowhere, or that would unfold without end.
+        problems.push(`${key} (${from}): ${(error as Error).message}`)
+      }
+    } else problems.push(`${key} (${from}): ${unknownSetting(key)}`)
   }
 }
 

@@ -188,6 +188,22 @@ t.test('what would open a hole is refused, with what would be right', async (t) 
   for (const [file, expected] of cases) t.same(problems(file), expected, file)
 })
 
+t.test('aliases in the file', async (t) => {
+  const shared = 'auth:\n  issuers:\n    - &a {issuer: "https://a.example", audience: &x [o]}\n'
+  t.match(load(`${shared}    - {issuer: "https://b.example", audience: *x, prefix: b/}\n`).issuers[1], {
+    audience: ['o'],
+  })
+  const bomb = ['auth:', '  issuers:', '    - [&b0 x]']
+  for (let i = 1; i < 12; i++)
+    bomb.push(
+      `    - &b${i} [${Array(10)
+        .fill(`*b${i - 1}`)
+        .join(', ')}]`,
+    )
+  t.match(problems(`${bomb.join('\n')}\n`), [/^auth\.issuers \(octopus\.yaml:2\): Excessive alias count/])
+  t.match(problems('auth:\n  issuers: *nowhere\n'), [/nowhere/])
+})
+
 t.test('what stands in the file only has no flag and no variable', async (t) => {
   t.same(
     fileSettings.map(({ key }) => key),
