@@ -33,6 +33,7 @@ import { metadataHandler } from './handlers/metadata.ts'
 import type { NodeIdentity } from './handlers/node-identity.ts'
 import { produceHandler } from './handlers/produce.ts'
 import { statusHandler } from './handlers/status.ts'
+import { httpGuard } from './http/http-guard.ts'
 import { httpHandler } from './http/http-handler.ts'
 import { type NodeStorage, type NodeStorageOptions, openNodeStorage } from './node-storage.ts'
 import { Metrics } from './observability/metrics.ts'
@@ -209,7 +210,14 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   const { host, port } = await server.listen(
     transport,
     config.listen,
-    httpHandler({ readiness, disk, metrics, logger }),
+    httpHandler({
+      readiness,
+      disk,
+      metrics,
+      jwks: () => access.authentication.tokenIssuer.jwks(),
+      guard: httpGuard(access),
+      logger,
+    }),
   )
   identity.listensAt(webSocketUrl({ host, port }))
   readiness.started()

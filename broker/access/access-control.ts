@@ -2,8 +2,8 @@
  * Who may do what on this node, put together: rules and credentials from metadata, the sessions that live by them,
  * and the ways to prove who one is. Nothing here decides anything.
  */
+import { compileAccess } from '../../auth/acl/access.ts'
 import { Policy } from '../../auth/acl/policy.ts'
-import { CredentialError } from '../../auth/credential-error.ts'
 import type { Identity } from '../../auth/identity.ts'
 import type { Fetch } from '../../auth/ports.ts'
 import type { MetadataStore } from '../../storage/metadata-store.ts'
@@ -103,21 +103,13 @@ export class AccessControl {
   }
 
   /** Rejects with CredentialError. Who guesses waits, and is told how long, without his guess being looked at. */
-  async identify(token: string, remoteAddress: string): Promise<Identity> {
-    const { authenticators, throttle } = this.authentication
-    const { clock } = this.#options
-    const { waitMs } = throttle.admit(remoteAddress, token, clock.monotonicMs())
-    if (waitMs > 0)
-      throw new CredentialError('THROTTLED', `too many credentials were refused; wait ${waitMs} ms`, waitMs)
-    try {
-      const identity = await authenticators.authenticate(token)
-      throttle.succeeded(remoteAddress, token, clock.monotonicMs())
-      return identity
-    } catch (error) {
-      if (error instanceof CredentialError)
-        throttle.failed(remoteAddress, token, error.code, clock.monotonicMs())
-      throw error
-    }
+  identify(token: string, remoteAddress: string): Promise<Identity> {
+    return this.authentication.identify(token, remoteAddress)
+  }
+
+  /** What is asked over HTTP, where there are no sessions. */
+  mayDescribeCluster(identity: Identity): boolean {
+    return compileAccess(this.policy, identity, this.#options.clock.nowMs()).allows('describe', 'cluster', '')
   }
 
   /** Makes the session that identity's, with a namespace of his own where the configuration wants it. */

@@ -39,8 +39,6 @@ export interface AuthenticatorPorts {
 
 export interface NodeAuthentication {
   readonly identify: Identify
-  readonly authenticators: Authenticators
-  readonly throttle: GuessThrottle
   readonly tokenIssuer: TokenIssuer
   readonly revocations: Revocations
 }
@@ -87,7 +85,7 @@ export function buildAuthentication(
     sourcesMax: THROTTLED_SOURCES_MAX,
   })
   const identify = throttled(authenticators, throttle, clock)
-  return { identify, authenticators, throttle, tokenIssuer, revocations }
+  return { identify, tokenIssuer, revocations }
 }
 
 function profileOf(

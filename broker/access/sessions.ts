@@ -69,11 +69,13 @@ export class Sessions {
     this.changed()
   }
 
-  /** All that were let in by a token of ours and are this user's. */
+  /** All that were let in by a token, whoever issued it, and are this user's. */
   userRevoked(principal: string): void {
-    for (const session of this.#all)
-      if (session.identity.method === 'issuer' && session.identity.principal.name === principal)
-        session.revoked()
+    for (const session of this.#all) {
+      const { method, credentialId } = session.identity
+      const isByToken = credentialId !== undefined && method !== 'api-key'
+      if (isByToken && session.identity.principal.name === principal) session.revoked()
+    }
     this.changed()
   }
 

@@ -112,7 +112,7 @@ function addServe(
       `
 Each flag is also a variable (--log-level: OCTOPUS_LOG_LEVEL) and a line of the file (log: level:).
 Whose tokens are taken stands in the file only: auth: issuers: and introspection: (auth/README.md shows both).
-On the same port: /healthz, /readyz and /metrics (Prometheus).
+On the same port: /healthz; with Authorization: Bearer KEY-OR-TOKEN also /readyz and /metrics (Prometheus).
 SIGTERM or Ctrl-C: stops accepting, finishes what is under way, exits 0. A second one exits at once.
 A disk that fills: the broker takes no more events, serves the rest, and goes on by itself (octopus status).
 A disk that fails or hangs: everything that waits is told, and the broker exits 74; 137 if the disk holds it back,

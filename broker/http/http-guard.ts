@@ -17,8 +17,8 @@ const BEARER = /^Bearer +(\S+) *$/i
 const CHALLENGE = { 'www-authenticate': 'Bearer realm="octopus"' }
 
 export interface HttpGuardDependencies {
-  readonly identify: Identify
-  readonly mayDescribeCluster: (identity: Identity) => boolean
+  identify(...credential: Parameters<Identify>): ReturnType<Identify>
+  mayDescribeCluster(identity: Identity): boolean
   readonly isAnonymousAllowed: boolean
 }
 
@@ -26,23 +26,22 @@ export interface HttpGuardDependencies {
 export type HttpGuard = (request: HttpRequest) => Promise<HttpResponse | undefined>
 
 export function httpGuard(dependencies: HttpGuardDependencies): HttpGuard {
-  const { identify, mayDescribeCluster, isAnonymousAllowed } = dependencies
   return async (request) => {
     if (OPEN_PATHS.includes(request.path)) return undefined
     const header = request.header('authorization')
-    if (header === '' && !isAnonymousAllowed)
+    if (header === '' && !dependencies.isAnonymousAllowed)
       return refusal(401, 'Say who you are: Authorization: Bearer, and an API key or a token.', CHALLENGE)
     const token = BEARER.exec(header)?.[1]
     if (header !== '' && token === undefined)
       return refusal(401, 'The header Authorization must be: Bearer, and an API key or a token.', CHALLENGE)
     let identity = anonymousIdentity
     try {
-      if (token !== undefined) identity = await identify(token, request.remoteAddress)
+      if (token !== undefined) identity = await dependencies.identify(token, request.remoteAddress)
     } catch (error) {
       if (error instanceof CredentialError) return refusalOf(error)
       throw error
     }
-    if (mayDescribeCluster(identity)) return undefined
+    if (dependencies.mayDescribeCluster(identity)) return undefined
     return refusal(403, 'This takes the right to describe the cluster.')
   }
 }

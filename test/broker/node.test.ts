@@ -13,7 +13,7 @@ import { apis } from '../../client/protocol/api.ts'
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { MemoryDisk, MemorySegmentStore } from '../../storage/memory/memory-segment-store.ts'
 import { createMemoryMetadataStore } from '../../storage/metadata/memory-metadata-store.ts'
-import { adminKeyInMemory, provisionAdminKey } from '../support/admin-key.ts'
+import { adminHeaders, adminKeyInMemory, provisionAdminKey } from '../support/admin-key.ts'
 import { batchOf, ProtocolClient } from './protocol-client.ts'
 
 const transport = await loadUwsTransport()
@@ -61,7 +61,7 @@ function start(
 }
 
 const http = (node: Node, path: string, init?: RequestInit) =>
-  fetch(`${node.url.replace('ws', 'http')}${path}`, init)
+  fetch(`${node.url.replace('ws', 'http')}${path}`, { headers: adminHeaders, ...init })
 
 t.test('events go from a producer to the disk to a consumer, and are there after a restart', async (t) => {
   const data = await directory(t)
@@ -165,6 +165,14 @@ t.test('HTTP for operators', async (t) => {
     'DELETE is not possible here; GET and HEAD are.\n',
   ])
   t.same(await got('/healthz', { method: 'HEAD' }), [200, ''])
+  t.same(await got('/healthz', { headers: {} }), [200, 'alive\n'], 'open to everybody')
+  t.same(await got('/.well-known/jwks.json', { headers: {} }), [200, '{"keys":[]}'])
+  for (const path of ['/', '/readyz', '/metrics', '/elsewhere'])
+    t.match(await got(path, { headers: {} }), [401, /^Say who you are/], path)
+  t.match(await got('/metrics', { headers: { authorization: 'Bearer oct_x' } }), [
+    401,
+    /^the API key is not of/,
+  ])
   const metrics = await http(node, '/metrics')
   t.match(metrics.headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
   t.equal(metrics.headers.get('cache-control'), 'no-store')

@@ -9,6 +9,9 @@ import type { SecretFile } from '../../broker/access/secret-file.ts'
 /** No secret: it opens what tests have made and nothing else. */
 export const ADMIN_KEY = `oct_${'test'.repeat(4)}_${'A'.repeat(43)}`
 
+/** For what is asked over HTTP. */
+export const adminHeaders = { authorization: `Bearer ${ADMIN_KEY}` }
+
 process.env.OCTOPUS_TOKEN ??= ADMIN_KEY
 
 export async function provisionAdminKey(dataDirectory: string): Promise<void> {
