@@ -17,7 +17,7 @@ import { webSocketUrl } from './config/listen-address.ts'
 import type { Config } from './config/schema.ts'
 import type { StorageFailure } from './disk/storage-failure.ts'
 import { WatchedStorage } from './disk/watched-storage.ts'
-import { accessHandlers } from './handlers/access-handlers.ts'
+import { accessHandlers, credentialsOf } from './handlers/access-handlers.ts'
 import { alterTopicsHandler } from './handlers/alter-topics.ts'
 import { createTopicsHandler } from './handlers/create-topics.ts'
 import { deleteTopicsHandler } from './handlers/delete-topics.ts'
@@ -161,7 +161,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     fetch: fetchHandler({ topics, log, purgatory }),
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
-    hello: helloHandler({ identity, limits, budget, isAnonymousAllowed: access.isAnonymousAllowed }),
+    hello: helloHandler({ identity, limits, budget, credentials: credentialsOf(access) }),
     initProducerId: initProducerIdHandler({ registry, ids: producerIds }),
     describeProducers: describeProducersHandler({ topics, log }),
     ...accessHandlers({ access, topics, metadata, settings: config.auth, onProblem }),

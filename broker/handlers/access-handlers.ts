@@ -6,7 +6,7 @@ import type { Config } from '../config/schema.ts'
 import { TOPIC_KEY_PREFIX } from '../topics/topic-record.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import { alterNamespaceHandler } from './alter-namespace.ts'
-import { authenticateHandler } from './authenticate.ts'
+import { type AuthenticateDependencies, authenticateHandler } from './authenticate.ts'
 import { createAclsHandler } from './create-acls.ts'
 import { createKeyHandler } from './create-key.ts'
 import { createNamespaceHandler } from './create-namespace.ts'
@@ -55,17 +55,22 @@ type AccessApi =
   | 'revokeToken'
   | 'rotateIssuerKey'
 
+/** How credentials are looked at on this node, by authenticate and by hello. */
+export function credentialsOf(access: AccessControl): AuthenticateDependencies {
+  return {
+    identify: (token, remoteAddress) => access.identify(token, remoteAddress),
+    admit: (session, identity) => access.admit(session as Session, identity),
+    isAnonymousAllowed: access.isAnonymousAllowed,
+  }
+}
+
 export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, AccessApi> {
   const { access, topics, metadata, settings, onProblem } = options
   const { policy, acls, namespaces, keys } = access
   const { tokenIssuer, revocations } = access.authentication
   const lifetimeMaxMs = settings.tokenLifetimeMaxMs
   return {
-    authenticate: authenticateHandler({
-      identify: (token, remoteAddress) => access.identify(token, remoteAddress),
-      admit: (session, identity) => access.admit(session as Session, identity),
-      isAnonymousAllowed: access.isAnonymousAllowed,
-    }),
+    authenticate: authenticateHandler(credentialsOf(access)),
     whoami: whoamiHandler(policy),
     explainAccess: explainAccessHandler(policy),
     describeAcls: describeAclsHandler(policy),

@@ -21,27 +21,35 @@ export interface AuthenticateDependencies {
 }
 
 export function authenticateHandler(dependencies: AuthenticateDependencies): Handler<'authenticate'> {
-  const { identify, admit, isAnonymousAllowed } = dependencies
-
-  return async ({ mechanism, token }, { session, connection }: RequestContext) => {
+  return async ({ mechanism, token }, context) => {
     if (mechanism !== MECHANISM)
       throw new ProtocolError(
         ErrorCode.UNSUPPORTED_SASL_MECHANISM,
         `the only mechanism is ${JSON.stringify(MECHANISM)}`,
       )
-    let identity: Identity
-    try {
-      identity = await identify(token, connection.remoteAddress)
-    } catch (error) {
-      throw error instanceof CredentialError ? refusalOfCredential(error) : error
-    }
-    await admit(session, identity)
+    const { expiresAtMs } = await authenticate(dependencies, token, context)
     return {
-      required: !isAnonymousAllowed,
-      principal: callerOf(session),
-      expiresAtMs: identity.expiresAtMs ?? null,
+      required: !dependencies.isAnonymousAllowed,
+      principal: callerOf(context.session),
+      expiresAtMs: expiresAtMs ?? null,
     }
   }
+}
+
+/** The session becomes that of whom the credential is for. Throws ProtocolError for what is no good. */
+export async function authenticate(
+  { identify, admit }: AuthenticateDependencies,
+  token: string,
+  { session, connection }: RequestContext,
+): Promise<Identity> {
+  let identity: Identity
+  try {
+    identity = await identify(token, connection.remoteAddress)
+  } catch (error) {
+    throw error instanceof CredentialError ? refusalOfCredential(error) : error
+  }
+  await admit(session, identity)
+  return identity
 }
 
 /** What can be tried again is told apart from what is wrong with the credential. */

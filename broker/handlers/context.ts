@@ -35,6 +35,8 @@ export interface RequestContext {
 export interface ConnectionIdentity {
   readonly id: number
   readonly remoteAddress: string
+  /** The credential that came with the upgrade, to whoever asks first; it is kept no longer. */
+  takeOfferedToken?(): string | undefined
 }
 
 /**

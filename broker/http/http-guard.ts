@@ -8,13 +8,11 @@ import { CredentialError } from '../../auth/credential-error.ts'
 import type { Identify } from '../../auth/identify.ts'
 import { anonymousIdentity, type Identity } from '../../auth/identity.ts'
 import type { HttpRequest, HttpResponse } from '../transport/transport.ts'
+import { BEARER_CHALLENGE, bearerToken, NO_BEARER } from './bearer.ts'
 
 export const JWKS_PATH = '/.well-known/jwks.json'
 
 const OPEN_PATHS: readonly string[] = ['/healthz', JWKS_PATH]
-const BEARER = /^Bearer +(\S+) *$/i
-/** The challenge of a 401 (RFC 9110, 11.6.1). */
-const CHALLENGE = { 'www-authenticate': 'Bearer realm="octopus"' }
 
 export interface HttpGuardDependencies {
   identify(...credential: Parameters<Identify>): ReturnType<Identify>
@@ -28,12 +26,14 @@ export type HttpGuard = (request: HttpRequest) => Promise<HttpResponse | undefin
 export function httpGuard(dependencies: HttpGuardDependencies): HttpGuard {
   return async (request) => {
     if (OPEN_PATHS.includes(request.path)) return undefined
-    const header = request.header('authorization')
-    if (header === '' && !dependencies.isAnonymousAllowed)
-      return refusal(401, 'Say who you are: Authorization: Bearer, and an API key or a token.', CHALLENGE)
-    const token = BEARER.exec(header)?.[1]
-    if (header !== '' && token === undefined)
-      return refusal(401, 'The header Authorization must be: Bearer, and an API key or a token.', CHALLENGE)
+    const token = bearerToken(request.header('authorization'))
+    if (token === null) return refusal(401, NO_BEARER, BEARER_CHALLENGE)
+    if (token === undefined && !dependencies.isAnonymousAllowed)
+      return refusal(
+        401,
+        'Say who you are: Authorization: Bearer, and an API key or a token.',
+        BEARER_CHALLENGE,
+      )
     let identity = anonymousIdentity
     try {
       if (token !== undefined) identity = await dependencies.identify(token, request.remoteAddress)
@@ -47,7 +47,7 @@ export function httpGuard(dependencies: HttpGuardDependencies): HttpGuard {
 }
 
 function refusalOf({ code, message, retryAfterMs }: CredentialError): HttpResponse {
-  if (code !== 'THROTTLED' && code !== 'UNAVAILABLE') return refusal(401, message, CHALLENGE)
+  if (code !== 'THROTTLED' && code !== 'UNAVAILABLE') return refusal(401, message, BEARER_CHALLENGE)
   const seconds = Math.max(1, Math.ceil((retryAfterMs ?? 0) / 1000))
   return refusal(code === 'THROTTLED' ? 429 : 503, message, { 'retry-after': String(seconds) })
 }

@@ -60,13 +60,16 @@ export class Connection implements ConnectionIdentity {
   readonly #host: ConnectionHost
   readonly #abort = new AbortController()
   readonly #openedAtMs: number
+  #offeredToken: string | undefined
   #answers: ProduceAnswer[] = []
   #isEnded = false
   #acceptedBytes = 0
   #stalledSinceMs: number | undefined
 
-  constructor(id: number, socket: Socket, host: ConnectionHost) {
+  /** @param offeredToken the credential of the upgrade's header */
+  constructor(id: number, socket: Socket, host: ConnectionHost, offeredToken?: string) {
     this.id = id
+    this.#offeredToken = offeredToken
     this.remoteAddress = socket.remoteAddress
     this.#socket = socket
     this.#host = host
@@ -81,6 +84,12 @@ export class Connection implements ConnectionIdentity {
       signal: this.#abort.signal,
       clock: host.clock,
     }
+  }
+
+  takeOfferedToken(): string | undefined {
+    const token = this.#offeredToken
+    this.#offeredToken = undefined
+    return token
   }
 
   get hasGreeted(): boolean {

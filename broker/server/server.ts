@@ -8,6 +8,7 @@ import { SUBPROTOCOL } from '../../client/protocol/frame.ts'
 import type { Sessions } from '../access/sessions.ts'
 import { isLocalOrigin } from '../config/loopback.ts'
 import type { Handlers } from '../handlers/handlers.ts'
+import { bearerToken, NO_BEARER } from '../http/bearer.ts'
 import type { Tally } from '../observability/tally.ts'
 import type { Clock, Timer, Timers } from '../ports.ts'
 import {
@@ -165,7 +166,8 @@ export class Server implements ConnectionHost {
     const { connectionsMax } = this.limits
     if (this.#connections.size >= connectionsMax)
       return this.#refuse(503, `The broker takes ${connectionsMax} connections and has as many.`)
-    return { accept: true }
+    const token = bearerToken(request.header('authorization'))
+    return token === null ? this.#refuse(401, NO_BEARER) : { accept: true, data: token }
   }
 
   #refuse(status: number, sentence: string) {
@@ -174,7 +176,7 @@ export class Server implements ConnectionHost {
   }
 
   #open(socket: Socket): void {
-    const connection = new Connection(++this.#lastId, socket, this)
+    const connection = new Connection(++this.#lastId, socket, this, socket.data as string | undefined)
     socket.data = connection
     this.#connections.add(connection)
     this.#budget.connected()

@@ -213,8 +213,10 @@ class UwsTransport implements Transport {
           writeHttp(response, plain(decision.status, decision.text), false)
           return
         }
+        const socket = new UwsSocket(copy.remoteAddress)
+        socket.data = decision.data
         response.upgrade<Carried>(
-          { socket: new UwsSocket(copy.remoteAddress) },
+          { socket },
           request.getHeader('sec-websocket-key'),
           subProtocol,
           '',

@@ -184,7 +184,7 @@ export const apis = {
     'Opens the conversation: who both sides are, what the server speaks and what it bounds.',
     helloRequest,
     helloResponse,
-    [],
+    ['SASL_AUTHENTICATION_FAILED', 'AUTHENTICATION_UNAVAILABLE'],
   ),
   createTopics: api(19, 'create-topics', 'Creates topics.', createTopicsRequest, createTopicsResponse, [
     'REQUEST_TIMED_OUT',

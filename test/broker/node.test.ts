@@ -13,7 +13,7 @@ import { apis } from '../../client/protocol/api.ts'
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { MemoryDisk, MemorySegmentStore } from '../../storage/memory/memory-segment-store.ts'
 import { createMemoryMetadataStore } from '../../storage/metadata/memory-metadata-store.ts'
-import { adminHeaders, adminKeyInMemory, provisionAdminKey } from '../support/admin-key.ts'
+import { ADMIN_KEY, adminHeaders, adminKeyInMemory, provisionAdminKey } from '../support/admin-key.ts'
 import { batchOf, ProtocolClient } from './protocol-client.ts'
 
 const transport = await loadUwsTransport()
@@ -176,6 +176,35 @@ t.test('HTTP for operators', async (t) => {
   const metrics = await http(node, '/metrics')
   t.match(metrics.headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
   t.equal(metrics.headers.get('cache-control'), 'no-store')
+})
+
+t.test('a credential in the header of the upgrade', async (t) => {
+  const { starting, logged } = start(t, await directory(t))
+  const node = await starting
+  const hello = { clientName: 'test', clientVersion: '1' }
+  const client = await ProtocolClient.open(node.url, adminHeaders)
+  t.match(await client.call(apis.hello, hello), { authenticationRequired: false })
+  t.match(await client.call(apis.whoami, {}), { principal: 'user:admin', isAdministrator: true })
+  await client.createTopic('x', 1)
+
+  const secret = `${'B'.repeat(42)}A`
+  const wrong = await ProtocolClient.open(node.url, {
+    authorization: `Bearer oct_${'test'.repeat(4)}_${secret}`,
+  })
+  await t.rejects(wrong.call(apis.hello, hello), {
+    code: ErrorCode.SASL_AUTHENTICATION_FAILED,
+    message: /^the API key is not known here/,
+  })
+  t.match(await wrong.call(apis.hello, hello), { authenticationRequired: true }, 'it is looked at once')
+  await t.rejects(wrong.call(apis.whoami, {}), { code: ErrorCode.AUTHENTICATION_REQUIRED })
+  for (const socket of [client.socket, wrong.socket]) socket.terminate()
+
+  await t.rejects(ProtocolClient.open(node.url, { authorization: 'Basic dTpw' }), {
+    message: 'Unexpected server response: 401',
+  })
+  const log = JSON.stringify(logged)
+  for (const text of [secret, ADMIN_KEY.slice(-20), 'dTpw'])
+    t.notOk(log.includes(text), 'no secret in the log')
 })
 
 t.test('a start that fails says why and leaves nothing open', async (t) => {

@@ -38,11 +38,16 @@ export class ProtocolClient {
     })
   }
 
+  /** Without a word said. */
+  static async open(url: string, headers: Record<string, string> = {}): Promise<ProtocolClient> {
+    const socket = new WebSocket(url, SUBPROTOCOL, { headers })
+    await once(socket, 'open')
+    return new ProtocolClient(socket)
+  }
+
   /** @param token null: none is sent; the administrator’s unless a test says otherwise */
   static async connect(url: string, token: string | null = ADMIN_KEY): Promise<ProtocolClient> {
-    const socket = new WebSocket(url, SUBPROTOCOL)
-    await once(socket, 'open')
-    const client = new ProtocolClient(socket)
+    const client = await ProtocolClient.open(url)
     await client.call(apis.hello, { clientName: 'test', clientVersion: '1' })
     if (token !== null) await client.call(apis.authenticate, { mechanism: 'token', token })
     return client

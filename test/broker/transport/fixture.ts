@@ -25,12 +25,14 @@ export class Recorder implements WebSocketHandlers {
   readonly closed: { socket: Socket; code: number; reason: string }[] = []
   readonly drained: Socket[] = []
   refuse: { status: number; text: string } | undefined = undefined
+  /** What the next sockets are given as their data. */
+  data: unknown = undefined
   onMessage: (socket: Socket, bytes: Uint8Array) => void = () => {}
   onDrain: (socket: Socket) => void = () => {}
   #wake: (() => void)[] = []
 
   upgrade(request: HttpRequest) {
-    if (!this.refuse) return { accept: true } as const
+    if (!this.refuse) return { accept: true, data: this.data } as const
     return { accept: false, status: this.refuse.status, text: `${this.refuse.text} ${request.path}` } as const
   }
   open(socket: Socket) {
