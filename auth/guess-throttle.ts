@@ -1,10 +1,14 @@
 /**
  * Brute force slowed by address and by key. By address, whoever fails often waits. By key, guesses from many
- * addresses at one key's secret wait, too; but the id of a key is no secret, so that an address from which
- * the key was used rightly is not slowed for what others do to it: nobody can lock out an owner at his place.
+ * addresses at one key's secret wait, too.
+ *
+ * Nobody can lock out others with that: a credential that was right from an address before is no guess there, and
+ * waits for nothing, until it is refused. So agents go on that share their address with one whose key was revoked, or
+ * whose key's id, which is no secret, somebody else fails with.
  */
-
+import { createHash } from 'node:crypto'
 import { parseApiKey } from './authenticators/api-key-token.ts'
+import { TOKEN_CHARACTERS_MAX } from './authenticators/authenticator.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import type { CredentialErrorCode } from './credential-error.ts'
 import { Throttle, type ThrottleLimits } from './throttle.ts'
@@ -18,7 +22,7 @@ const GUESSES: readonly CredentialErrorCode[] = ['REFUSED', 'MALFORMED', 'BAD_SI
 export class GuessThrottle {
   readonly #byAddress: Throttle
   readonly #byKey: Throttle
-  /** Address and key that were right together. */
+  /** Digests of address and credential that were right together. */
   readonly #known: BoundedCache<true>
 
   constructor(limits: ThrottleLimits) {
@@ -30,10 +34,13 @@ export class GuessThrottle {
   /** How long to wait before the credential is looked at; 0: not at all. */
   admit(address: string, token: string, nowMs: number): { readonly waitMs: number } {
     const place = placeOf(address)
-    const { waitMs } = this.#byAddress.admit(place, nowMs)
     const keyId = parseApiKey(token)?.id
-    if (keyId === undefined || this.#known.get(pair(place, keyId))) return { waitMs }
-    return { waitMs: Math.max(waitMs, this.#byKey.admit(keyId, nowMs).waitMs) }
+    const waitMs = Math.max(
+      this.#byAddress.admit(place, nowMs).waitMs,
+      keyId === undefined ? 0 : this.#byKey.admit(keyId, nowMs).waitMs,
+    )
+    if (waitMs === 0 || token.length > TOKEN_CHARACTERS_MAX) return { waitMs }
+    return { waitMs: this.#known.get(digestOf(place, token)) ? 0 : waitMs }
   }
 
   /** @param code why it was not accepted; not every reason counts */
@@ -43,18 +50,18 @@ export class GuessThrottle {
     this.#byAddress.failed(place, nowMs)
     const keyId = parseApiKey(token)?.id
     if (keyId !== undefined) this.#byKey.failed(keyId, nowMs)
+    this.#known.delete(digestOf(place, token))
   }
 
   succeeded(address: string, token: string, nowMs: number): void {
     const place = placeOf(address)
     this.#byAddress.succeeded(place, nowMs)
-    const keyId = parseApiKey(token)?.id
-    if (keyId !== undefined) this.#known.set(pair(place, keyId), true)
+    this.#known.set(digestOf(place, token), true)
   }
 }
 
-function pair(place: string, keyId: string): string {
-  return `${keyId} ${place}`
+function digestOf(place: string, token: string): string {
+  return createHash('sha256').update(place).update('\n').update(token).digest('base64url')
 }
 
 /**

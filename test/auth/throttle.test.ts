@@ -125,16 +125,27 @@ t.test('strangers do not fill the memory', async (t) => {
 t.test('guesses at one key from many addresses wait; its owner at his place does not', async (t) => {
   const throttle = new GuessThrottle(limits)
   const key = mintApiKey(random)
+  const guess = () => withNewSecret(key.id, random).token
   throttle.succeeded('192.0.2.1', key.token, 0)
-  for (let i = 0; i < 5; i++)
-    throttle.failed(`198.51.100.${i}`, withNewSecret(key.id, random).token, 'REFUSED', 0)
-  t.equal(
-    throttle.admit('203.0.113.9', withNewSecret(key.id, random).token, 0).waitMs,
-    1_000,
-    'a new address',
-  )
+  for (let i = 0; i < 5; i++) throttle.failed(`198.51.100.${i}`, guess(), 'REFUSED', 0)
+  t.equal(throttle.admit('203.0.113.9', guess(), 0).waitMs, 1_000, 'a new address')
   t.equal(throttle.admit('203.0.113.9', mintApiKey(random).token, 0).waitMs, 0, 'with another key')
+  t.equal(throttle.admit('192.0.2.1', guess(), 0).waitMs, 1_000, 'a guess from where the owner is')
   t.equal(throttle.admit('192.0.2.1', key.token, 0).waitMs, 0, 'the owner')
+})
+
+t.test('who shares an address with one that fails goes on, until he fails himself', async (t) => {
+  const throttle = new GuessThrottle(limits)
+  const key = mintApiKey(random).token
+  throttle.succeeded('192.0.2.1', key, 0)
+  throttle.succeeded('192.0.2.1', 'eyJ.good.token', 0)
+  for (let i = 0; i < 100; i++) throttle.failed('192.0.2.1', 'oct_revoked', 'REFUSED', 0)
+  t.equal(throttle.admit('192.0.2.1', key, 0).waitMs, 0)
+  t.equal(throttle.admit('192.0.2.1', 'eyJ.good.token', 0).waitMs, 0)
+  t.equal(throttle.admit('192.0.2.1', 'eyJ.new.token', 0).waitMs, 10_000, 'what was never right waits')
+  t.equal(throttle.admit('192.0.2.1', 'x'.repeat(20_000), 0).waitMs, 10_000)
+  throttle.failed('192.0.2.1', key, 'REFUSED', 0)
+  t.equal(throttle.admit('192.0.2.1', key, 0).waitMs, 10_000, 'so does what is right no more')
 })
 
 t.test('guesses from one address wait, whatever they are', async (t) => {
