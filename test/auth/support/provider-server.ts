@@ -25,6 +25,8 @@ export class ProviderServer {
   #server: Server | undefined
   #answer: (request: IncomingMessage, response: ServerResponse) => unknown = () => undefined
   port = 0
+  /** Life of the tokens issued from now on, in seconds. */
+  tokenLifetime = 600
 
   private constructor(keys: JWK[]) {
     this.keys = keys
@@ -74,7 +76,7 @@ export class ProviderServer {
           getResourceServerInfo: (_context, resource) => ({
             scope: 'octopus.read:topic:lab.* other',
             audience: resource,
-            accessTokenTTL: 600,
+            accessTokenTTL: this.tokenLifetime,
             accessTokenFormat: format,
             ...(format === 'jwt' && { jwt: { sign: { alg: keys[0].alg as 'ES256' } } }),
           }),
