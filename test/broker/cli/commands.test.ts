@@ -10,6 +10,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { provisionAdminKey } from '../../support/admin-key.ts'
 import {
   asProcess,
   cleanEnvironment,
@@ -555,7 +556,7 @@ t.test('serve: what can be wrong', async (t) => {
     [
       ['--listen', `127.0.0.1:${port}`],
       69,
-      /^octopus: cannot listen on 127\.0\.0\.1:\d+: the port is in use.*\n$/,
+      /^\{.*the first start: .*\}\noctopus: cannot listen on 127\.0\.0\.1:\d+: the port is in use.*\n$/,
     ],
     [
       ['--listen', '0.0.0.0:7654'],
@@ -583,6 +584,7 @@ t.test('serve: what can be wrong', async (t) => {
 
 t.test('serve: the ready line, SIGTERM, and all is there afterwards', async (t) => {
   const data = join(directory, 'second')
+  await provisionAdminKey(data)
   const child = start(['serve', '--data', data, '--listen', '127.0.0.1:0', '--log-level', 'warn'])
   const end = ended(child)
   const [first] = (await once(child.stdout!, 'data')) as [Buffer]
