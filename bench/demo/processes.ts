@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AgentReport, AgentTask, StartPublishing } from './agent-messages.ts'
 
@@ -42,6 +43,8 @@ export class BrokerProcess {
   /** Starts it and resolves when it says it is ready; rejects with its own words when it ends before. */
   async start(): Promise<void> {
     this.#listen ??= `127.0.0.1:${await freePort()}`
+    // The broker writes it at its first start; the clients of the demo and of its agents read it.
+    process.env.OCTOPUS_TOKEN_FILE = join(this.#dataDirectory, 'admin.key')
     const args = ['serve', '--data', this.#dataDirectory, '--listen', this.#listen, '--log-format', 'json']
     if (this.#isDestroyed) throw new Error('the demo has ended')
     const child = start(brokerScript, args)
