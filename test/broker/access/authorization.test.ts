@@ -16,11 +16,11 @@ import { batchOf, ProtocolClient } from '../protocol-client.ts'
 
 const transport = await loadUwsTransport()
 
-async function launch(t: Test, isProvisioned: boolean) {
+async function launch(t: Test, isProvisioned: boolean, flags: Record<string, string> = {}) {
   const path = await mkdtemp(join(tmpdir(), 'octopus-access-'))
   const data = join(path, 'data')
   if (isProvisioned) await provisionAdminKey(data)
-  const given = { data, listen: '127.0.0.1:0', 'storage.segmentBytes': '16MiB' }
+  const given = { data, listen: '127.0.0.1:0', 'storage.segmentBytes': '16MiB', ...flags }
   const config = loadConfig({ flags: given, env: {}, readFile: () => '' })
   const started = await startNode({ config, logger: pino({ level: 'silent' }), transport, ...systemPorts() })
   t.teardown(async () => {
@@ -30,8 +30,8 @@ async function launch(t: Test, isProvisioned: boolean) {
   return { url: started.url, data }
 }
 
-async function node(t: Test) {
-  const started = await launch(t, true)
+async function node(t: Test, flags: Record<string, string> = {}) {
+  const started = await launch(t, true, flags)
   const admin = await ProtocolClient.connect(started.url)
   const grant = async (principal: string, operations: string[], resource: string, effect = 'allow') => {
     const entry = { principal, operations, resource, effect, expiresAtMs: null, note: null }
@@ -213,4 +213,45 @@ t.test('without a file the first start makes one, for its owner’s eyes', async
   t.equal((await stat(file)).mode & 0o777, 0o600)
   const admin = await ProtocolClient.connect(url, (await readFile(file, 'utf8')).trim())
   t.match(await admin.call(apis.whoami, {}), { principal: 'user:admin', isAdministrator: true })
+})
+
+t.test('a credential that expires ends what waits, and a newer one of the same user goes on', async (t) => {
+  const { admin, grant, keyOf, url } = await node(t)
+  const id = await admin.createTopic('a', 1)
+  await grant('user:ann', ['read'], 'topic:a')
+  const wanted = { principal: 'ann', name: 'short', groups: [], roles: [], scope: null }
+  const short = await admin.call(apis.createKey, { ...wanted, expiresAtMs: Date.now() + 400 })
+  const ann = await ProtocolClient.connect(url, short.key)
+  t.equal(await refusal(ann.fetch(id, 0, 0, 20_000)), 'CREDENTIAL_EXPIRED')
+  t.equal(await refusal(ann.call(apis.metadata, { topics: null })), 'CREDENTIAL_EXPIRED')
+  const authenticate = (token: string) => refusal(ann.call(apis.authenticate, { mechanism: 'token', token }))
+  t.equal(await authenticate((await keyOf('bob')).key), 'INVALID_REQUEST', 'somebody else’s')
+  t.equal(await authenticate((await keyOf('ann')).key), 'NONE')
+  t.equal((await ann.call(apis.metadata, { topics: null })).topics.length, 1)
+})
+
+t.test('anonymous callers and personal namespaces, where the configuration wants them', async (t) => {
+  const { admin, grant, as, url } = await node(t, {
+    'auth.anonymous': 'on',
+    'auth.personalNamespaces': 'on',
+  })
+  const id = await admin.createTopic('open', 1)
+  await admin.createTopic('closed', 1)
+  await grant('anonymous', ['read'], 'topic:open')
+  const nobody = await ProtocolClient.connect(url, null)
+  const seen = (await nobody.call(apis.metadata, { topics: null })).topics
+  t.same(
+    seen.map(({ name }) => name),
+    ['open'],
+  )
+  t.equal(named((await nobody.produce(id, 0, batchOf(['x']))).error), 'TOPIC_AUTHORIZATION_FAILED')
+  const key = { principal: null, name: 'k', groups: [], roles: [], expiresAtMs: null, scope: null }
+  t.equal(await refusal(nobody.call(apis.createKey, key)), 'CLUSTER_AUTHORIZATION_FAILED')
+  t.same((await nobody.call(apis.listKeys, { principal: null })).keys, [])
+  const ann = await as('ann')
+  t.same((await ann.call(apis.whoami, {})).namespaces, ['u-ann'])
+  await ann.createTopic('u-ann.mine', 1)
+  const topics = [{ name: 'u-bob.his', partitions: 1, replicationFactor: -1, configs: [] }]
+  const created = await ann.call(apis.createTopics, { topics, validateOnly: false, timeoutMs: 1000 })
+  t.equal(named(created.topics[0]?.error), 'TOPIC_AUTHORIZATION_FAILED')
 })
