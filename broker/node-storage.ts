@@ -37,6 +37,8 @@ export interface NodeStorageOptions {
 /** After a failed write the files may never close; the process ends soon after. */
 const CLOSE_PATIENCE_MS = 2_000
 export const ADMIN_KEY_FILE = 'admin.key'
+/** Of the segments' files: a log of 2 GB has one spare. Smaller ones do without, or a third of the disk would hold nothing. */
+const SPARES_SHARE_MAX = 1 / 8
 /** The only shard there is; more event loops will have more. */
 const SHARD = 0
 
@@ -72,6 +74,7 @@ export async function openNodeStorage({
       segmentBytes: config.storage.segmentBytes,
       freeBytesMin: config.storage.freeBytesMin,
       recycle: config.storage.recycle === 'on',
+      sparesShareMax: SPARES_SHARE_MAX,
       closePatience,
       onBackgroundError: (error) =>
         logger.error({ err: error }, 'the segment store met a problem in the background'),
