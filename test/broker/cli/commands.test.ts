@@ -400,6 +400,18 @@ t.test('status', async (t) => {
   })
 })
 
+t.test('no credential: where there is one', async (t) => {
+  const { exitCode, out, err } = await asProcess(['status', '--url', broker.url], {
+    env: { OCTOPUS_TOKEN: '', OCTOPUS_DATA: '/srv/octopus' },
+  })
+  t.strictSame([exitCode, out], [1, ''])
+  t.equal(
+    err,
+    `octopus: ${broker.url} asks for a credential. Name a file that holds one: export OCTOPUS_TOKEN_FILE=/srv/octopus/admin.key ` +
+      "is the administrator's, which the broker wrote into its data directory when it first started\n",
+  )
+})
+
 t.test('no broker: one line and what to do', async (t) => {
   for (const command of ['topic list', 'topic create x', 'produce x', 'consume x', 'status']) {
     t.same(
