@@ -23,6 +23,21 @@ export function connect(options: ClientOptions = {}): Promise<OctopusClient> {
 
 export type { RecordField, RecordHeader } from '../storage/record/batch-encoder.ts'
 export { ConsumedRecord } from '../storage/record/record.ts'
+export type {
+  AccessDecision,
+  AclEntry,
+  AlterNamespaceOptions,
+  ApiKeyListing,
+  CredentialOptions,
+  CredentialScope,
+  Identity,
+  KeyOptions,
+  NamespaceListing,
+  NewAclEntry,
+  NewKey,
+  NewToken,
+  TokenOptions,
+} from './access-admin.ts'
 export {
   Admin,
   type AlterTopicOptions,

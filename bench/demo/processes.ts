@@ -15,8 +15,11 @@ const leash = new URL('./leash.js', import.meta.url).href
 
 const ERROR_LINES_KEPT = 20
 
-function start(script: string, args: readonly string[]): ChildProcess {
+/** With a credential of its own or none: that of whoever started the demo is for other brokers. */
+function start(script: string, args: readonly string[], token?: string): ChildProcess {
+  const { OCTOPUS_TOKEN: _token, OCTOPUS_TOKEN_FILE: _file, ...environment } = process.env
   return fork(script, [...args], {
+    env: token === undefined ? environment : { ...environment, OCTOPUS_TOKEN: token },
     execArgv: ['--import', leash],
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -148,8 +151,8 @@ export class AgentProcess {
   /** Resolves when all its events are acknowledged; rejects when one failed or the process died by itself. */
   readonly done: Promise<void>
 
-  constructor(task: AgentTask, listener: AgentListener) {
-    const child = start(agentScript, [JSON.stringify(task)])
+  constructor(task: AgentTask, key: string, listener: AgentListener) {
+    const child = start(agentScript, [JSON.stringify(task)], key)
     this.#child = child
     let lastWords = ''
     child.stdout!.resume()
