@@ -12,6 +12,7 @@ const HOUR_MS = 3_600_000
 export function addAccessCommands(program: Command, context: CommandContext, done: Done): void {
   addWhoami(program, context, done)
   addKey(program, context, done)
+  addToken(program, context, done)
   addNamespace(program, context, done)
   addGrant(program, context, done)
   addAcl(program, context, done)
@@ -87,6 +88,51 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
       octopus key rotate 2h8x0q5m1c7w9z3k --overlap 0s --json`),
     )
     .action(async (id, options) => done(await (await load()).rotate(id, options, context)))
+}
+
+function addToken(program: Command, context: CommandContext, done: Done): void {
+  const token = program
+    .command('token')
+    .description("issue and revoke tokens of the broker's own issuer")
+    .addHelpText(
+      'after',
+      examples(`octopus token issue --for ada --lifetime 8h
+      octopus token revoke --for ada`),
+    )
+  const load = () => import('./token.ts')
+
+  client(token.command('issue'), context)
+    .description('issue a signed token; it is printed this once and nowhere kept')
+    .option('--for <user>', 'the user who is to have it (default: yourself)')
+    .option('--group <group>', 'a group it makes the user a member of; may be repeated', collect)
+    .option('--role <role>', 'a role it gives the user; may be repeated', collect)
+    .option('--lifetime <while>', "for how long it is good: 15m, 8h (default: the broker's)", durationMs)
+    .option('--scope <operations:resource>', 'good for this and no more; may be repeated', scopePart)
+    .addHelpText(
+      'after',
+      examples(`octopus token issue > my.token
+      octopus token issue --for ada --group lab --lifetime 8h --json`),
+    )
+    .action(async (options) => done(await (await load()).issue(options, context)))
+
+  client(token.command('revoke [id]'), context)
+    .description('revoke one token, or all that a user was issued until now, at once')
+    .option('--for <user>', 'all tokens of this user')
+    .addHelpText(
+      'after',
+      examples(`octopus token revoke 7f3c2a…
+      octopus token revoke --for ada --json`),
+    )
+    .action(async (id, options) => done(await (await load()).revoke(id, options, context)))
+
+  client(token.command('rotate-issuer-key'), context)
+    .description('make the issuer sign with a new key; tokens signed before stay good until they expire')
+    .addHelpText(
+      'after',
+      examples(`octopus token rotate-issuer-key
+      octopus token rotate-issuer-key --json`),
+    )
+    .action(async (options) => done(await (await load()).rotateIssuerKey(options, context)))
 }
 
 function addNamespace(program: Command, context: CommandContext, done: Done): void {

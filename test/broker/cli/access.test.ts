@@ -141,6 +141,36 @@ t.test('keys', async (t) => {
   })
 })
 
+t.test('tokens', async (t) => {
+  const issued = await octopus('token issue --for hal --group lab --lifetime 15m')
+  t.match(issued, {
+    exitCode: 0,
+    out: /^[\w-]+\.[\w-]+\.[\w-]+\n$/,
+    err: /^octopus: token \S+ of user:hal, good until \d{4}-\S+Z\n$/,
+  })
+  const first = issued.out.trim()
+  t.match(await json('whoami', first), {
+    answer: { principal: 'user:hal', groups: ['lab'], method: 'issuer' },
+  })
+  const { answer: second } = await json('token issue --for hal')
+  t.match(await octopus('token rotate-issuer-key'), {
+    exitCode: 0,
+    out: /^key \S+ signs from now on; tokens signed before stay good until they expire\n$/,
+  })
+  t.match(await octopus('whoami', second.token), { exitCode: 0 }, 'signed before, and good')
+  t.same(await octopus(`token revoke ${second.tokenId}`), {
+    exitCode: 0,
+    out: `revoked token ${second.tokenId}\n`,
+    err: '',
+  })
+  t.match(await octopus('whoami', second.token), { exitCode: 1, err: /SASL_AUTHENTICATION_FAILED\)\n$/ })
+  t.match(await octopus('whoami', first), { exitCode: 0 }, 'the other one is')
+  t.same(await json('token revoke --for hal'), { exitCode: 0, answer: { revoked: true, principal: 'hal' } })
+  t.match(await octopus('whoami', first), { exitCode: 1 })
+  t.match(await octopus('token revoke'), { exitCode: 64, err: /^octopus: say which/ })
+  t.match(await octopus('token revoke x --for hal'), { exitCode: 64, err: /both given/ })
+})
+
 t.test('namespaces', async (t) => {
   const carl = await keyOf('carl')
   t.same(await octopus('namespace create carls --owner user:carl -c retention.ms=3600000'), {
@@ -238,6 +268,7 @@ t.test('every command has help with examples', async (t) => {
   const commands = [
     'whoami',
     ...['create', 'list', 'revoke', 'rotate'].map((name) => `key ${name}`),
+    ...['issue', 'revoke', 'rotate-issuer-key'].map((name) => `token ${name}`),
     ...['create', 'list', 'alter', 'delete'].map((name) => `namespace ${name}`),
     'grant',
     ...['list', 'explain', 'create', 'delete'].map((name) => `acl ${name}`),
