@@ -132,7 +132,9 @@ export class SealedIndexes {
     const bytes = this.#pages.get(segment, start, end)
     if (!bytes) return false
     const place = runsOf(sealed.head, bytes)
-    return place !== undefined && this.#pages.get(segment, place.start, place.end) !== undefined
+    const runs = place && this.#pages.get(segment, place.start, place.end)
+    // Damaged ones are not what {@link load} may find in the values.
+    return runs !== undefined && this.#crc32c(runs) === cellOf(bytes, RowColumn.runsCrc)
   }
 
   /**
