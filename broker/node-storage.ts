@@ -2,12 +2,14 @@
  * What a node keeps things in: its data directory, metadata and the segments of its one shard, opened
  * together and closed together. The log on top of them belongs to the node.
  */
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { openDataDirectory } from '../storage/data-directory.ts'
 import { LmdbSegmentStore } from '../storage/lmdb/lmdb-segment-store.ts'
 import { createLmdbMetadataStore } from '../storage/metadata/lmdb-metadata-store.ts'
 import type { MetadataStore } from '../storage/metadata-store.ts'
 import type { SegmentStore } from '../storage/segment-store.ts'
+import { type SecretFile, secretFile } from './access/secret-file.ts'
 import { Closers } from './closers.ts'
 import type { Config } from './config/schema.ts'
 import type { Clock, Random, Timers } from './ports.ts'
@@ -19,6 +21,8 @@ export interface NodeStorage {
   readonly path: string
   readonly metadata: MetadataStore
   readonly segments: SegmentStore
+  /** Holds the key of the first start. */
+  readonly adminKeyFile: SecretFile
   close(): Promise<void>
 }
 
@@ -32,6 +36,9 @@ export interface NodeStorageOptions {
 
 /** After a failed write the files may never close; the process ends soon after. */
 const CLOSE_PATIENCE_MS = 2_000
+export const ADMIN_KEY_FILE = 'admin.key'
+/** Of the segments' files: a log of 2 GB has one spare. Smaller ones do without, or a third of the disk would hold nothing. */
+const SPARES_SHARE_MAX = 1 / 8
 /** The only shard there is; more event loops will have more. */
 const SHARD = 0
 
@@ -48,6 +55,7 @@ export async function openNodeStorage({
   return closers.guarding(async () => {
     const directory = await openDataDirectory({
       path: config.data,
+      provisioned: [ADMIN_KEY_FILE],
       now: () => clock.nowMs(),
       randomUuid: () => uuidOf(random.bytes(16)),
     })
@@ -66,6 +74,7 @@ export async function openNodeStorage({
       segmentBytes: config.storage.segmentBytes,
       freeBytesMin: config.storage.freeBytesMin,
       recycle: config.storage.recycle === 'on',
+      sparesShareMax: SPARES_SHARE_MAX,
       closePatience,
       onBackgroundError: (error) =>
         logger.error({ err: error }, 'the segment store met a problem in the background'),
@@ -74,7 +83,8 @@ export async function openNodeStorage({
     await segments.open()
 
     const { nodeId, clusterId, path } = directory
-    return { nodeId, clusterId, path, metadata, segments, close: () => closers.close() }
+    const adminKeyFile = secretFile(join(path, ADMIN_KEY_FILE))
+    return { nodeId, clusterId, path, metadata, segments, adminKeyFile, close: () => closers.close() }
   })
 }
 

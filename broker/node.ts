@@ -7,14 +7,17 @@
  * which stops it and ends the process; from then on stopping takes seconds, whatever the disk does.
  */
 import type { Logger } from 'pino'
+import { namespaceOf } from '../auth/acl/qualified-name.ts'
 import { ShardLog } from '../storage/log/shard-log.ts'
+import { AccessControl } from './access/access-control.ts'
+import { provisionAdminKey } from './access/admin-key.ts'
 import { Closers } from './closers.ts'
 import { webSocketUrl } from './config/listen-address.ts'
 import type { Config } from './config/schema.ts'
 import type { StorageFailure } from './disk/storage-failure.ts'
 import { WatchedStorage } from './disk/watched-storage.ts'
+import { accessHandlers, credentialsOf } from './handlers/access-handlers.ts'
 import { alterTopicsHandler } from './handlers/alter-topics.ts'
-import { authenticateHandler } from './handlers/authenticate.ts'
 import { createTopicsHandler } from './handlers/create-topics.ts'
 import { deleteTopicsHandler } from './handlers/delete-topics.ts'
 import { describeProducersHandler } from './handlers/describe-producers.ts'
@@ -29,6 +32,7 @@ import { metadataHandler } from './handlers/metadata.ts'
 import type { NodeIdentity } from './handlers/node-identity.ts'
 import { produceHandler } from './handlers/produce.ts'
 import { statusHandler } from './handlers/status.ts'
+import { httpGuard } from './http/http-guard.ts'
 import { httpHandler } from './http/http-handler.ts'
 import { type NodeStorage, type NodeStorageOptions, openNodeStorage } from './node-storage.ts'
 import { Metrics } from './observability/metrics.ts'
@@ -38,7 +42,7 @@ import { ProducerRegistry } from './producers/producer-registry.ts'
 import { Purgatory } from './purgatory.ts'
 import { Readiness } from './readiness.ts'
 import { RetentionTimer } from './retention-timer.ts'
-import { allowEverything } from './server/authorize.ts'
+import { authorize } from './server/authorize.ts'
 import { BrowserPages } from './server/browser-pages.ts'
 import type { ServerLimits } from './server/limits.ts'
 import { ProduceBudget } from './server/produce-budget.ts'
@@ -127,10 +131,12 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     clock,
     ...config.producers,
   })
+  const access = await openAccess(options, storage, metadata, purgatory)
+  closers.add(() => access.close())
   const log = await openLog(options, watched, purgatory, registry, (bytes) => onWritten(bytes))
   registry.watchesOver(log)
   closers.add(() => log.close())
-  const { topics, service } = await openTopics(options, watched, log, purgatory)
+  const { topics, service } = await openTopics(options, watched, log, purgatory, access)
   closers.add(() => topics.close())
 
   const identity = new ListeningIdentity(storage)
@@ -148,8 +154,10 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     producerNames: () => registry.nameCount,
     process: options.process,
   })
+  const onProblem = (error: Error) => logger.error({ err: error }, 'a request met an unexpected error')
   const handlers: Handlers = {
     produce: produceHandler({
+      producerNameOf: (producerId) => registry.nameOf(producerId),
       topics,
       log,
       purgatory,
@@ -159,11 +167,11 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     fetch: fetchHandler({ topics, log, purgatory }),
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
-    hello: helloHandler({ identity, limits, budget }),
+    hello: helloHandler({ identity, limits, budget, credentials: credentialsOf(access) }),
     initProducerId: initProducerIdHandler({ registry, ids: producerIds }),
     describeProducers: describeProducersHandler({ topics, log }),
-    authenticate: authenticateHandler(),
-    createTopics: createTopicsHandler(service),
+    ...accessHandlers({ access, topics, metadata, settings: config.auth, onProblem }),
+    createTopics: createTopicsHandler(service, access.namespaces),
     alterTopics: alterTopicsHandler(service),
     describeTopics: describeTopicsHandler({ identity, topics }),
     listTopics: listTopicsHandler(topics),
@@ -172,7 +180,8 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   }
   const server = new Server({
     handlers,
-    authorize: allowEverything,
+    authorize,
+    sessions: access.sessions,
     limits,
     budget,
     pages,
@@ -208,7 +217,15 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   const listening = await server.listen(
     transport,
     { ...config.listen, tls: tls.files },
-    httpHandler({ readiness, disk, metrics, pages, logger }),
+    httpHandler({
+      readiness,
+      disk,
+      metrics,
+      pages,
+      jwks: () => access.authentication.tokenIssuer.jwks(),
+      guard: httpGuard(access),
+      logger,
+    }),
   )
   const { host, port } = listening
   identity.listensAt(webSocketUrl({ host, port }, tls.files !== undefined))
@@ -308,14 +325,47 @@ function openLog(
   })
 }
 
+/** Who may do what, and on the first start the key with which somebody can say so. */
+async function openAccess(
+  { config, clock, timers, random, fetch, files, logger }: NodeOptions,
+  { adminKeyFile, clusterId }: NodeStorage,
+  store: WatchedStorage['metadata'],
+  purgatory: Purgatory,
+): Promise<AccessControl> {
+  const access = await AccessControl.open({
+    store,
+    settings: config.auth,
+    ownName: `octopus:${clusterId}`,
+    clock,
+    timers,
+    random,
+    fetch,
+    readSecretFile: (path) => Buffer.from(files.read(path)).toString('utf8'),
+    onChanged: () => purgatory.reconsider(),
+    onProblem: (error) => logger.error({ err: error }, 'access control met an unexpected error'),
+    onTrouble: (sentence) =>
+      logger.warn({ reason: sentence }, 'credentials cannot be checked as they should'),
+  })
+  await access.namespaces.finishDeletions()
+  const outcome = await provisionAdminKey({ file: adminKeyFile, store, keys: access.keys, clock, random })
+  if (outcome !== 'known')
+    logger.info(
+      { file: adminKeyFile.path, outcome },
+      'the first start: the key of the administrator is in this file',
+    )
+  return access
+}
+
 async function openTopics(
   { config, clock, random, logger }: NodeOptions,
   { metadata: store, disk }: WatchedStorage,
   log: ShardLog,
   purgatory: Purgatory,
+  access: AccessControl,
 ): Promise<{ readonly topics: TopicTable; readonly service: TopicService }> {
   const onProblem = (error: Error) => logger.error({ err: error }, 'the topics met an unexpected error')
   const { table, beingDeleted } = await TopicTable.open({ store, log, onProblem })
+  await access.namespaces.adopt(table.list().map(({ name }) => namespaceOf(name)))
   const service = new TopicService({
     store,
     table,
@@ -323,6 +373,8 @@ async function openTopics(
     clock,
     random,
     limits: config.topics,
+    namespaces: access.namespaces,
+    forgetRights: (name) => access.acls.forgetTopic(name),
     refusal: () => disk.refusal,
     onDropped: (logs) => {
       for (const partition of logs) purgatory.advanced(partition)
@@ -377,7 +429,11 @@ function startRetention(
 
 /** The limits of the config, with no more connections than the process may have files open. */
 function serverLimits({ config, process, logger }: NodeOptions): ServerLimits {
-  const limits = { ...config.limits, batchBytesMax: BATCH_BYTES_MAX }
+  const limits = {
+    ...config.limits,
+    batchBytesMax: BATCH_BYTES_MAX,
+    authenticationTimeoutMs: config.auth.timeoutMs,
+  }
   const openFilesMax = process.openFilesMax()
   if (openFilesMax === undefined || openFilesMax >= limits.connectionsMax + OPEN_FILES_RESERVED) return limits
   const connectionsMax = Math.max(1, openFilesMax - OPEN_FILES_RESERVED)

@@ -64,11 +64,19 @@ export class Purgatory {
     for (const waiter of [...waiters]) if (waiter.isDone()) waiter.leave(true)
   }
 
+  /** Something else than an advance may have changed the answers: everyone asks again. */
+  reconsider(): void {
+    for (const waiter of this.#everyone()) if (waiter.isDone()) waiter.leave(true)
+  }
+
   /** Nobody waits any more, now or later: the node is stopping. */
   release(): void {
     this.#released = true
-    const everyone = new Set([...this.#waiters.values()].flatMap((waiters) => [...waiters]))
-    for (const waiter of everyone) waiter.leave(false)
+    for (const waiter of this.#everyone()) waiter.leave(false)
+  }
+
+  #everyone(): Set<Waiter> {
+    return new Set([...this.#waiters.values()].flatMap((waiters) => [...waiters]))
   }
 
   #add(log: PartitionLog, waiter: Waiter): void {

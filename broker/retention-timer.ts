@@ -31,8 +31,12 @@ export interface RetentionTimerOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** A look rests so many times as long as it took, unless it is asked for. */
+/** A look rests so many times as long as it worked, unless it is asked for. */
 const REST_FACTOR = 20
+/** What a look works for one partition, at most; what it takes beyond that is waiting for the disk, which disturbs nobody. */
+const PARTITION_WORK_MS_MAX = 0.02
+/** For all that does not go with partitions. */
+const WORK_MS_MAX = 1
 
 export class RetentionTimer {
   readonly #options: RetentionTimerOptions
@@ -104,8 +108,12 @@ export class RetentionTimer {
       // A partition without a topic is being deleted; its data goes another way.
       onEnforced(await log.enforceRetention(clock.nowMs(), ({ topicId }) => topics.byId(topicId)?.config))
       const endMs = clock.monotonicMs()
-      this.#restsUntilMs = endMs + REST_FACTOR * (endMs - startMs)
-      onRelocated(await log.relocate(this.#stopping.signal))
+      const workMsMax = WORK_MS_MAX + PARTITION_WORK_MS_MAX * topics.partitionCount
+      this.#restsUntilMs = endMs + REST_FACTOR * Math.min(workMsMax, endMs - startMs)
+      const report = await log.relocate(this.#stopping.signal)
+      // There may be more to rewrite, and meanwhile there was more to let go.
+      if (report.relocated.length > 0) this.#isUrgent = true
+      onRelocated(report)
     } catch (error) {
       onError(error)
     }

@@ -1,11 +1,12 @@
 /**
- * The real clock, timers, randomness, checksum and process, for entry points to hand to a node. Nothing
+ * The real clock, timers, randomness, checksum, process and HTTP client, for entry points to hand to a node. Nothing
  * else in the broker touches them.
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
+import type { Fetch } from '../auth/ports.ts'
 import type { CompressionCodecs } from '../storage/record/compression.ts'
 import { type Crc32c, crc32cTable } from '../storage/record/crc32c.ts'
 import type { Clock, FilePort, ProcessPort, Random, Timers } from './ports.ts'
@@ -18,6 +19,8 @@ export interface SystemPorts {
   readonly codecs: CompressionCodecs
   readonly process: ProcessPort
   readonly files: FilePort
+  /** For the keys of issuers and their answers about tokens, and nothing else. */
+  readonly fetch: Fetch
 }
 
 const CRC_NATIVE_BYTES_MIN = 256
@@ -37,6 +40,7 @@ export function systemPorts(): SystemPorts {
         setImmediate(run)
       },
     },
+    fetch: (url, init) => fetch(url, init),
     random: { unit: () => Math.random(), bytes: (count) => new Uint8Array(randomBytes(count)) },
     // Calling native code costs more than the table does for a few bytes.
     crc32c: (bytes) => (bytes.length < CRC_NATIVE_BYTES_MIN ? crc32cTable(bytes) : crc32c(bytes)),

@@ -1,7 +1,8 @@
 /**
- * Topics, offsets and the state of the broker, one question at a time. Questions that change nothing are asked
+ * Topics, offsets, the state of the broker, and who may do what, one question at a time. Questions that change nothing are asked
  * again when the connection is lost meanwhile; the others fail with DISCONNECTED, and may have been carried out.
  */
+import { AccessAdmin } from './access-admin.ts'
 import type { BrokerLink } from './broker-link.ts'
 import type { PartitionName } from './consumer/options.ts'
 import { apis } from './protocol/api.ts'
@@ -60,12 +61,13 @@ export interface OffsetAnswer extends PartitionName {
   readonly timestampMs: number
 }
 
-export class Admin {
+export class Admin extends AccessAdmin {
   readonly #link: BrokerLink
   readonly #timeoutMs: number
 
   /** Made by `client.admin()`. */
   constructor(link: BrokerLink, timeoutMs: number) {
+    super(link)
     this.#link = link
     this.#timeoutMs = timeoutMs
   }

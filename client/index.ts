@@ -3,11 +3,13 @@
  * nor the server.
  */
 import { OctopusClient } from './client.ts'
+import { environmentToken } from './node/environment-token.ts'
 import { nodePorts } from './node/node-ports.ts'
 import type { ClientOptions } from './options.ts'
 
 /**
- * Connects to a broker. Resolves when the connection is open and greeted; lost connections come back by
+ * Connects to a broker, with the credential of the options or that of the environment (`OCTOPUS_TOKEN_FILE`,
+ * `OCTOPUS_TOKEN`). Resolves when the connection is open and greeted; lost connections come back by
  * themselves until {@link OctopusClient.close}.
  *
  * Rejects with RangeError for a wrong option; with a {@link ProtocolError} whose message is one line with the
@@ -15,11 +17,27 @@ import type { ClientOptions } from './options.ts'
  * with the reason of an aborted signal.
  */
 export function connect(options: ClientOptions = {}): Promise<OctopusClient> {
-  return OctopusClient.open(options, nodePorts)
+  const token = options.token ?? environmentToken(process.env)
+  return OctopusClient.open(token === undefined ? options : { ...options, token }, nodePorts)
 }
 
 export type { RecordField, RecordHeader } from '../storage/record/batch-encoder.ts'
 export { ConsumedRecord } from '../storage/record/record.ts'
+export type {
+  AccessDecision,
+  AclEntry,
+  AlterNamespaceOptions,
+  ApiKeyListing,
+  CredentialOptions,
+  CredentialScope,
+  Identity,
+  KeyOptions,
+  NamespaceListing,
+  NewAclEntry,
+  NewKey,
+  NewToken,
+  TokenOptions,
+} from './access-admin.ts'
 export {
   Admin,
   type AlterTopicOptions,

@@ -22,6 +22,8 @@ export interface DataDirectoryOptions {
   readonly path: string
   /** Wall clock, ms since 1970. */
   readonly now: () => number
+  /** Files that may lie in a directory that is otherwise empty, because somebody put them there before the first start. */
+  readonly provisioned?: readonly string[]
   /** A random UUID in its usual form, such as `crypto.randomUUID()` gives. */
   readonly randomUuid: () => string
   /** Refuses a directory that is not one yet, instead of making it one. */
@@ -54,7 +56,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
   const path = resolve(options.path)
   if (options.mustExist) await refuseAbsent(path)
   else await createDirectory(path)
-  await refuseForeign(path)
+  await refuseForeign(path, options.provisioned ?? [])
   const lock = await lockDirectory(path, options.randomUuid().slice(0, 8))
   try {
     const { clusterId, nodeId, createdAt } = (await readMarker(path)) ?? (await writeMarker(path, options))
@@ -109,12 +111,12 @@ async function refuseAbsent(path: string): Promise<void> {
 }
 
 /** Before anything is written, the lock included: whose directory is it? */
-async function refuseForeign(path: string): Promise<void> {
+async function refuseForeign(path: string, provisioned: readonly string[]): Promise<void> {
   const names = await readdir(path).catch((error) => {
     throw storageError(error, path, 'INACCESSIBLE')
   })
   if (names.includes(MARKER_NAME)) return
-  const foreign = names.filter((name) => !isOurs(name)).sort()
+  const foreign = names.filter((name) => !isOurs(name) && !provisioned.includes(name)).sort()
   if (foreign.length === 0) return
   const shown = foreign.slice(0, 3).map((name) => JSON.stringify(name))
   const more = foreign.length > shown.length ? ` and ${foreign.length - shown.length} more` : ''

@@ -323,6 +323,7 @@ t.test('dependencies are asked for as versions, locked by hash, and used', async
     'pino-pretty': 'pino loads it by name',
     '@biomejs/biome': 'npm run lint',
     '@types/node': 'types',
+    '@types/oidc-provider': 'types',
     '@types/ws': 'types',
     typescript: 'npm run build',
     'vega-datasets': 'its files are read by path',

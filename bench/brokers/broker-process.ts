@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { provisionAdminKey, useAdminKey } from './admin-key.ts'
 import type { CertificateFiles } from './self-signed.ts'
 
 /** The node as it is, and the same node with a store that keeps nothing. */
@@ -64,7 +65,11 @@ export class BrokerProcess {
    */
   async start(settings: Settings = this.#settings): Promise<void> {
     this.#settings = settings
-    if (this.#listen === '') this.#listen = `127.0.0.1:${await freePort()}`
+    if (this.#listen === '') {
+      this.#listen = `127.0.0.1:${await freePort()}`
+      if (this.#kind === 'durable') await provisionAdminKey(this.#dataDirectory)
+      useAdminKey()
+    }
     const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
     const place = ['--data', this.#dataDirectory, '--listen', this.#listen]
     if (this.#tls) place.push('--tls-cert', this.#tls.certFile, '--tls-key', this.#tls.keyFile)

@@ -12,6 +12,7 @@ import { createLogger } from '../../broker/observability/logger.ts'
 import { systemPorts } from '../../broker/system-ports.ts'
 import { loadUwsTransport } from '../../broker/transport/uws-transport.ts'
 import { createMemoryMetadataStore } from '../../storage/metadata/memory-metadata-store.ts'
+import { adminKeyInMemory } from './admin-key.ts'
 import { DiscardingStore } from './discarding-store.ts'
 
 const { values: flags } = parseArgs({
@@ -38,6 +39,7 @@ async function openNothing(): Promise<NodeStorage> {
     path: 'nowhere',
     metadata,
     segments: new DiscardingStore(),
+    adminKeyFile: adminKeyInMemory,
     close: () => metadata.close(),
   }
 }

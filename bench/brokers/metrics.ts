@@ -1,7 +1,8 @@
-/** What a running broker tells on `/metrics`. */
+/** What a running broker tells on `/metrics`, to whoever has a key: it is taken from the environment, as clients do. */
 import { once } from 'node:events'
 import { request as requestPlain } from 'node:http'
 import { request as requestSecure } from 'node:https'
+import { environmentToken } from '../../client/node/environment-token.ts'
 
 /** Where a broker is, and for `wss:` whom to trust there, in PEM form. */
 export interface BrokerPlace {
@@ -24,10 +25,17 @@ export async function metricIfAny(broker: BrokerPlace, name: string): Promise<nu
 
 async function metricsText({ url, ca }: BrokerPlace): Promise<string> {
   const address = new URL('/metrics', url.replace(/^ws/, 'http'))
-  const request = address.protocol === 'https:' ? requestSecure(address, { ca }) : requestPlain(address)
+  const token = environmentToken(process.env)?.()
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const request =
+    address.protocol === 'https:'
+      ? requestSecure(address, { ca, headers })
+      : requestPlain(address, { headers })
   request.end()
   const [response] = await once(request, 'response')
   let text = ''
   for await (const chunk of response) text += chunk
+  if (response.statusCode !== 200)
+    throw new Error(`the broker's /metrics answers ${response.statusCode}: ${text}`)
   return text
 }

@@ -1,5 +1,6 @@
 /** What the demo and its agents agree on. */
 
+/** The credential of an agent comes through its environment, where it does not stand in the list of processes. */
 export interface AgentTask {
   readonly url: string
   /** This agent publishes the events whose index modulo `agents` is `agent`. */

@@ -123,6 +123,7 @@ function nextSteps(outcome: Outcome): string {
 
  and in another terminal:
 
+   export OCTOPUS_TOKEN_FILE=data/admin.key
    ${octopus} topic create readings --partitions 4
    echo hello | ${octopus} produce readings
    ${octopus} consume readings --from earliest --until-end

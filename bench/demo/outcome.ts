@@ -20,6 +20,9 @@ export interface Outcome {
   /** How often the broker was killed, and agents. */
   readonly kills: number
   readonly agentKills: number
+  /** How many agents there were, and how many of their keys the broker refused to read with. */
+  readonly agents: number
+  readonly readsRefused: number
   /** Records stored in the end. */
   readonly stored: number
   /** Acknowledged events that are not exactly where they were acknowledged. */
@@ -58,6 +61,10 @@ export function checks(outcome: Outcome): Check[] {
     {
       ok: outcome.agentKills > 0,
       sentence: `agents killed with SIGKILL ${times(outcome.agentKills)}; each went on behind what the broker had of it`,
+    },
+    {
+      ok: outcome.agents > 0 && outcome.readsRefused === outcome.agents,
+      sentence: `refused ${number(outcome.readsRefused)} of ${number(outcome.agents)} agents that tried to read: their keys only write`,
     },
     {
       ok: outcome.missing === 0,

@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AgentReport, AgentTask, StartPublishing } from './agent-messages.ts'
 
@@ -14,8 +15,11 @@ const leash = new URL('./leash.js', import.meta.url).href
 
 const ERROR_LINES_KEPT = 20
 
-function start(script: string, args: readonly string[]): ChildProcess {
+/** With a credential of its own or none: that of whoever started the demo is for other brokers. */
+function start(script: string, args: readonly string[], token?: string): ChildProcess {
+  const { OCTOPUS_TOKEN: _token, OCTOPUS_TOKEN_FILE: _file, ...environment } = process.env
   return fork(script, [...args], {
+    env: token === undefined ? environment : { ...environment, OCTOPUS_TOKEN: token },
     execArgv: ['--import', leash],
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -42,6 +46,8 @@ export class BrokerProcess {
   /** Starts it and resolves when it says it is ready; rejects with its own words when it ends before. */
   async start(): Promise<void> {
     this.#listen ??= `127.0.0.1:${await freePort()}`
+    // The broker writes it at its first start; the clients of the demo and of its agents read it.
+    process.env.OCTOPUS_TOKEN_FILE = join(this.#dataDirectory, 'admin.key')
     const args = ['serve', '--data', this.#dataDirectory, '--listen', this.#listen, '--log-format', 'json']
     if (this.#isDestroyed) throw new Error('the demo has ended')
     const child = start(brokerScript, args)
@@ -145,8 +151,8 @@ export class AgentProcess {
   /** Resolves when all its events are acknowledged; rejects when one failed or the process died by itself. */
   readonly done: Promise<void>
 
-  constructor(task: AgentTask, listener: AgentListener) {
-    const child = start(agentScript, [JSON.stringify(task)])
+  constructor(task: AgentTask, key: string, listener: AgentListener) {
+    const child = start(agentScript, [JSON.stringify(task)], key)
     this.#child = child
     let lastWords = ''
     child.stdout!.resume()

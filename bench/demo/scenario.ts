@@ -4,7 +4,10 @@
  *
  * It performs and counts; what is right is decided by {@link Ledger} and {@link checks}.
  */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type ConsumerOptions, connect, type OctopusClient } from '../../client/index.ts'
+import { agentKey, isRefusedToRead } from './agent-keys.ts'
 import { reconnect } from './agent-messages.ts'
 import { type DemoEvent, topics } from './events.ts'
 import { Ledger, placeOf, type SeenRecord } from './ledger.ts'
@@ -41,6 +44,8 @@ export class Scenario {
   readonly #broker: BrokerProcess
   /** The present life of each agent. */
   #agents: AgentProcess[] = []
+  /** The API key of each agent, in all its lives. */
+  #keys: string[] = []
   readonly #doneAgents = new Set<number>()
   #agentFailed: (error: Error) => void = () => {}
   readonly #startedAtMs: number
@@ -91,11 +96,21 @@ export class Scenario {
 
   async run(): Promise<Outcome> {
     await this.#startBroker()
-    const client = await connect({ url: this.#broker.url, clientName: 'demo', reconnect })
+    const token = await readFile(join(this.#options.dataDirectory, 'admin.key'), 'utf8')
+    const client = await connect({
+      url: this.#broker.url,
+      clientName: 'demo',
+      token: token.trim(),
+      reconnect,
+    })
     for (const topic of topics) await client.admin().createTopic(topic.name, { partitions: topic.partitions })
     this.#note(
       `topics ${topics.map((topic) => `${topic.name} (${topic.partitions} partitions)`).join(' and ')} created`,
     )
+    this.#keys = await Promise.all(
+      Array.from({ length: this.#options.agents }, (_, agent) => agentKey(client.admin(), agent)),
+    )
+    this.#note(`${this.#options.agents} API keys made, one for each agent: good for writing and nothing else`)
 
     const stopLive = new AbortController()
     const live = this.#consumeLive(client, stopLive.signal)
@@ -112,6 +127,7 @@ export class Scenario {
     const comparison = await this.#ledger.compare(everything(client), replayFromMs)
     this.#note(`read all ${number(comparison.stored)} records back and compared them with the data sets`)
 
+    const refused = await Promise.all(this.#keys.map((key) => isRefusedToRead(this.#broker.url, key)))
     await client.close()
     const brokerExitCode = await this.#broker.stop()
     this.#brokerState = 'stopped'
@@ -129,6 +145,8 @@ export class Scenario {
       replayExpected: comparison.replayable,
       kills: this.#kills,
       agentKills: this.#agentKills,
+      agents: this.#options.agents,
+      readsRefused: refused.filter(Boolean).length,
       stored: comparison.stored,
       missing: comparison.missing,
       duplicated: comparison.duplicated,
@@ -188,7 +206,7 @@ export class Scenario {
   #createAgent(agent: number): AgentProcess {
     const { agents, stride, durationMs, events, wallClockMs } = this.#options
     const task = { url: this.#broker.url, agent, agents, stride, durationMs }
-    return new AgentProcess(task, {
+    return new AgentProcess(task, this.#keys[agent], {
       progress: (published, held, acknowledged) => {
         this.#published[agent] = published
         if (this.#publishedCount() >= events.length * REPLAY_FROM) this.#replayFromMs ??= wallClockMs()

@@ -17,6 +17,28 @@ export function partitions(text: string, before: readonly number[] = []): number
   return [...before, wholeNumber(0)(text)]
 }
 
+const unitMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** A while, as `30s`, `15m`, `2h` or `7d`, in ms. */
+export function durationMs(text: string): number {
+  const found = /^(\d{1,6})([smhd])$/.exec(text)
+  if (found) return Number(found[1]) * unitMs[found[2] as keyof typeof unitMs]
+  throw new InvalidArgumentError('It must be a while: 30s, 15m, 2h or 7d.')
+}
+
+/** One `operation,…:resource` of a scope: `write:topic:lab.readings`. */
+export function scopePart(text: string, before: readonly ScopePart[] = []): ScopePart[] {
+  const at = text.indexOf(':')
+  if (at < 1)
+    throw new InvalidArgumentError('It must be OPERATIONS:RESOURCE, as in write:topic:lab.readings.')
+  return [...before, { operations: text.slice(0, at).split(','), resource: text.slice(at + 1) }]
+}
+
+export interface ScopePart {
+  readonly operations: readonly string[]
+  readonly resource: string
+}
+
 /** One `key=value`; the value may hold further `=`. */
 export function setting(text: string, before: readonly Setting[] = []): Setting[] {
   const at = text.indexOf('=')

@@ -5,6 +5,8 @@
 import { Command, type CommanderError, Option } from 'commander'
 import type { Setting as BrokerSetting } from '../config/schema.ts'
 import { SERVER_VERSION } from '../version.ts'
+import { addAccessCommands } from './access-commands.ts'
+import { client, examples } from './command-parts.ts'
 import type { CommandContext } from './context.ts'
 import { exitCodeHelp } from './exit-codes.ts'
 import { usage } from './failure.ts'
@@ -80,6 +82,7 @@ function build(
   addProduce(program, context, done)
   addConsume(program, context, done)
   addStatus(program, context, done)
+  addAccessCommands(program, context, done)
   addVerify(program, context, done)
   return program
 }
@@ -136,7 +139,8 @@ function addServe(
       'after',
       `
 Each flag is also a variable (--log-level: OCTOPUS_LOG_LEVEL) and a line of the file (log: level:).
-On the same port: /healthz, /readyz and /metrics (Prometheus).
+Whose tokens are taken stands in the file only: auth: issuers: and introspection: (auth/README.md shows both).
+On the same port: /healthz; with Authorization: Bearer KEY-OR-TOKEN also /readyz and /metrics (Prometheus).
 Beyond this machine (--listen 0.0.0.0:7654) it takes --tls-cert and --tls-key, or --insecure-plaintext.
 SIGHUP reads the certificate again, as does a change of its files; open connections go on.
 SIGTERM or Ctrl-C: stops accepting, finishes what is under way, exits 0. A second one exits at once.
@@ -343,24 +347,6 @@ With --repair come {"plan":{…}}, {"rewritten":{…}} and the findings of a sec
       const { verify } = await import('./verify.ts')
       done(await verify(options, context))
     })
-}
-
-/** The flags of every command that talks to a broker. */
-function client(command: Command, context: CommandContext): Command {
-  const fallback = context.env.OCTOPUS_URL ? 'OCTOPUS_URL' : 'ws://127.0.0.1:7654'
-  return command
-    .option('-u, --url <url>', `address of the broker (default: ${fallback})`)
-    .option(
-      '--ca-file <file>',
-      'PEM file with the issuers to trust instead of the usual ones (or OCTOPUS_CA_FILE)',
-    )
-    .option('-j, --json', 'print JSON for programs')
-}
-
-/** Examples of a help text: one per line; whatever stands before each is trimmed. */
-function examples(lines: string): string {
-  const commands = lines.split('\n').map((line) => `  $ ${line.trim()}`)
-  return `\nExamples:\n${commands.join('\n')}`
 }
 
 function tree(command: Command): Command[] {

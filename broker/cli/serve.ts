@@ -6,7 +6,7 @@
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Logger } from 'pino'
 import { isLmdbCommitNoise } from '../../storage/lmdb/environment.ts'
 import { StorageError } from '../../storage/segment-store.ts'
@@ -14,6 +14,7 @@ import { ConfigError } from '../config/config-error.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { type Config, settings } from '../config/schema.ts'
 import { type Node, startNode } from '../node.ts'
+import { ADMIN_KEY_FILE } from '../node-storage.ts'
 import { createLogger } from '../observability/logger.ts'
 import { systemPorts } from '../system-ports.ts'
 import { CertificateError } from '../tls/certificate.ts'
@@ -105,6 +106,7 @@ function readyWord(node: Node, config: Config, { out, invocation }: CommandConte
   const where = isDefault ? '' : ` --url ${here}`
   return `${ready}
 Try, in another terminal:
+  export OCTOPUS_TOKEN_FILE=${join(data, ADMIN_KEY_FILE)}
   ${invocation} topic create readings --partitions 4${where}
   echo hello | ${invocation} produce readings${where}
   ${invocation} consume readings --from earliest${where}

@@ -9,6 +9,7 @@ import {
   type TopicDescription,
 } from '../../client/index.ts'
 import { isCertificateFailure } from '../../client/node/connect-failure.ts'
+import { environmentToken } from '../../client/node/environment-token.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
@@ -40,17 +41,23 @@ export async function withClient<T>(
       url,
       tls,
       clientName: 'octopus-cli',
+      ...tokenOf(context.env),
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       onConnection: outageTeller(context.err),
     })
   } catch (error) {
-    throw unreachable(error, url, context.invocation)
+    throw withoutCredential(error, url, context.env) ?? unreachable(error, url, context.invocation)
   }
   try {
     return await work(client)
   } finally {
     await client.close()
   }
+}
+
+function tokenOf(env: CommandContext['env']): { token?: () => string } {
+  const token = environmentToken(env)
+  return token ? { token } : {}
 }
 
 /** Says once when the connection is lost and once when it is back: the command goes on by itself meanwhile. */
@@ -73,6 +80,18 @@ export function brokerUrl(flag: string | undefined, env: CommandContext['env']):
   if (URL.canParse(url) && /^wss?:\/\//.test(url)) return url
   const from = flag === undefined ? 'OCTOPUS_URL' : '--url'
   throw usage(`${from}: "${url}" is not the address of a broker; it looks like ${DEFAULT_URL}`)
+}
+
+/** Nothing was shown, and something is asked for: where there is a key. */
+function withoutCredential(error: unknown, url: string, env: CommandContext['env']): Failure | undefined {
+  const isRefused = error instanceof ProtocolError && error.code === ErrorCode.SASL_AUTHENTICATION_FAILED
+  if (!isRefused || environmentToken(env)) return undefined
+  return new Failure(
+    ExitCode.FAILED,
+    `${url} asks for a credential. Name a file that holds one: export OCTOPUS_TOKEN_FILE=${env.OCTOPUS_DATA || 'data'}/admin.key ` +
+      "is the administrator's, which the broker wrote into its data directory when it first started",
+    { cause: error },
+  )
 }
 
 function unreachable(error: unknown, url: string, invocation: string): unknown {

@@ -6,11 +6,12 @@
  * value and what is allowed.
  */
 import type { z } from 'zod'
+import { tokenSourceProblems } from './auth-settings.ts'
 import { ConfigError } from './config-error.ts'
 import { readConfigFile, unknownSetting } from './config-file.ts'
 import { isLoopbackHost } from './loopback.ts'
 import { nearest } from './nearest.ts'
-import { type Config, configSchema, settings } from './schema.ts'
+import { type Config, configSchema, fileSettings, settings } from './schema.ts'
 import type { Given, Source } from './source.ts'
 
 export interface ConfigSources {
@@ -28,6 +29,8 @@ const FOREIGN_VARIABLES: readonly string[] = [
   FILE_VARIABLE,
   'OCTOPUS_URL',
   'OCTOPUS_CA_FILE',
+  'OCTOPUS_TOKEN',
+  'OCTOPUS_TOKEN_FILE',
   'OCTOPUS_DEBUG',
   'OCTOPUS_SEED',
   'OCTOPUS_SOAK',
@@ -79,6 +82,8 @@ function readVariables(env: ConfigSources['env']): Source {
 }
 
 function unknownVariable(name: string): string {
+  const inFile = fileSettings.find((setting) => setting.variable === name)
+  if (inFile) return `${name}: ${inFile.key} stands in the config file only`
   const known = [...settings.map((setting) => setting.variable), ...FOREIGN_VARIABLES]
   const meant = nearest(name, known)
   return `${name}: there is no such variable${meant ? `; did you mean ${meant}?` : ''}`
@@ -99,7 +104,7 @@ function readFile({ flags, env, readFile: read }: ConfigSources): Source {
 /** Dotted keys to the nested object the schema describes, its groups present even when empty. */
 function nested(given: ReadonlyMap<string, Given>): Record<string, unknown> {
   const root: Record<string, unknown> = {}
-  for (const { key } of settings) {
+  for (const { key } of [...settings, ...fileSettings]) {
     const [first, second] = key.split('.')
     const value = given.get(key)?.value
     if (second === undefined) {
@@ -113,10 +118,26 @@ function nested(given: ReadonlyMap<string, Given>): Record<string, unknown> {
 }
 
 function describe(issue: z.core.$ZodIssue, given: ReadonlyMap<string, Given>): string {
+  const inFile = fileSettings.find(({ key }) => `${issue.path.join('.')}.`.startsWith(`${key}.`))
+  if (inFile) return lineWithin(placeOf(issue.path), given, issue.message)
   // Numbers are places in a list, which is one setting.
   const key = issue.path.filter((level) => typeof level === 'string').join('.')
   const setting = settings.find((candidate) => candidate.key === key)
   return line(key, given, issue.code === 'custom' ? issue.message : `must be ${setting?.allowed}`)
+}
+
+/** `auth.issuers[0].issuer` */
+function placeOf(path: readonly PropertyKey[]): string {
+  return path
+    .map((level) => (typeof level === 'number' ? `[${level}]` : `.${String(level)}`))
+    .join('')
+    .slice(1)
+}
+
+/** About a part of a setting that stands in the file only. */
+function lineWithin(place: string, given: ReadonlyMap<string, Given>, sentence: string): string {
+  const key = fileSettings.find((setting) => place.startsWith(setting.key))?.key ?? place
+  return `${place} (${given.get(key)?.from ?? 'default'}): ${sentence}`
 }
 
 function line(key: string, given: ReadonlyMap<string, Given>, sentence: string): string {
@@ -158,6 +179,8 @@ function contradictions(config: Config, given: ReadonlyMap<string, Given>): stri
   )
   if (storage.segmentBytes % 4096 !== 0)
     found.push(line('storage.segmentBytes', given, 'must be a multiple of 4096'))
+  for (const [place, sentence] of tokenSourceProblems(config.auth))
+    found.push(lineWithin(place, given, sentence))
   return [...found, ...exposure(config, given)]
 }
 

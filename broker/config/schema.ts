@@ -6,7 +6,9 @@ import { z } from 'zod'
 import { BATCH_BYTES_MAX } from '../topics/topic-config.ts'
 import { idleTimeoutLimits } from '../transport/transport.ts'
 import { allowedOrigins } from './allowed-origins.ts'
+import { introspectionSchema, issuerSchema } from './auth-settings.ts'
 import { listenAddress } from './listen-address.ts'
+import { administrators } from './principal-names.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -17,6 +19,8 @@ export interface SettingAbout {
   readonly sentence: string
   /** What is allowed, after "must be". */
   readonly allowed: string
+  /** It is made of several values that hang together: no flag or variable can hold it. */
+  readonly isFileOnly?: true
 }
 
 function aboutOf(sentence: string, allowed: string): { sentence: string; allowed: string } {
@@ -143,6 +147,58 @@ export const configSchema = z.strictObject({
       'Overwrite the files of expired segments; off deletes them, so that no old bytes stay on the disk.',
     ),
   }),
+  auth: z.strictObject({
+    issuers: z
+      .array(issuerSchema, { error: 'must be a list of issuers, each with issuer and audience' })
+      .max(100, { error: 'must be at most 100 issuers' })
+      .default([])
+      .meta({
+        ...aboutOf('OpenID providers whose signed tokens are taken.', 'a list of issuers'),
+        isFileOnly: true,
+      }),
+    introspection: introspectionSchema.optional().meta({
+      ...aboutOf(
+        'Server that is asked about opaque tokens (RFC 7662).',
+        'url, clientId and clientSecretFile, and audience or requiredScopes',
+      ),
+      isFileOnly: true,
+    }),
+    tokenLifetimeMaxMs: count(
+      60_000,
+      30 * 24 * 3_600_000,
+      24 * 3_600_000,
+      'Longest life of a token this node issues itself, and how long a retired key of its is kept.',
+    ),
+    anonymous: oneOf(
+      ['on', 'off'],
+      'off',
+      'Let clients in without a credential; they may do what is allowed to anonymous, and nothing else.',
+    ),
+    administrators: administrators
+      .default([])
+      .meta(
+        aboutOf(
+          'Who may do everything, beside the holders of keys with the role admin.',
+          'principals with commas, such as user:ada@lab.edu,group:operators',
+        ),
+      ),
+    personalNamespaces: oneOf(
+      ['on', 'off'],
+      'off',
+      'Give each user a namespace of his own, u-ID, when he first comes.',
+    ),
+    timeoutMs: count(100, 600_000, 10_000, 'Time a client has for its credential after hello.'),
+    aclEntriesMax: count(100, 1_000_000, 100_000, 'Most entries of the access control list.'),
+    keysPerPrincipalMax: count(1, 10_000, 100, 'Most API keys of one user.'),
+    namespacesMax: count(10, 1_000_000, 10_000, 'Most namespaces.'),
+    throttleBurst: count(
+      1,
+      10_000,
+      20,
+      'Wrong credentials of one address, or for one key, before it has to wait.',
+    ),
+    throttleRefillMs: count(10, 3_600_000, 1_000, 'Wait for each wrong credential more.'),
+  }),
   producers: z.strictObject({
     idsMax: count(
       1,
@@ -225,21 +281,23 @@ export interface Setting extends SettingAbout {
   readonly variable: string
 }
 
-/** Every setting, in the order of the schema. */
-export const settings: readonly Setting[] = leaves(configSchema.shape, [])
+const everySetting = leaves(configSchema.shape, [])
+/** Every setting that has a flag and a variable, in the order of the schema. */
+export const settings: readonly Setting[] = everySetting.filter(({ isFileOnly }) => !isFileOnly)
+/** Those of the config file alone; their flags and variables are refused by name. */
+export const fileSettings: readonly Setting[] = everySetting.filter(({ isFileOnly }) => isFileOnly)
 
 function leaves(shape: Readonly<Record<string, z.core.$ZodType>>, path: readonly string[]): Setting[] {
   return Object.entries(shape).flatMap(([name, type]) => {
     const here = [...path, name]
     if (type instanceof z.ZodObject) return leaves(type.shape, here)
-    const { sentence, allowed } = (type as z.ZodType).meta() as unknown as SettingAbout
+    const about = (type as z.ZodType).meta() as unknown as SettingAbout
     const words = here.flatMap((level) => level.replace(/[A-Z]/g, ' $&').toLowerCase().split(' '))
     return {
       key: here.join('.'),
       flag: `--${words.join('-')}`,
       variable: `OCTOPUS_${words.join('_').toUpperCase()}`,
-      sentence,
-      allowed,
+      ...about,
     }
   })
 }

@@ -2,15 +2,29 @@
  * What a handler is called with. Handlers are free of any wire format: a second codec (Kafka's) can
  * call the same functions with the same context.
  */
+import type { Access } from '../../auth/acl/access.ts'
+import type { Operation, OperationBits } from '../../auth/acl/operation.ts'
+import type { ResourceType } from '../../auth/acl/resource.ts'
+import type { Identity } from '../../auth/identity.ts'
+import type { ProtocolError } from '../../client/protocol/errors.ts'
 import type { Clock } from '../ports.ts'
+import type { Topic } from '../topics/topic-table.ts'
 
-/** Who asks. Until there are authenticators everyone is `anonymous`. */
-export interface Principal {
-  readonly name: string
+/** Who asks, and what he may do now: rules may change while a request is under way. */
+export interface RequestSession {
+  /** The anonymous one until there is another. */
+  readonly identity: Identity
+  /** By the rules of this moment; not to be kept. */
+  readonly access: Access
+  /** Why nothing at all may be asked for now, since there is no credential or it is no good any more. */
+  refusal(): ProtocolError | undefined
+  allows(operation: Operation, type: ResourceType, name: string): boolean
+  /** All that may be done to the topic: one look-up, as a rule. */
+  bitsOnTopic(topic: Topic): OperationBits
 }
 
 export interface RequestContext {
-  readonly principal: Principal
+  readonly session: RequestSession
   /** Identity of the connection: the unit of fairness in the commit queue and of logging. */
   readonly connection: ConnectionIdentity
   /** Aborted when the connection is gone or the node gives up waiting: parked work is dropped. */
@@ -21,6 +35,8 @@ export interface RequestContext {
 export interface ConnectionIdentity {
   readonly id: number
   readonly remoteAddress: string
+  /** The credential that came with the upgrade, to whoever asks first; it is kept no longer. */
+  takeOfferedToken?(): string | undefined
 }
 
 /**

@@ -7,6 +7,7 @@ import type {
 import type { ProducerStanding } from '../../storage/log/producer-state.ts'
 import type { ShardLog } from '../../storage/log/shard-log.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
+import type { RequestSession } from './context.ts'
 import type { Handler } from './handlers.ts'
 import { findPartition, refuseRepeated } from './partition-error.ts'
 
@@ -31,15 +32,17 @@ export function describeProducersHandler(
   function answer(
     { topicId, partition }: DescribeProducersRequest['partitions'][number],
     producerId: number,
+    session: RequestSession,
   ): DescribedProducer {
-    const found = findPartition(topics, { topicId, partition, leaderEpoch: -1 })
+    // Describe and no more: a producer that may only write learns from it where it stands.
+    const found = findPartition(topics, { topicId, partition, leaderEpoch: -1 }, session, 'describe')
     if ('error' in found) return { topicId, partition, ...found, ...UNKNOWN }
     const standing = shard.describeProducer(found.log, producerId) ?? UNKNOWN
     return { topicId, partition, error: ErrorCode.NONE, message: null, ...standing }
   }
 
-  return async ({ producerId, partitions }) => {
+  return async ({ producerId, partitions }, { session }) => {
     refuseRepeated(partitions)
-    return { partitions: partitions.map((asked) => answer(asked, producerId)) }
+    return { partitions: partitions.map((asked) => answer(asked, producerId, session)) }
   }
 }

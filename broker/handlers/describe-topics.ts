@@ -3,6 +3,7 @@ import { ErrorCode } from '../../client/protocol/errors.ts'
 import { forecastRetention } from '../../storage/log/retention-forecast.ts'
 import { describeTopicConfig } from '../topics/topic-config.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
+import { unknownTopicName, visibleTopic, visibleTopics } from './authorization.ts'
 import type { Handler, ResponseOf } from './handlers.ts'
 import type { NodeIdentity } from './node-identity.ts'
 import { replicasOf } from './replicas.ts'
@@ -48,7 +49,7 @@ export function describeTopicsHandler({
   function unknown(name: string): Described {
     return {
       error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-      message: `there is no topic named ${JSON.stringify(name)}`,
+      message: unknownTopicName(name).message,
       name,
       topicId: null,
       isInternal: false,
@@ -58,12 +59,12 @@ export function describeTopicsHandler({
     }
   }
 
-  return async ({ names }, { clock }) => ({
+  return async ({ names }, { clock, session }) => ({
     topics:
       names === null
-        ? topics.list().map((topic) => known(topic, clock.nowMs()))
+        ? visibleTopics(session, topics).map((topic) => known(topic, clock.nowMs()))
         : names.map((name) => {
-            const topic = topics.byName(name)
+            const topic = visibleTopic(session, topics.byName(name))
             return topic ? known(topic, clock.nowMs()) : unknown(name)
           }),
   })

@@ -15,9 +15,15 @@ import type {
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { ShardLog } from '../../storage/log/shard-log.ts'
 import type { Purgatory } from '../purgatory.ts'
-import type { TopicTable } from '../topics/topic-table.ts'
-import type { FetchSink, RequestContext } from './context.ts'
-import { findPartition, type PartitionError, partitionErrorOf, refuseRepeated } from './partition-error.ts'
+import type { Topic, TopicTable } from '../topics/topic-table.ts'
+import type { FetchSink, RequestContext, RequestSession } from './context.ts'
+import {
+  findPartition,
+  type PartitionError,
+  partitionErrorOf,
+  refuseRepeated,
+  topicErrorOf,
+} from './partition-error.ts'
 
 export interface FetchDependencies {
   readonly topics: TopicTable
@@ -34,7 +40,9 @@ export type FetchHandler = (
 /** How far one partition of a fetch has come. */
 interface Cursor {
   readonly asked: FetchPartition
-  readonly log: PartitionLog | undefined
+  readonly topic: Topic | undefined
+  /** Undefined as well once the right to read it is gone: nothing more is told of it then. */
+  log: PartitionLog | undefined
   offset: number
   bytesLeft: number
   bytes: number
@@ -42,25 +50,26 @@ interface Cursor {
 }
 
 export function fetchHandler({ topics, log: shard, purgatory }: FetchDependencies): FetchHandler {
-  function open(asked: FetchPartition): Cursor {
-    const found = findPartition(topics, asked)
+  function open(asked: FetchPartition, session: RequestSession): Cursor {
+    const found = findPartition(topics, asked, session, 'read')
     const cursor: Cursor = {
       asked,
+      topic: 'topic' in found ? found.topic : undefined,
       log: 'log' in found ? found.log : undefined,
       offset: asked.fetchOffset,
       bytesLeft: Math.max(1, asked.partitionMaxBytes),
       bytes: 0,
       error: 'error' in found ? found : undefined,
     }
-    checkRange(cursor)
+    checkRange(cursor, session)
     return cursor
   }
 
   /** Sends one slice of the partition; false when there is nothing more to send for it. */
-  function sendSlice(cursor: Cursor, sink: FetchSink, bytesLeft: number): boolean {
+  function sendSlice(cursor: Cursor, sink: FetchSink, session: RequestSession, bytesLeft: number): boolean {
     const { log, asked } = cursor
     if (!log || cursor.error || cursor.bytesLeft <= 0) return false
-    checkRange(cursor)
+    checkRange(cursor, session)
     if (cursor.error) return false
     try {
       const slice = shard.read(log, cursor.offset, visibleEnd(log), Math.min(bytesLeft, cursor.bytesLeft))
@@ -97,7 +106,7 @@ export function fetchHandler({ topics, log: shard, purgatory }: FetchDependencie
     cursors: Cursor[],
     sink: FetchSink,
     bytesMax: number,
-    signal: AbortSignal,
+    { signal, session }: RequestContext,
   ): Promise<void> {
     let bytesLeft = bytesMax
     for (let open = cursors; open.length > 0 && bytesLeft > 0; ) {
@@ -109,8 +118,9 @@ export function fetchHandler({ topics, log: shard, purgatory }: FetchDependencie
         // Many fetches may wait for the same connection to drain, and only some of them fit.
         while (!sink.canWrite()) await sink.writable()
         if (signal.aborted) return
+        throwIfEnded(session)
         const before = cursor.bytes
-        if (sendSlice(cursor, sink, bytesLeft)) next.push(cursor)
+        if (sendSlice(cursor, sink, session, bytesLeft)) next.push(cursor)
         bytesLeft -= cursor.bytes - before
       }
       open = next
@@ -119,14 +129,16 @@ export function fetchHandler({ topics, log: shard, purgatory }: FetchDependencie
 
   return async (request, sink, context) => {
     refuseRepeated(request.partitions)
-    const cursors = request.partitions.map(open)
+    const { session } = context
+    const cursors = request.partitions.map((asked) => open(asked, session))
     await purgatory.wait(
       cursors.flatMap(({ log }) => (log ? [log] : [])),
-      () => isReady(cursors, request.minBytes, shard),
+      () => session.refusal() !== undefined || isReady(cursors, request.minBytes, shard, session),
       request.maxWaitMs,
       context.signal,
     )
-    await stream(cursors, sink, request.maxBytes, context.signal)
+    throwIfEnded(session)
+    await stream(cursors, sink, request.maxBytes, context)
     return { partitions: cursors.map(standing) }
   }
 }
@@ -136,10 +148,21 @@ function visibleEnd(log: PartitionLog): number {
   return log.lastStableOffset
 }
 
-function isReady(cursors: readonly Cursor[], bytesMin: number, shard: ShardLog): boolean {
+/** The credential may have come to its end while the fetch was parked, or while its client read slowly. */
+function throwIfEnded(session: RequestSession): void {
+  const refusal = session.refusal()
+  if (refusal) throw refusal
+}
+
+function isReady(
+  cursors: readonly Cursor[],
+  bytesMin: number,
+  shard: ShardLog,
+  session: RequestSession,
+): boolean {
   let bytes = 0
   for (const cursor of cursors) {
-    checkRange(cursor)
+    checkRange(cursor, session)
     if (cursor.error || !cursor.log) return true
     if (cursor.offset < visibleEnd(cursor.log))
       bytes += shard.readableBytes(cursor.log, cursor.offset, visibleEnd(cursor.log), bytesMin - bytes)
@@ -148,10 +171,16 @@ function isReady(cursors: readonly Cursor[], bytesMin: number, shard: ShardLog):
   return bytes >= bytesMin
 }
 
-function checkRange(cursor: Cursor): void {
-  const { log, offset } = cursor
-  if (!log || cursor.error) return
-  if (log.dropped) cursor.error = { error: ErrorCode.UNKNOWN_TOPIC_ID, message: 'the topic was deleted' }
+/** Asked again whenever time has passed: logs are deleted and cut, and rights are taken away. */
+function checkRange(cursor: Cursor, session: RequestSession): void {
+  const { log, topic, offset } = cursor
+  if (!log || !topic || cursor.error) return
+  const refusal = topicErrorOf(session, topic, 'read')
+  if (refusal) {
+    cursor.error = refusal
+    cursor.log = undefined
+  } else if (log.dropped)
+    cursor.error = { error: ErrorCode.UNKNOWN_TOPIC_ID, message: 'the topic was deleted' }
   else if (offset < log.logStartOffset || offset > log.durableOffset)
     cursor.error = {
       error: ErrorCode.OFFSET_OUT_OF_RANGE,

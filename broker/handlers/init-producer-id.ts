@@ -7,6 +7,7 @@ import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { InitProducerIdRequest } from '../../client/protocol/messages/init-producer-id.ts'
 import { hasName, type ProducerIds } from '../producers/producer-ids.ts'
 import type { GivenProducer, ProducerRegistry } from '../producers/producer-registry.ts'
+import { notAuthorized } from './authorization.ts'
 import type { Handler } from './handlers.ts'
 
 export interface InitProducerIdDependencies {
@@ -16,9 +17,12 @@ export interface InitProducerIdDependencies {
 
 export function initProducerIdHandler(dependencies: InitProducerIdDependencies): Handler<'initProducerId'> {
   const { registry, ids } = dependencies
-  return async (request) => {
+  return async (request, { session }) => {
     const { producerName, producerId, producerEpoch } = request
     if (producerName === null) return nameless(request, registry, ids)
+    // Whether somebody has the name is not looked at: there is nothing to be learned about names of others.
+    if (!session.allows('write', 'producer', producerName))
+      throw notAuthorized(session, 'write', 'producer', producerName)
     if (producerId === -1 && producerEpoch === -1) return registry.claim(producerName)
     if (producerId < 0 || producerEpoch < 0)
       refuse(

@@ -11,7 +11,7 @@ import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { ShardLog } from '../../storage/log/shard-log.ts'
 import type { Timers } from '../ports.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
-import type { RequestContext } from './context.ts'
+import type { RequestContext, RequestSession } from './context.ts'
 import { findPartition, partitionErrorOf } from './partition-error.ts'
 
 export interface ListOffsetsDependencies {
@@ -27,10 +27,13 @@ export function listOffsetsHandler({ topics, log: shard, timers }: ListOffsetsDe
     return shard.findTimestamp(log, timestampMs, log.lastStableOffset) ?? { offset: -1, timestampMs: -1 }
   }
 
-  async function answer(asked: ListOffsetsRequest['partitions'][number]): Promise<ListedOffset> {
+  async function answer(
+    asked: ListOffsetsRequest['partitions'][number],
+    session: RequestSession,
+  ): Promise<ListedOffset> {
     const { topicId, partition } = asked
     const none = { topicId, partition, timestamp: -1, offset: -1, leaderEpoch: -1 }
-    const found = findPartition(topics, asked)
+    const found = findPartition(topics, asked, session, 'describe')
     if ('error' in found) return { ...none, error: found.error, message: found.message }
     if (asked.timestamp < OFFSET_EARLIEST)
       return {
@@ -51,7 +54,7 @@ export function listOffsetsHandler({ topics, log: shard, timers }: ListOffsetsDe
   return async (request: ListOffsetsRequest, context: RequestContext): Promise<ListOffsetsResponse> => {
     const partitions: ListedOffset[] = []
     for (const asked of request.partitions) {
-      partitions.push(await answer(asked))
+      partitions.push(await answer(asked, context.session))
       if (asked.timestamp < 0) continue
       // A look-up by time reads, and may unpack, what is stored: the others get their turn in between.
       await new Promise<void>((resolve) => timers.soon(resolve))

@@ -2,6 +2,8 @@
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { topicIdHex } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
+import { unknownTopicName, visibleTopic, visibleTopics } from './authorization.ts'
+import type { RequestSession } from './context.ts'
 import type { Handler, RequestOf, ResponseOf } from './handlers.ts'
 import type { NodeIdentity } from './node-identity.ts'
 import { replicasOf } from './replicas.ts'
@@ -28,8 +30,9 @@ export function metadataHandler({ identity, topics }: MetadataDependencies): Han
     }
   }
 
-  function answer({ name, topicId }: Query): TopicAnswer {
-    const topic = topicId ? topics.byId(topicId) : name === null ? undefined : topics.byName(name)
+  function answer({ name, topicId }: Query, session: RequestSession): TopicAnswer {
+    const there = topicId ? topics.byId(topicId) : name === null ? undefined : topics.byName(name)
+    const topic = visibleTopic(session, there)
     if (topic) return known(topic)
     const unknown = { name: topicId ? null : name, topicId, isInternal: false, partitions: [] }
     if (topicId)
@@ -42,15 +45,18 @@ export function metadataHandler({ identity, topics }: MetadataDependencies): Han
       return { error: ErrorCode.INVALID_REQUEST, message: 'name and topicId are both null', ...unknown }
     return {
       error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-      message: `there is no topic named ${JSON.stringify(name)}`,
+      message: unknownTopicName(name).message,
       ...unknown,
     }
   }
 
-  return async ({ topics: queries }) => ({
+  return async ({ topics: queries }, { session }) => ({
     clusterId,
     controllerId: nodeId,
     brokers: [{ nodeId, url: identity.url(), rack: null }],
-    topics: queries === null ? topics.list().map(known) : queries.map(answer),
+    topics:
+      queries === null
+        ? visibleTopics(session, topics).map(known)
+        : queries.map((query) => answer(query, session)),
   })
 }

@@ -1,4 +1,5 @@
 /** What went wrong with one partition of a request, as code and sentence for its answer. */
+import { bitOf, type Operation } from '../../auth/acl/operation.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { LogError, type LogErrorCode } from '../../storage/log/log-error.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
@@ -6,6 +7,8 @@ import type { RecordErrorReason } from '../../storage/record/record-error.ts'
 import { StorageError } from '../../storage/segment-store.ts'
 import { isSameTopicId, topicIdKey } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
+import { notAuthorized } from './authorization.ts'
+import type { RequestSession } from './context.ts'
 
 export interface PartitionError {
   readonly error: number
@@ -59,17 +62,35 @@ export interface PartitionQuery {
   readonly leaderEpoch: number
 }
 
-/** The partition a request means, or why there is none: the same check for every API. */
+const UNKNOWN_TOPIC_ID: PartitionError = {
+  error: ErrorCode.UNKNOWN_TOPIC_ID,
+  message: 'there is no topic with this id: it may have been deleted',
+}
+
+/** Why the caller may not do this to the topic, or undefined: what he may not describe is not there for him. */
+export function topicErrorOf(
+  session: RequestSession,
+  topic: Topic,
+  operation: Operation,
+): PartitionError | undefined {
+  const bits = session.bitsOnTopic(topic)
+  if ((bits & bitOf(operation)) !== 0) return undefined
+  if ((bits & bitOf('describe')) === 0) return UNKNOWN_TOPIC_ID
+  const { code, message } = notAuthorized(session, operation, 'topic', topic.name)
+  return { error: code, message }
+}
+
+/** The partition a request means, or why there is none for this caller: the same check for every API. */
 export function findPartition(
   topics: TopicTable,
   query: PartitionQuery,
+  session: RequestSession,
+  operation: Operation,
 ): { readonly topic: Topic; readonly log: PartitionLog } | PartitionError {
   const topic = topics.byId(query.topicId)
-  if (!topic)
-    return {
-      error: ErrorCode.UNKNOWN_TOPIC_ID,
-      message: 'there is no topic with this id: it may have been deleted',
-    }
+  if (!topic) return UNKNOWN_TOPIC_ID
+  const refusal = topicErrorOf(session, topic, operation)
+  if (refusal) return refusal
   const log = topic.logs[query.partition]
   if (!log)
     return {

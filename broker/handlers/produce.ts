@@ -12,10 +12,12 @@ import type { Appended } from '../../storage/log/shard-log-options.ts'
 import { nextBatchEnd, producerIdAt } from '../../storage/record/batch-header.ts'
 import type { Crc32c } from '../../storage/record/crc32c.ts'
 import { checkProducedBatch } from '../../storage/record/validate.ts'
+import { hasName } from '../producers/producer-ids.ts'
 import type { Purgatory } from '../purgatory.ts'
 import { BATCH_BYTES_MAX } from '../topics/topic-config.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
-import type { RequestContext } from './context.ts'
+import { notAuthorized } from './authorization.ts'
+import type { RequestContext, RequestSession } from './context.ts'
 import {
   codeOfBatchProblem,
   findPartition,
@@ -33,6 +35,7 @@ export interface ProduceDependencies {
   readonly crc32c: Crc32c
   /** Why no events can be taken now; undefined: they can. */
   readonly refusal: () => Error | undefined
+  readonly producerNameOf: (producerId: number) => string | undefined
 }
 
 /**
@@ -46,7 +49,7 @@ export type ProduceHandler = (
 ) => Promise<ProducedPartition[]>
 
 export function produceHandler(dependencies: ProduceDependencies): ProduceHandler {
-  const { topics, log: shard, purgatory, crc32c, refusal } = dependencies
+  const { topics, log: shard, purgatory, crc32c, refusal, producerNameOf } = dependencies
 
   /** The batches of one partition, checked, or the rule that one of them breaks. */
   function check(
@@ -81,17 +84,34 @@ export function produceHandler(dependencies: ProduceDependencies): ProduceHandle
     return undefined
   }
 
+  /** The sequences of a name are its owner's: nobody else may go on with them. */
+  function checkProducer(producerId: number, session: RequestSession): PartitionError | undefined {
+    if (!hasName(producerId)) return undefined
+    const name = producerNameOf(producerId)
+    // The log knows what to say of a name that has gone.
+    if (name === undefined || session.allows('write', 'producer', name)) return undefined
+    if (!session.allows('describe', 'producer', name))
+      return {
+        error: ErrorCode.UNKNOWN_PRODUCER_ID,
+        message: `the name of producer ${producerId} has expired`,
+      }
+    const { code, message } = notAuthorized(session, 'write', 'producer', name)
+    return { error: code, message }
+  }
+
   function append(
     asked: ProducePartition,
     body: Uint8Array,
     start: number,
     context: RequestContext,
   ): PartitionError | { log: PartitionLog; appended: Promise<Appended> } {
-    const found = findPartition(topics, asked)
+    const found = findPartition(topics, asked, context.session, 'write')
     if ('error' in found) return found
     const end = start + asked.bytes
     const problem = check(found.topic, body, start, end, context.clock.nowMs())
     if (problem) return problem
+    const strange = checkProducer(producerIdAt(body, start), context.session)
+    if (strange) return strange
     const appended = shard.append(context.connection, found.log, body.subarray(start, end))
     return { log: found.log, appended }
   }

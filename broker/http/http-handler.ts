@@ -5,14 +5,18 @@ import type { Logger } from 'pino'
 import type { DiskWatch } from '../disk/disk-watch.ts'
 import type { Readiness } from '../readiness.ts'
 import type { BrowserPages } from '../server/browser-pages.ts'
-import type { HttpHandler, HttpResponse } from '../transport/transport.ts'
+import type { HttpHandler, HttpRequest, HttpResponse } from '../transport/transport.ts'
 import { SOFTWARE } from '../version.ts'
+import { type HttpGuard, JWKS_PATH } from './http-guard.ts'
 
 export interface HttpDependencies {
   readonly readiness: Readiness
   readonly disk: Pick<DiskWatch, 'state' | 'reason'>
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly pages: BrowserPages
+  /** The public keys of this node's issuer (RFC 7517, 5). */
+  readonly jwks: () => { readonly keys: readonly unknown[] }
+  readonly guard: HttpGuard
   readonly logger: Logger
 }
 
@@ -25,33 +29,47 @@ Clients connect to this address over WebSocket with the sub-protocol octopus.v1.
 /healthz   200 while the process runs
 /readyz    200 while it serves clients, else 503 and the reason
 /metrics   for Prometheus
+/.well-known/jwks.json   the keys that tokens of this node are signed with
 `
 
-export function httpHandler({ readiness, disk, metrics, pages, logger }: HttpDependencies): HttpHandler {
+export function httpHandler({
+  readiness,
+  disk,
+  metrics,
+  pages,
+  jwks,
+  guard,
+  logger,
+}: HttpDependencies): HttpHandler {
   const routes = new Map<string, () => HttpResponse | Promise<HttpResponse>>([
     ['/', () => plain(200, PAGE)],
     ['/healthz', () => plain(200, 'alive\n')],
     ['/readyz', () => ready(readiness.reason(), disk)],
     ['/metrics', async () => answer(200, metrics.contentType, await metrics.text())],
+    [JWKS_PATH, () => answer(200, 'application/jwk-set+json', JSON.stringify(jwks()))],
   ])
-  const respond = async (method: string, path: string): Promise<HttpResponse> => {
+  const respond = async (request: HttpRequest): Promise<HttpResponse> => {
+    const { method, path } = request
     if (method !== 'GET' && method !== 'HEAD') return wrongMethod(method)
-    const route = routes.get(path)
-    if (!route) return plain(404, `There is nothing at ${path.slice(0, 200)}; see / for what there is.\n`)
     try {
+      const refusal = await guard(request)
+      if (refusal) return refusal
+      const route = routes.get(path)
+      if (!route) return plain(404, `There is nothing at ${path.slice(0, 200)}; see / for what there is.\n`)
       return await route()
     } catch (error) {
       logger.error({ err: error, path }, 'an HTTP request met an unexpected error')
       return plain(500, 'The server met an error it did not expect.\n')
     }
   }
-  return async ({ method, path, header }) => {
+  return async (request) => {
+    const { method, header } = request
     const origin = header('origin')
     const refusal = pages.refusal(origin)
     if (refusal !== undefined) return plain(403, `${refusal}\n`)
     if (method === 'OPTIONS' && origin !== '' && header('access-control-request-method') !== '')
       return { status: 204, headers: pages.preflightHeaders(origin), body: '' }
-    const response = await respond(method, path)
+    const response = await respond(request)
     return { ...response, headers: { ...response.headers, ...pages.headers(origin) } }
   }
 }

@@ -13,11 +13,12 @@
  * Names are bounded. One that was not asked for in `expirationMs` and of whose id no partition knows
  * anything goes when a new one wants its place; its id is never given again.
  */
+
+import { parseQualifiedName, quoteName } from '../../auth/acl/qualified-name.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { NAME_EXPIRED, NAMELESS } from '../../storage/log/sequence-check.ts'
 import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
 import type { Clock } from '../ports.ts'
-import { parseQualifiedName, quoteName } from '../qualified-name.ts'
 import { hasName, type ProducerIds } from './producer-ids.ts'
 import {
   decodeProducerRecord,
@@ -66,6 +67,7 @@ export class ProducerRegistry {
   readonly #names = new Map<string, Named>()
   /** Present epoch by id: what the hot path reads. */
   readonly #epochs = new Map<number, number>()
+  readonly #nameById = new Map<number, string>()
   /** Per name the last of those who wait for their turn. */
   readonly #turns = new Map<string, Promise<unknown>>()
   /** New names on their way into metadata. */
@@ -94,6 +96,11 @@ export class ProducerRegistry {
 
   get nameCount(): number {
     return this.#names.size
+  }
+
+  /** Undefined: no producer has the id, or one without a name. */
+  nameOf(producerId: number): string | undefined {
+    return this.#nameById.get(producerId)
   }
 
   /** The one good epoch of an id that has a name; {@link NAMELESS}, or {@link NAME_EXPIRED}. */
@@ -198,6 +205,7 @@ export class ProducerRegistry {
     if (known && known.revision > revision) return
     this.#names.set(name, { ...record, revision })
     this.#epochs.set(record.producerId, record.producerEpoch)
+    this.#nameById.set(record.producerId, name)
   }
 
   /** Callers for one name wait for each other: two of them would only make each other try again. */
@@ -251,7 +259,9 @@ export class ProducerRegistry {
     } finally {
       if (!isGone) this.#epochs.set(seen.producerId, seen.producerEpoch)
     }
-    if (isGone) this.#names.delete(name)
+    if (!isGone) return
+    this.#names.delete(name)
+    this.#nameById.delete(seen.producerId)
   }
 
   async #delete(name: string, modRevision: number): Promise<boolean> {

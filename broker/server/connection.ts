@@ -9,9 +9,9 @@ import { encodeError } from '../../client/protocol/codec.ts'
 import { errorDefinition, type ProtocolError } from '../../client/protocol/errors.ts'
 import { type Frame, readFrame } from '../../client/protocol/frame.ts'
 import type { ProducedPartition } from '../../client/protocol/messages/produce.ts'
+import type { Session } from '../access/session.ts'
 import type { ConnectionIdentity, RequestContext } from '../handlers/context.ts'
 import type { Socket } from '../transport/transport.ts'
-import { ANONYMOUS } from './authorize.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { ConnectionGone, Outbox } from './outbox.ts'
 import { ProduceWindow } from './produce-window.ts'
@@ -47,6 +47,7 @@ export interface ProduceAnswer {
 export class Connection implements ConnectionIdentity {
   readonly id: number
   readonly remoteAddress: string
+  readonly session: Session
   readonly context: RequestContext
   readonly window = new ProduceWindow()
   readonly outbox: Outbox
@@ -54,18 +55,21 @@ export class Connection implements ConnectionIdentity {
   inFlightRequests = 0
   /** Requests taken, ever. */
   sequence = 0
-  hasGreeted = false
+  #greetedAtMs: number | undefined
   readonly #socket: Socket
   readonly #host: ConnectionHost
   readonly #abort = new AbortController()
   readonly #openedAtMs: number
+  #offeredToken: string | undefined
   #answers: ProduceAnswer[] = []
   #isEnded = false
   #acceptedBytes = 0
   #stalledSinceMs: number | undefined
 
-  constructor(id: number, socket: Socket, host: ConnectionHost) {
+  /** @param offeredToken the credential of the upgrade's header */
+  constructor(id: number, socket: Socket, host: ConnectionHost, offeredToken?: string) {
     this.id = id
+    this.#offeredToken = offeredToken
     this.remoteAddress = socket.remoteAddress
     this.#socket = socket
     this.#host = host
@@ -73,12 +77,27 @@ export class Connection implements ConnectionIdentity {
     this.outbox = new Outbox(socket, host.limits, () =>
       this.#tooSlow(`more than ${host.limits.queuedBytesMax} bytes of answers wait for it`),
     )
+    this.session = host.sessions.open()
     this.context = {
-      principal: ANONYMOUS,
+      session: this.session,
       connection: this,
       signal: this.#abort.signal,
       clock: host.clock,
     }
+  }
+
+  takeOfferedToken(): string | undefined {
+    const token = this.#offeredToken
+    this.#offeredToken = undefined
+    return token
+  }
+
+  get hasGreeted(): boolean {
+    return this.#greetedAtMs !== undefined
+  }
+
+  greeted(): void {
+    this.#greetedAtMs ??= this.#host.clock.monotonicMs()
   }
 
   get isEnded(): boolean {
@@ -144,6 +163,7 @@ export class Connection implements ConnectionIdentity {
   closed(): void {
     this.#isEnded = true
     this.outbox.close()
+    this.#host.sessions.close(this.session)
     this.#abort.abort(new ConnectionGone())
   }
 
@@ -154,13 +174,14 @@ export class Connection implements ConnectionIdentity {
   /** Called now and then: ends a connection that does not greet or does not read. */
   sweep(nowMs: number): void {
     if (this.#isEnded) return
-    const { helloTimeoutMs, stalledTimeoutMs } = this.#host.limits
-    if (!this.hasGreeted && nowMs - this.#openedAtMs >= helloTimeoutMs) {
-      this.#host.tally.breaches++
-      this.#host.logger.warn(this.#logged(), 'no hello in time')
-      this.end(CloseCode.POLICY_VIOLATION, `no hello within ${helloTimeoutMs} ms`)
-      return
+    const { helloTimeoutMs, authenticationTimeoutMs, stalledTimeoutMs } = this.#host.limits
+    if (this.#greetedAtMs === undefined) {
+      if (nowMs - this.#openedAtMs >= helloTimeoutMs) this.#tooLate('hello', helloTimeoutMs)
+    } else if (!this.session.isAuthenticated && nowMs - this.#greetedAtMs >= authenticationTimeoutMs) {
+      // Who may go on without one does.
+      if (this.session.refusal()) this.#tooLate('credential', authenticationTimeoutMs)
     }
+    if (this.#isEnded) return
     const stalledMs = this.#stalledMs(nowMs)
     if (stalledMs >= stalledTimeoutMs) this.#tooSlow(`it has taken nothing for ${Math.floor(stalledMs)} ms`)
   }
@@ -185,6 +206,12 @@ export class Connection implements ConnectionIdentity {
     this.#host.tally.slowClientsTerminated++
     this.#host.logger.warn({ ...this.#logged(), reason: why }, 'client does not read, connection ended')
     this.#socket.terminate()
+  }
+
+  #tooLate(what: string, timeoutMs: number): void {
+    this.#host.tally.breaches++
+    this.#host.logger.warn(this.#logged(), `no ${what} in time`)
+    this.end(CloseCode.POLICY_VIOLATION, `no ${what} within ${timeoutMs} ms`)
   }
 
   #unreadable(code: number, reason: string): void {

@@ -1,6 +1,6 @@
 /**
  * From a frame to its handler and back: which API, in which version, may this connection, may this
- * principal, and what becomes of the answer.
+ * session, and what becomes of the answer. Of a request that may not be made nothing is read.
  *
  * A handler's accident is its request's alone: the client gets an ERROR frame, a bug also a log line
  * with its stack, and the process goes on. Produce answers that become ready in one turn of the event
@@ -74,6 +74,8 @@ export class Dispatcher {
     try {
       const api = requestedApi(frame)
       if (this.#isDraining) throw new ProtocolError(ErrorCode.SHUTTING_DOWN)
+      const refusal = this.#options.authorize(connection.session, api)
+      if (refusal) throw refusal
       if (api.key === apis.produce.key) this.#takeProduce(connection, frame)
       else if (api.key === apis.fetch.key) void this.#fetch(connection, frame)
       else void this.#call(connection, frame, api)
@@ -130,7 +132,6 @@ export class Dispatcher {
     this.#unfinished++
     try {
       const request = decodeHeader(apis.produce.request, frame.header)
-      this.#authorize(connection, apis.produce, request)
       const partitions = await handlers.produce(request, frame.body, connection.context)
       if (connection.produced({ sequence, correlationId, partitions })) this.#answerThisTurn(connection)
     } catch (error) {
@@ -184,7 +185,6 @@ export class Dispatcher {
     this.#begin(connection)
     try {
       const request = decodeHeader(apis.fetch.request, frame.header)
-      this.#authorize(connection, apis.fetch, request)
       const bounded = { ...request, maxBytes: Math.min(request.maxBytes, limits.fetchBytesMax) }
       const sink = new FetchStream(connection.outbox, correlationId)
       const response = await handlers.fetch(bounded, sink, connection.context)
@@ -204,8 +204,7 @@ export class Dispatcher {
     this.#unfinished++
     try {
       const request = decodeHeader(api.request, frame.header)
-      if (api.key === apis.hello.key) connection.hasGreeted = true
-      this.#authorize(connection, api, request)
+      if (api.key === apis.hello.key) connection.greeted()
       const response = await handler(request, connection.context)
       const answer = encodeAnswer(api, correlationId, response)
       if (api.key === apis.hello.key) connection.window.grant(this.#options.budget.grantBytes)
@@ -217,11 +216,6 @@ export class Dispatcher {
       this.#end(connection, 1)
       this.#finished(1)
     }
-  }
-
-  #authorize(connection: Connection, api: AnyApi, request: unknown): void {
-    const refusal = this.#options.authorize(connection.context.principal, api, request)
-    if (refusal) throw refusal
   }
 
   #refuse(connection: Connection, head: RequestHead, error: unknown): void {

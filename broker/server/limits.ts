@@ -19,6 +19,8 @@ export interface ServerLimits {
   readonly queuedBytesMax: number
   /** Time from the opening of a connection to its hello. */
   readonly helloTimeoutMs: number
+  /** Time from hello to a credential that is good, where one is asked for. */
+  readonly authenticationTimeoutMs: number
   /** Time a client may take nothing of what waits for it. */
   readonly stalledTimeoutMs: number
   /** Time a client may send nothing, not even a pong. */

@@ -5,7 +5,9 @@
 import type { Logger } from 'pino'
 import type { Frame } from '../../client/protocol/frame.ts'
 import { SUBPROTOCOL } from '../../client/protocol/frame.ts'
+import type { Sessions } from '../access/sessions.ts'
 import type { Handlers } from '../handlers/handlers.ts'
+import { bearerToken, NO_BEARER } from '../http/bearer.ts'
 import type { Tally } from '../observability/tally.ts'
 import type { Clock, Timer, Timers } from '../ports.ts'
 import {
@@ -36,6 +38,7 @@ export interface ServerOptions {
   readonly timers: Timers
   readonly tally: Tally
   readonly logger: Logger
+  readonly sessions: Pick<Sessions, 'open' | 'close'>
 }
 
 export interface ServerStatistics {
@@ -59,6 +62,7 @@ export class Server implements ConnectionHost {
   readonly clock: Clock
   readonly logger: Logger
   readonly tally: Tally
+  readonly sessions: ServerOptions['sessions']
   readonly #timers: Timers
   readonly #budget: ProduceBudget
   readonly #pages: BrowserPages
@@ -77,6 +81,7 @@ export class Server implements ConnectionHost {
     this.clock = options.clock
     this.logger = options.logger
     this.tally = options.tally
+    this.sessions = options.sessions
     this.#timers = options.timers
     this.#budget = options.budget
     this.#pages = options.pages
@@ -165,7 +170,8 @@ export class Server implements ConnectionHost {
     const { connectionsMax } = this.limits
     if (this.#connections.size >= connectionsMax)
       return this.#refuse(503, `The broker takes ${connectionsMax} connections and has as many.`)
-    return { accept: true }
+    const token = bearerToken(request.header('authorization'))
+    return token === null ? this.#refuse(401, NO_BEARER) : { accept: true, data: token }
   }
 
   #refuse(status: number, sentence: string) {
@@ -174,7 +180,7 @@ export class Server implements ConnectionHost {
   }
 
   #open(socket: Socket): void {
-    const connection = new Connection(++this.#lastId, socket, this)
+    const connection = new Connection(++this.#lastId, socket, this, socket.data as string | undefined)
     socket.data = connection
     this.#connections.add(connection)
     this.#budget.connected()

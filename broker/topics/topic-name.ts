@@ -1,10 +1,11 @@
 /**
- * Topic names are qualified names (`broker/qualified-name.ts`). What begins with `__` belongs to the broker.
+ * Topic names are qualified names (`auth/acl/qualified-name.ts`). What begins with `__` belongs to the broker.
  */
-import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
-import { parseQualifiedName, type QualifiedName, quoteName } from '../qualified-name.ts'
 
-const INTERNAL_PREFIX = '__'
+import { parseQualifiedName, type QualifiedName, quoteName } from '../../auth/acl/qualified-name.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+
+export const INTERNAL_PREFIX = '__'
 
 export interface TopicName extends QualifiedName {
   readonly isInternal: boolean

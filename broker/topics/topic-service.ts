@@ -17,13 +17,14 @@ import type {
 import type { TypeOf } from '../../client/protocol/schema.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
+import { type NamespaceClaim, type NamespaceStore, unknownNamespace } from '../access/namespace-store.ts'
 import type { Clock, Random } from '../ports.ts'
 import { isUnexpected, refusalOf } from '../refusal.ts'
 import { changeTopicConfig } from './topic-config.ts'
 import { TOPIC_ID_BYTES, topicIdKey } from './topic-id.ts'
 import { parseTopicName, parseUserTopicName } from './topic-name.ts'
 import { decodeTopicRecord, encodeTopicRecord, type TopicRecord, topicKey } from './topic-record.ts'
-import type { TopicBeingDeleted, TopicTable } from './topic-table.ts'
+import type { Topic, TopicBeingDeleted, TopicTable } from './topic-table.ts'
 
 export interface TopicLimits {
   /** Partitions of a topic whose creator named no number. */
@@ -40,6 +41,9 @@ export interface TopicServiceOptions {
   readonly clock: Clock
   readonly random: Random
   readonly limits: TopicLimits
+  readonly namespaces: Pick<NamespaceStore, 'get' | 'claimOf' | 'claimOfNew' | 'caughtUp'>
+  /** Takes away what was allowed on the topic of exactly this name. */
+  readonly forgetRights: (name: string) => Promise<void>
   /** Why nothing new can be taken now; topics can still be deleted, and keep less. Undefined: it can. */
   readonly refusal: () => Error | undefined
   /** The data of these partitions is gone: who waits for more of it waits in vain. */
@@ -48,14 +52,30 @@ export interface TopicServiceOptions {
   readonly onProblem: (error: Error) => void
 }
 
+/** Who creates. */
+export interface TopicCreator {
+  /** Why he may not create what has this name, whether it is there or not. */
+  readonly refusal: (name: string) => Error | undefined
+  /** Who is to own the namespace of the topic if it has to be created, too; undefined: it is not. */
+  readonly ownerOfNew: () => string | undefined
+}
+
+/** Who deletes. */
+export interface TopicDeleter {
+  /** What he may not see he is told not to be there. */
+  readonly isVisible: (topic: Topic) => boolean
+  /** Why he may not delete what has this name, whether it is there or not. */
+  readonly refusal: (name: string) => Error | undefined
+}
+
 type TopicToCreate = TypeOf<typeof createTopicsRequest>['topics'][number]
 type TopicToAlter = TypeOf<typeof alterTopicsRequest>['topics'][number]
 type TopicToDelete = TypeOf<typeof deleteTopicsRequest>['topics'][number]
 export type TopicResult = TypeOf<typeof createTopicsResponse>['topics'][number]
 export type DeletedTopic = TypeOf<typeof deleteTopicsResponse>['topics'][number]
 
-/** An alteration competes only with others of the same topic; who loses so often is in a storm. */
-const ALTER_ATTEMPTS_MAX = 10
+/** A change competes only with others of the same topic and of its namespace; who loses so often is in a storm. */
+const ATTEMPTS_MAX = 10
 
 export class TopicService {
   readonly #options: TopicServiceOptions
@@ -68,35 +88,44 @@ export class TopicService {
     this.#options = options
   }
 
-  create(topics: readonly TopicToCreate[], validateOnly: boolean): Promise<TopicResult[]> {
+  create(
+    topics: readonly TopicToCreate[],
+    validateOnly: boolean,
+    caller: TopicCreator,
+  ): Promise<TopicResult[]> {
     const repeated = repeatedNames(topics)
     return Promise.all(
       topics.map((topic) =>
         this.#guarded(topic.name, () => {
           refuseRepeated(topic.name, repeated)
-          return this.#createOne(topic, validateOnly)
+          return this.#createOne(topic, validateOnly, caller)
         }),
       ),
     )
   }
 
-  alter(topics: readonly TopicToAlter[], validateOnly: boolean): Promise<TopicResult[]> {
+  /** @param refusal why the caller may not alter what has this name, whether it is there or not */
+  alter(
+    topics: readonly TopicToAlter[],
+    validateOnly: boolean,
+    refusal: (name: string) => Error | undefined,
+  ): Promise<TopicResult[]> {
     const repeated = repeatedNames(topics)
     return Promise.all(
       topics.map((topic) =>
         this.#guarded(topic.name, () => {
           refuseRepeated(topic.name, repeated)
-          return this.#alterOne(topic, validateOnly)
+          return this.#alterOne(topic, validateOnly, refusal)
         }),
       ),
     )
   }
 
-  delete(topics: readonly TopicToDelete[]): Promise<DeletedTopic[]> {
+  delete(topics: readonly TopicToDelete[], caller: TopicDeleter): Promise<DeletedTopic[]> {
     return Promise.all(
       topics.map(async ({ name, topicId }) => {
         try {
-          const deleted = await this.#deleteOne(name, topicId)
+          const deleted = await this.#deleteOne(name, topicId, caller)
           return { ...deleted, error: ErrorCode.NONE, message: null }
         } catch (error) {
           const refusal = this.#refusal(error)
@@ -111,34 +140,74 @@ export class TopicService {
     for (const { name, topicId } of topics) await this.#finishDeletion(name, topicId)
   }
 
-  async #createOne(topic: TopicToCreate, validateOnly: boolean): Promise<TopicResult> {
-    const { store, table, clock, random, limits } = this.#options
+  async #createOne(topic: TopicToCreate, validateOnly: boolean, caller: TopicCreator): Promise<TopicResult> {
+    const { table, limits } = this.#options
     const { name } = topic
-    parseUserTopicName(name)
+    const { namespace } = parseUserTopicName(name)
+    throwIf(caller.refusal(name))
     const partitions = topic.partitions === -1 ? limits.partitionsDefault : topic.partitions
     this.#checkPartitions(partitions)
     checkReplicationFactor(topic.replicationFactor)
-    const configs = changeTopicConfig({}, topic.configs)
+    changeTopicConfig({}, topic.configs)
     if (table.byName(name)) throw alreadyExists(name)
     this.#checkRoom()
     return this.#reserving(partitions, async () => {
-      if (validateOnly) return succeeded(name, null, partitions)
-      const topicId = newTopicId(random)
-      const record: TopicRecord = { topicId, partitions, configs, createdAtMs: clock.nowMs(), state: 'live' }
-      const key = topicKey(name)
-      const result = await store.transact(
-        [{ key, modRevision: 0 }],
-        [{ kind: 'put', key, value: encodeTopicRecord(record) }],
+      for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        const claim = this.#claimNamespace(namespace, caller)
+        if (validateOnly) return succeeded(name, null, partitions)
+        const topicId = await this.#putNew(topic, partitions, namespace, claim)
+        if (topicId) return succeeded(name, topicId, partitions)
+      }
+      throw new ProtocolError(
+        ErrorCode.REQUEST_TIMED_OUT,
+        `the namespace of topic ${JSON.stringify(name)} was altered ${ATTEMPTS_MAX} times meanwhile; try again`,
       )
-      if (!result.committed) throw alreadyExists(name)
-      await table.caughtUp(result.revision)
-      return succeeded(name, topicId, partitions)
     })
   }
 
-  async #alterOne(topic: TopicToAlter, validateOnly: boolean): Promise<TopicResult> {
+  /** What makes sure that the namespace is there when the topic is. */
+  #claimNamespace(namespace: string, caller: TopicCreator): NamespaceClaim {
+    const { namespaces } = this.#options
+    const claim = namespaces.claimOf(namespace)
+    if (claim) return claim
+    const owner = caller.ownerOfNew()
+    if (owner === undefined) throw unknownNamespace(namespace)
+    return namespaces.claimOfNew(namespace, [owner], {})
+  }
+
+  /** Undefined: the namespace is not as it was any more. */
+  async #putNew(
+    { name, configs: wanted }: TopicToCreate,
+    partitions: number,
+    namespace: string,
+    claim: NamespaceClaim,
+  ): Promise<Uint8Array | undefined> {
+    const { store, table, clock, random, namespaces } = this.#options
+    const topicId = newTopicId(random)
+    const configs = changeTopicConfig(namespaces.get(namespace)?.topicConfigs ?? {}, wanted)
+    const record: TopicRecord = { topicId, partitions, configs, createdAtMs: clock.nowMs(), state: 'live' }
+    const key = topicKey(name)
+    const result = await store.transact(
+      [{ key, modRevision: 0 }, ...claim.compares],
+      [{ kind: 'put', key, value: encodeTopicRecord(record) }, ...claim.operations],
+    )
+    if (!result.committed) {
+      if (await store.get(key)) throw alreadyExists(name)
+      return undefined
+    }
+    await table.caughtUp(result.revision)
+    if (claim.operations.length > 0) await namespaces.caughtUp(result.revision)
+    return topicId
+  }
+
+  async #alterOne(
+    topic: TopicToAlter,
+    validateOnly: boolean,
+    refusal: (name: string) => Error | undefined,
+  ): Promise<TopicResult> {
     parseUserTopicName(topic.name)
-    for (let attempt = 0; attempt < ALTER_ATTEMPTS_MAX; attempt++) {
+    throwIf(refusal(topic.name))
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const { entry, record } = await this.#live(topic.name)
       const partitions = topic.partitions ?? record.partitions
       if (topic.partitions !== null) {
@@ -154,14 +223,14 @@ export class TopicService {
     }
     throw new ProtocolError(
       ErrorCode.REQUEST_TIMED_OUT,
-      `topic ${JSON.stringify(topic.name)} was altered by others ${ALTER_ATTEMPTS_MAX} times meanwhile; try again`,
+      `topic ${JSON.stringify(topic.name)} was altered by others ${ATTEMPTS_MAX} times meanwhile; try again`,
     )
   }
 
-  async #deleteOne(name: string | null, topicId: Uint8Array | null) {
+  async #deleteOne(name: string | null, topicId: Uint8Array | null, caller: TopicDeleter) {
     const { table, onDropped } = this.#options
     const known = topicId ? table.byId(topicId) : undefined
-    if (topicId && !known) throw new ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID)
+    if (topicId && (!known || !caller.isVisible(known))) throw new ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID)
     const target = known?.name ?? name
     if (target === null)
       throw new ProtocolError(
@@ -169,6 +238,7 @@ export class TopicService {
         'a topic to delete is named by name or id; both are null',
       )
     parseUserTopicName(target)
+    throwIf(caller.refusal(target))
     const logs = table.byName(target)?.logs ?? []
     for (;;) {
       const { entry, record } = await this.#stored(target)
@@ -192,9 +262,11 @@ export class TopicService {
   }
 
   async #dropAndForget(name: string, topicId: Uint8Array): Promise<void> {
-    const { store, table, log } = this.#options
+    const { store, table, log, forgetRights } = this.#options
     await log.dropTopic(topicId)
     const key = topicKey(name)
+    // While the name is still taken: whoever has it next begins without the rights that were given on it.
+    if (await store.get(key)) await forgetRights(name)
     const entry = await store.get(key)
     // Another node may have finished it, and the name may already be another topic's.
     if (!entry || topicIdKey(decodeTopicRecord(entry).topicId) !== topicIdKey(topicId)) return
@@ -287,6 +359,10 @@ export class TopicService {
     if (isUnexpected(refusal)) this.#options.onProblem(error as Error)
     return refusal
   }
+}
+
+function throwIf(refusal: Error | undefined): void {
+  if (refusal) throw refusal
 }
 
 function succeeded(name: string, topicId: Uint8Array | null, partitions: number): TopicResult {

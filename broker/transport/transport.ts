@@ -59,10 +59,15 @@ export interface Transport {
 }
 
 export interface WebSocketHandlers {
-  /** Before the upgrade, when the sub-protocol is offered. A refusal is answered with this HTTP status and text. */
+  /**
+   * Before the upgrade, when the sub-protocol is offered. A refusal is answered with this HTTP status and text.
+   * `data` is what {@link Socket.data} holds when the socket opens.
+   */
   upgrade(
     request: HttpRequest,
-  ): { readonly accept: true } | { readonly accept: false; readonly status: number; readonly text: string }
+  ):
+    | { readonly accept: true; readonly data?: unknown }
+    | { readonly accept: false; readonly status: number; readonly text: string }
   open(socket: Socket): void
   /** `bytes` are valid only during the call. */
   message(socket: Socket, bytes: Uint8Array, isBinary: boolean): void

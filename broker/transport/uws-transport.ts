@@ -144,8 +144,10 @@ class UwsTransport implements Transport {
           writeHttp(response, plain(decision.status, decision.text), false)
           return
         }
+        const socket = new UwsSocket(copy.remoteAddress, turn, websocket)
+        socket.data = decision.data
         response.upgrade<Carried>(
-          { socket: new UwsSocket(copy.remoteAddress, turn, websocket) },
+          { socket },
           request.getHeader('sec-websocket-key'),
           subProtocol,
           '',

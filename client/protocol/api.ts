@@ -4,15 +4,55 @@
  * Kafka's; 1000 and above are ours. Servers dispatch by this table and by nothing else.
  */
 import type { ErrorName } from './errors.ts'
+import {
+  createAclsRequest,
+  createAclsResponse,
+  deleteAclsRequest,
+  deleteAclsResponse,
+  describeAclsRequest,
+  describeAclsResponse,
+  explainAccessRequest,
+  explainAccessResponse,
+  whoamiRequest,
+  whoamiResponse,
+} from './messages/acls.ts'
 import { authenticateRequest, authenticateResponse } from './messages/authenticate.ts'
 import { describeProducersRequest, describeProducersResponse } from './messages/describe-producers.ts'
 import { fetchRequest, fetchResponse } from './messages/fetch.ts'
 import { helloRequest, helloResponse } from './messages/hello.ts'
 import { initProducerIdRequest, initProducerIdResponse } from './messages/init-producer-id.ts'
+import {
+  createKeyRequest,
+  createKeyResponse,
+  listKeysRequest,
+  listKeysResponse,
+  revokeKeysRequest,
+  revokeKeysResponse,
+  rotateKeyRequest,
+  rotateKeyResponse,
+} from './messages/keys.ts'
 import { listOffsetsRequest, listOffsetsResponse } from './messages/list-offsets.ts'
 import { metadataRequest, metadataResponse } from './messages/metadata.ts'
+import {
+  alterNamespaceRequest,
+  alterNamespaceResponse,
+  createNamespaceRequest,
+  createNamespaceResponse,
+  deleteNamespaceRequest,
+  deleteNamespaceResponse,
+  listNamespacesRequest,
+  listNamespacesResponse,
+} from './messages/namespaces.ts'
 import { produceRequest, produceResponse } from './messages/produce.ts'
 import { statusRequest, statusResponse } from './messages/status.ts'
+import {
+  issueTokenRequest,
+  issueTokenResponse,
+  revokeTokenRequest,
+  revokeTokenResponse,
+  rotateIssuerKeyRequest,
+  rotateIssuerKeyResponse,
+} from './messages/tokens.ts'
 import {
   alterTopicsRequest,
   alterTopicsResponse,
@@ -51,6 +91,8 @@ export const errorsOfEveryApi: readonly ErrorName[] = [
   'BACKPRESSURE',
   'HELLO_REQUIRED',
   'WINDOW_EXCEEDED',
+  'AUTHENTICATION_REQUIRED',
+  'CREDENTIAL_EXPIRED',
 ]
 
 function api<Request, Response>(
@@ -63,6 +105,9 @@ function api<Request, Response>(
 ): Api<Request, Response> {
   return { key, name, versionMin: 1, versionMax: 1, sentence, request, response, requestBody: false, errors }
 }
+
+/** Errors of what is written to metadata. */
+const metadataErrors: readonly ErrorName[] = ['REQUEST_TIMED_OUT', 'KAFKA_STORAGE_ERROR', 'STORAGE_FULL']
 
 /** Errors of an entry that names a partition and the leader epoch it is believed to have. */
 const partitionErrors: readonly ErrorName[] = [
@@ -98,6 +143,7 @@ export const apis = {
         'INVALID_PRODUCER_EPOCH',
         'UNKNOWN_PRODUCER_ID',
         'STORAGE_FULL',
+        'PRODUCER_NAME_AUTHORIZATION_FAILED',
       ],
     ),
     requestBody: true,
@@ -138,7 +184,7 @@ export const apis = {
     'Opens the conversation: who both sides are, what the server speaks and what it bounds.',
     helloRequest,
     helloResponse,
-    [],
+    ['SASL_AUTHENTICATION_FAILED', 'AUTHENTICATION_UNAVAILABLE'],
   ),
   createTopics: api(19, 'create-topics', 'Creates topics.', createTopicsRequest, createTopicsResponse, [
     'REQUEST_TIMED_OUT',
@@ -151,6 +197,7 @@ export const apis = {
     'INVALID_CONFIG',
     'POLICY_VIOLATION',
     'KAFKA_STORAGE_ERROR',
+    'RESOURCE_NOT_FOUND',
     'STORAGE_FULL',
   ]),
   deleteTopics: api(
@@ -181,7 +228,41 @@ export const apis = {
       'INVALID_PRODUCER_EPOCH',
       'KAFKA_STORAGE_ERROR',
       'STORAGE_FULL',
+      'PRODUCER_NAME_AUTHORIZATION_FAILED',
     ],
+  ),
+  describeAcls: api(
+    29,
+    'describe-acls',
+    'Tells entries of the access control list.',
+    describeAclsRequest,
+    describeAclsResponse,
+    [],
+  ),
+  createAcls: api(
+    30,
+    'create-acls',
+    'Writes entries of the access control list: who may do what.',
+    createAclsRequest,
+    createAclsResponse,
+    [
+      ...metadataErrors,
+      'TOPIC_AUTHORIZATION_FAILED',
+      'GROUP_AUTHORIZATION_FAILED',
+      'CLUSTER_AUTHORIZATION_FAILED',
+      'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+      'PRODUCER_NAME_AUTHORIZATION_FAILED',
+      'NAMESPACE_AUTHORIZATION_FAILED',
+      'POLICY_VIOLATION',
+    ],
+  ),
+  deleteAcls: api(
+    31,
+    'delete-acls',
+    'Deletes entries of the access control list.',
+    deleteAclsRequest,
+    deleteAclsResponse,
+    [...metadataErrors, 'RESOURCE_NOT_FOUND'],
   ),
   authenticate: api(
     36,
@@ -189,7 +270,7 @@ export const apis = {
     'Says who the caller is; sent again, it replaces a credential that is about to expire.',
     authenticateRequest,
     authenticateResponse,
-    ['UNSUPPORTED_SASL_MECHANISM', 'SASL_AUTHENTICATION_FAILED'],
+    ['UNSUPPORTED_SASL_MECHANISM', 'SASL_AUTHENTICATION_FAILED', 'AUTHENTICATION_UNAVAILABLE'],
   ),
   alterTopics: api(
     44,
@@ -236,6 +317,115 @@ export const apis = {
   status: api(1001, 'status', 'Tells how one node fares.', statusRequest, statusResponse, [
     'CLUSTER_AUTHORIZATION_FAILED',
   ]),
+  whoami: api(1010, 'whoami', 'Tells who the caller is.', whoamiRequest, whoamiResponse, []),
+  explainAccess: api(
+    1011,
+    'explain-access',
+    'Tells whether somebody may do something, and which rule decides.',
+    explainAccessRequest,
+    explainAccessResponse,
+    ['CLUSTER_AUTHORIZATION_FAILED'],
+  ),
+  createKey: api(
+    1020,
+    'create-key',
+    'Makes an API key, which is good at once.',
+    createKeyRequest,
+    createKeyResponse,
+    [...metadataErrors, 'CLUSTER_AUTHORIZATION_FAILED', 'POLICY_VIOLATION'],
+  ),
+  listKeys: api(
+    1021,
+    'list-keys',
+    'Lists API keys, without their secrets.',
+    listKeysRequest,
+    listKeysResponse,
+    ['CLUSTER_AUTHORIZATION_FAILED'],
+  ),
+  revokeKeys: api(
+    1022,
+    'revoke-keys',
+    'Revokes API keys; connections that used them have to authenticate again.',
+    revokeKeysRequest,
+    revokeKeysResponse,
+    [...metadataErrors, 'RESOURCE_NOT_FOUND'],
+  ),
+  rotateKey: api(
+    1023,
+    'rotate-key',
+    'Gives an API key a new secret; the old one is good for a while longer.',
+    rotateKeyRequest,
+    rotateKeyResponse,
+    [...metadataErrors, 'RESOURCE_NOT_FOUND'],
+  ),
+  createNamespace: api(
+    1030,
+    'create-namespace',
+    'Creates namespaces.',
+    createNamespaceRequest,
+    createNamespaceResponse,
+    [
+      ...metadataErrors,
+      'CLUSTER_AUTHORIZATION_FAILED',
+      'INVALID_CONFIG',
+      'POLICY_VIOLATION',
+      'DUPLICATE_RESOURCE',
+    ],
+  ),
+  listNamespaces: api(
+    1031,
+    'list-namespaces',
+    'Lists the namespaces the caller may see.',
+    listNamespacesRequest,
+    listNamespacesResponse,
+    [],
+  ),
+  alterNamespace: api(
+    1033,
+    'alter-namespace',
+    'Changes the owners of a namespace and its defaults.',
+    alterNamespaceRequest,
+    alterNamespaceResponse,
+    [
+      ...metadataErrors,
+      'NAMESPACE_AUTHORIZATION_FAILED',
+      'INVALID_CONFIG',
+      'POLICY_VIOLATION',
+      'RESOURCE_NOT_FOUND',
+    ],
+  ),
+  deleteNamespace: api(
+    1034,
+    'delete-namespace',
+    'Deletes a namespace that has no topics, with the rights on what is in it.',
+    deleteNamespaceRequest,
+    deleteNamespaceResponse,
+    [...metadataErrors, 'NAMESPACE_AUTHORIZATION_FAILED', 'POLICY_VIOLATION', 'RESOURCE_NOT_FOUND'],
+  ),
+  issueToken: api(
+    1040,
+    'issue-token',
+    'Issues a token of the built-in issuer.',
+    issueTokenRequest,
+    issueTokenResponse,
+    [...metadataErrors, 'CLUSTER_AUTHORIZATION_FAILED', 'POLICY_VIOLATION'],
+  ),
+  revokeToken: api(
+    1041,
+    'revoke-token',
+    'Revokes tokens of the built-in issuer.',
+    revokeTokenRequest,
+    revokeTokenResponse,
+    [...metadataErrors, 'CLUSTER_AUTHORIZATION_FAILED', 'POLICY_VIOLATION'],
+  ),
+  rotateIssuerKey: api(
+    1042,
+    'rotate-issuer-key',
+    'Makes the built-in issuer sign with a new key.',
+    rotateIssuerKeyRequest,
+    rotateIssuerKeyResponse,
+    [...metadataErrors, 'CLUSTER_AUTHORIZATION_FAILED'],
+  ),
 } as const
 
 // biome-ignore lint/suspicious/noExplicitAny: whoever looks an API up by number has a message of unknown type

@@ -1,33 +1,32 @@
 /**
- * Messages to frames and back: {@link Type} descriptions over msgpack, which is read behind a strict check.
+ * Messages to frames and back: {@link Type} descriptions over msgpackr, msgpackr behind a strict check.
  *
  * Every decoder here is total: any bytes give a value or a {@link ProtocolError}, in time and memory
  * proportional to the bytes. Decoded values share no memory with the frame. Encoders check what they
  * write by the same descriptions, so a wrong argument is named here and not by the other side.
  *
- * All messages are packed into the same memory, one after the other; nothing here lets a view of it out.
+ * msgpackr packs into one buffer of its own that the next call overwrites; nothing here lets a view of
+ * it out. Its generated code (`new Function`) is made for records only, which are off and refused.
  */
+import { Packr, RESET_BUFFER_MODE, Unpackr } from 'msgpackr'
 import { type AnyApi, type Api, apiByKey, apis } from './api.ts'
 import { ErrorCode, ProtocolError } from './errors.ts'
 import { FLAG_ERROR, FLAG_MORE, FLAG_RESPONSE, type Frame, writeFrame } from './frame.ts'
 import { type ErrorResponse, errorResponse } from './messages/error.ts'
 import { type FetchData, fetchData } from './messages/fetch.ts'
 import { checkMsgpack } from './msgpack-check.ts'
-import { MsgpackReader } from './msgpack-reader.ts'
-import { MsgpackWriter } from './msgpack-writer.ts'
-import { readMessage, type Type, writeMessage } from './schema.ts'
+import { fromWire, type Type, toWire } from './schema.ts'
 
-const writer = new MsgpackWriter()
-const reader = new MsgpackReader()
+const options = { useRecords: false, moreTypes: false, int64AsType: 'number' } as const
+const packr = new Packr(options)
+const unpackr = new Unpackr(options)
 
 /** Longest message of an ERROR frame; longer ones are cut. */
 const MESSAGE_CHARACTERS_MAX = 1024
 
-/** The msgpack of a value in the writer's own memory: to be copied before anything else is packed. */
+/** The msgpack of a value in msgpackr's own buffer: to be copied before anything else is packed. */
 function pack<T>(type: Type<T>, value: T): Uint8Array {
-  writer.begin()
-  writeMessage(type, writer, value)
-  return writer.written()
+  return packr.pack(toWire(type, value), RESET_BUFFER_MODE)
 }
 
 /** The msgpack header of a message. Throws {@link ProtocolError} naming the field that is not of its type. */
@@ -38,12 +37,7 @@ export function encodeHeader<T>(type: Type<T>, value: T): Uint8Array {
 /** The message of a msgpack header, or {@link ProtocolError} INVALID_REQUEST that says what is wrong with it. */
 export function decodeHeader<T>(type: Type<T>, header: Uint8Array): T {
   checkMsgpack(header)
-  reader.begin(header)
-  try {
-    return readMessage(type, reader)
-  } finally {
-    reader.end()
-  }
+  return fromWire(type, unpackr.unpack(header))
 }
 
 /** A request in one allocation; `body` holds the record batches of a produce request. */

@@ -28,6 +28,7 @@ const table = {
   INVALID_TOPIC_EXCEPTION: row(17, false, 'The topic name is not a legal one.'),
   INVALID_REQUIRED_ACKS: row(21, false, 'acks must be -1, 0 or 1.'),
   TOPIC_AUTHORIZATION_FAILED: row(29, false, 'Not authorized for this topic.'),
+  GROUP_AUTHORIZATION_FAILED: row(30, false, 'Not authorized for this group.'),
   CLUSTER_AUTHORIZATION_FAILED: row(31, false, 'Not authorized for this operation on the cluster.'),
   INVALID_TIMESTAMP: row(32, false, 'The timestamp of a record is out of the range the topic takes.'),
   UNSUPPORTED_SASL_MECHANISM: row(33, false, 'The authentication mechanism is not supported.'),
@@ -54,6 +55,7 @@ const table = {
     'The partition holds these sequences of the producer already, and where is no longer known.',
   ),
   INVALID_PRODUCER_EPOCH: row(47, false, 'The producer has been fenced: its epoch is not the current one.'),
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: row(53, false, 'Not authorized for this transactional id.'),
   KAFKA_STORAGE_ERROR: row(56, true, 'The disk failed while serving the request.'),
   SASL_AUTHENTICATION_FAILED: row(58, false, 'The credential was refused.'),
   UNKNOWN_PRODUCER_ID: row(
@@ -65,6 +67,8 @@ const table = {
   UNKNOWN_LEADER_EPOCH: row(75, true, 'The leader epoch of the request is newer than the current one.'),
   UNSUPPORTED_COMPRESSION_TYPE: row(76, false, 'The compression type of the batch is not supported.'),
   INVALID_RECORD: row(87, false, 'A record of the batch breaks a rule of the record format.'),
+  RESOURCE_NOT_FOUND: row(91, false, 'There is nothing of that name or id.'),
+  DUPLICATE_RESOURCE: row(92, false, 'There is something of that name already.'),
   UNKNOWN_TOPIC_ID: row(100, true, 'This server knows no topic with the id of the request.'),
   // Ours.
   STORAGE_FULL: row(
@@ -77,6 +81,15 @@ const table = {
   UNSUPPORTED_API: row(1003, false, 'The server has no API with this number.'),
   HELLO_REQUIRED: row(1004, false, 'The first request of a connection must be hello.'),
   WINDOW_EXCEEDED: row(1005, false, 'The client sent more than the window the server had granted.'),
+  AUTHENTICATION_REQUIRED: row(1006, false, 'The request needs authenticate first.'),
+  CREDENTIAL_EXPIRED: row(
+    1007,
+    true,
+    'The credential of the connection is no longer good; authenticate again and repeat the request.',
+  ),
+  AUTHENTICATION_UNAVAILABLE: row(1008, true, 'Who could check the credential does not answer.'),
+  PRODUCER_NAME_AUTHORIZATION_FAILED: row(1009, false, 'Not authorized for this producer name.'),
+  NAMESPACE_AUTHORIZATION_FAILED: row(1010, false, 'Not authorized for this namespace.'),
   // Raised by the client about itself; never on the wire.
   DISCONNECTED: row(1100, true, 'The connection ended before the answer came.'),
   CLOSED: row(1101, false, 'The client has been closed.'),

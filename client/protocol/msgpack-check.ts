@@ -1,10 +1,10 @@
 /**
- * The gate before the reader: walks bytes of a stranger once and lets through only the part of msgpack
- * that `octopus.v1` speaks. What passes makes the reader do nothing but build plain values, in time and
+ * The gate before msgpackr: walks bytes of a stranger once and lets through only the part of msgpack
+ * that `octopus.v1` speaks. What passes makes msgpackr do nothing but build plain values, in time and
  * memory proportional to the bytes. The walk itself neither allocates nor recurses.
  *
  * Let through: nil, booleans, integers within ±(2^53 - 1), floats, str of valid UTF-8, bin, array.
- * Refused: maps (a struct is an array), ext of every kind (libraries give them powers: records, dates,
+ * Refused: maps (a struct is an array), ext of every kind (msgpackr gives them powers: records, dates,
  * sets, references), the unused byte 0xc1, more than 16 arrays inside each other, a length beyond the
  * bytes that are left, bytes after the value, and a byte order mark in front of text, which some
  * decoders of UTF-8 drop and some keep.
@@ -76,7 +76,7 @@ export function checkMsgpack(bytes: Uint8Array): void {
     if (kind === PLAIN) at = next
     else if (kind === ARRAY) {
       const count = lengthOf(bytes, at, next)
-      // An element has at least one byte, so this bounds every allocation the reader will make.
+      // An element has at least one byte, so this bounds every allocation msgpackr will make.
       if (count > end - next) refuse(at, `an array of ${count} elements, only ${end - next} bytes are left`)
       if (depth === DEPTH_MAX) refuse(at, `more than ${DEPTH_MAX} arrays inside each other`)
       left[++depth] = count

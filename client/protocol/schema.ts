@@ -2,7 +2,7 @@
  * The message description language of `octopus.v1`.
  *
  * A message is described once, as data; the description gives the TypeScript type, the encoder to
- * msgpack, the total decoder from it and the field tables of the specification. On the wire a
+ * the wire shape, the total decoder from it and the field tables of the specification. On the wire a
  * struct is a msgpack **array** of its fields in the order written here: new fields are appended,
  * never inserted, and a decoder ignores trailing fields it does not know and fills missing trailing
  * ones from their defaults.
@@ -12,17 +12,15 @@
  * is put together only then, on the way up: describing it ahead would cost more than the decoding.
  */
 import { ErrorCode, ProtocolError } from './errors.ts'
-import type { MsgpackReader } from './msgpack-reader.ts'
-import type { MsgpackWriter } from './msgpack-writer.ts'
 
-/** One field type: how a value is written to msgpack and how it comes back, checked. */
+/** One field type: how a value becomes a msgpack-able value and how it comes back, checked. */
 export interface Type<T> {
   /** What a value may be, for people: `int32`, `text of at most 249 characters`. */
   readonly name: string
   /** Throws {@link Mismatch} when `value` is not of this type. */
-  write(writer: MsgpackWriter, value: T): void
-  /** Throws {@link Mismatch} when the next value is not of this type. */
-  read(reader: MsgpackReader): T
+  toWire(value: T): unknown
+  /** Throws {@link Mismatch} when `wire` is not of this type. The value shares no memory with `wire`. */
+  fromWire(wire: unknown): T
   /** Value of a missing trailing field, never to be changed; a type without one makes its field mandatory. */
   readonly fallback?: { readonly value: T }
   /** What the field that has this type is for: one sentence or two. */
@@ -41,7 +39,7 @@ export type StructOf<F> = { -readonly [K in keyof F]: TypeOf<F[K]> }
 export type Fields = { readonly [name: string]: Type<unknown> }
 
 /**
- * A value that is not of its type, on its way up to {@link writeMessage} or {@link readMessage}. Not an Error: it
+ * A value that is not of its type, on its way up to {@link toWire} or {@link fromWire}. Not an Error: it
  * never leaves this file, and the one stack of the ProtocolError made of it is enough for a bad frame.
  */
 class Mismatch {
@@ -53,19 +51,19 @@ class Mismatch {
   }
 }
 
-/** Writes `value`. Throws {@link ProtocolError} INVALID_REQUEST that names the field which is not of its type. */
-export function writeMessage<T>(type: Type<T>, writer: MsgpackWriter, value: T): void {
+/** The wire shape of `value`: nested arrays of numbers, texts, booleans, bytes and nulls. */
+export function toWire<T>(type: Type<T>, value: T): unknown {
   try {
-    type.write(writer, value)
+    return type.toWire(value)
   } catch (caught) {
     throw refusal(type, caught)
   }
 }
 
-/** Reads a value. Throws {@link ProtocolError} INVALID_REQUEST that names the field which is not of its type. */
-export function readMessage<T>(type: Type<T>, reader: MsgpackReader): T {
+/** The value of a wire shape. Throws {@link ProtocolError} INVALID_REQUEST that names the field. */
+export function fromWire<T>(type: Type<T>, wire: unknown): T {
   try {
-    return type.read(reader)
+    return type.fromWire(wire)
   } catch (caught) {
     throw refusal(type, caught)
   }
@@ -92,20 +90,14 @@ function show(got: unknown): string {
   return typeof got === 'object' ? 'an object' : String(got)
 }
 
-/** A type of one value of msgpack: `check` gives it back as it is to be, or throws {@link Mismatch}. */
-function scalar<T>(
-  name: string,
-  check: (value: unknown) => T,
-  write: (writer: MsgpackWriter, value: T) => void,
-): Type<T> {
-  return {
-    name,
-    write: (writer, value) => write(writer, check(value)),
-    read: (reader) => check(reader.value()),
+/** A type whose values look the same on the wire and off it. */
+function same<T>(name: string, accepts: (value: unknown) => value is T): Type<T> {
+  function check(value: unknown): T {
+    if (accepts(value)) return value
+    throw new Mismatch(name, value)
   }
+  return { name, toWire: check, fromWire: check }
 }
-
-const writeNumber = (writer: MsgpackWriter, value: number) => writer.number(value)
 
 /** A whole number between two bounds, both included; at most 2^53 - 1 in size. */
 export function integer(
@@ -119,7 +111,7 @@ export function integer(
       return (value as number) + 0
     throw new Mismatch(`${name} (${minimum}..${maximum})`, value)
   }
-  return scalar(name, check, writeNumber)
+  return { name, toWire: check, fromWire: check }
 }
 
 export const int8 = integer(-128, 127, 'int8')
@@ -132,24 +124,10 @@ export const uint32 = integer(0, 2 ** 32 - 1, 'uint32')
 /** An offset, a count of bytes or a time in ms since 1970: -2^53 < n < 2^53. */
 export const int53 = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, 'int53')
 
-export const boolean: Type<boolean> = scalar(
-  'boolean',
-  (value) => {
-    if (typeof value === 'boolean') return value
-    throw new Mismatch('boolean', value)
-  },
-  (writer, value) => writer.boolean(value),
-)
+export const boolean: Type<boolean> = same('boolean', (value) => typeof value === 'boolean')
 
 /** Any finite number. */
-export const float64: Type<number> = scalar(
-  'float64',
-  (value) => {
-    if (Number.isFinite(value)) return value as number
-    throw new Mismatch('float64', value)
-  },
-  writeNumber,
-)
+export const float64: Type<number> = same('float64', (value): value is number => Number.isFinite(value))
 
 /** A surrogate that is not one of a pair has no UTF-8; a byte order mark is dropped by some decoders. */
 const unwritable = /\p{Surrogate}|^\ufeff/u
@@ -163,10 +141,10 @@ export function text(charactersMax = 32_767): Type<string> {
       throw new Mismatch('well-formed text that does not begin with a byte order mark', value)
     return value
   }
-  return scalar(name, check, (writer, value) => writer.text(value))
+  return { name, toWire: check, fromWire: check }
 }
 
-/** Bytes: exactly `length` of them, or at most `lengthMax`. */
+/** Bytes: exactly `length` of them, or at most `lengthMax`. A decoded value is a copy. */
 export function bytes(limit: { length: number } | { lengthMax: number }): Type<Uint8Array> {
   const [least, most] = 'length' in limit ? [limit.length, limit.length] : [0, limit.lengthMax]
   const name = 'length' in limit ? `${limit.length} bytes` : `at most ${limit.lengthMax} bytes`
@@ -174,7 +152,7 @@ export function bytes(limit: { length: number } | { lengthMax: number }): Type<U
     if (value instanceof Uint8Array && value.length >= least && value.length <= most) return value
     throw new Mismatch(name, value)
   }
-  return scalar(name, check, (writer, value) => writer.bytes(value))
+  return { name, toWire: check, fromWire: (wire) => new Uint8Array(check(wire)) }
 }
 
 /** A topic id: the 16 bytes of a UUID. */
@@ -185,8 +163,8 @@ export function nullable<T>(inner: Type<T>): Type<T | null> {
     name: `${inner.name} or null`,
     fallback: { value: null },
     present: inner,
-    write: (writer, value) => (value === null ? writer.nil() : inner.write(writer, value)),
-    read: (reader) => (reader.takesNil() ? null : inner.read(reader)),
+    toWire: (value) => (value === null ? null : inner.toWire(value)),
+    fromWire: (wire) => (wire === null ? null : inner.fromWire(wire)),
   }
 }
 
@@ -196,40 +174,24 @@ export const LIST_COUNT_MAX = 100_000
 /** A list of at most `countMax` elements. */
 export function list<T>(element: Type<T>, countMax = LIST_COUNT_MAX): Type<T[]> {
   const name = `list of at most ${countMax} ${element.name}`
+  function each<From, To>(values: unknown, convert: (value: From) => To): To[] {
+    if (!Array.isArray(values) || values.length > countMax) throw new Mismatch(name, values)
+    const converted = new Array<To>(values.length)
+    let i = 0
+    try {
+      for (; i < values.length; i++) converted[i] = convert(values[i])
+    } catch (caught) {
+      throw within(`[${i}]`, caught)
+    }
+    return converted
+  }
   return {
     name,
     element,
     countMax,
-    write: (writer, values) => {
-      if (!Array.isArray(values) || values.length > countMax) throw new Mismatch(name, values)
-      writer.array(values.length)
-      let i = 0
-      try {
-        for (; i < values.length; i++) element.write(writer, values[i])
-      } catch (caught) {
-        throw within(`[${i}]`, caught)
-      }
-    },
-    read: (reader) => {
-      const { at } = reader
-      const count = reader.arrayCount()
-      if (count < 0 || count > countMax) throw new Mismatch(name, valueAt(reader, at))
-      const values = new Array<T>(count)
-      let i = 0
-      try {
-        for (; i < count; i++) values[i] = element.read(reader)
-      } catch (caught) {
-        throw within(`[${i}]`, caught)
-      }
-      return values
-    },
+    toWire: (values) => each(values, element.toWire),
+    fromWire: (wire) => each(wire, element.fromWire),
   }
-}
-
-/** The value that begins at `at`, for a sentence that says what came. */
-function valueAt(reader: MsgpackReader, at: number): unknown {
-  reader.at = at
-  return reader.value()
 }
 
 /** The same type with a value for decoders that meet an older, shorter struct. */
@@ -252,30 +214,27 @@ export function struct<F extends Fields>(
   return {
     name,
     fields,
-    write: (writer, value) => {
+    toWire: (value) => {
       if (typeof value !== 'object' || value === null) throw new Mismatch(name, value)
-      writer.array(names.length)
+      const wire = new Array<unknown>(names.length)
       let i = 0
       try {
-        for (; i < names.length; i++) types[i].write(writer, value[names[i]])
+        for (; i < names.length; i++) wire[i] = types[i].toWire(value[names[i]])
       } catch (caught) {
         throw within(`.${names[i]}`, caught)
       }
+      return wire
     },
-    read: (reader) => {
-      const { at } = reader
-      const count = reader.arrayCount()
-      if (count < 0) throw new Mismatch(`a list of ${names.length} fields`, valueAt(reader, at))
+    fromWire: (wire) => {
+      if (!Array.isArray(wire)) throw new Mismatch(`a list of ${names.length} fields`, wire)
       const value: Record<string, unknown> = {}
       let i = 0
       try {
         for (; i < names.length; i++)
-          value[names[i]] = i < count ? types[i].read(reader) : fallbackOf(types[i])
+          value[names[i]] = i < wire.length ? types[i].fromWire(wire[i]) : fallbackOf(types[i])
       } catch (caught) {
         throw within(`.${names[i]}`, caught)
       }
-      // Fields that are newer than this description.
-      for (; i < count; i++) reader.value()
       return value as StructOf<F>
     },
   }

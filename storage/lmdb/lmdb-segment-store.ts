@@ -49,6 +49,8 @@ export interface LmdbSegmentStoreOptions extends FailureOptions {
    * the disk until then. On by default.
    */
   readonly recycle?: boolean
+  /** Spares take at most this share of what the segments take: in a small log they would be most of what is dead. Default: no bound. */
+  readonly sparesShareMax?: number
   /** Free bytes of the disk a directory is on. Replaced by tests only. */
   readonly diskFreeBytes?: (directory: string) => number
   /** Told at once what goes wrong in the background: a segment ahead not made, a removed file not deleted. */
@@ -103,7 +105,7 @@ export class LmdbSegmentStore implements SegmentStore {
     this.#retired = new RetiredSegments({
       directory: options.directory,
       segmentBytes,
-      sparesMax: (options.recycle ?? true) ? SPARES_MAX : 0,
+      sparesMax: () => ((options.recycle ?? true) ? this.#sparesMax(options.sparesShareMax) : 0),
       mayKeep: () => this.#guard.maySpare(),
       report: this.#onBackgroundError,
     })
@@ -247,6 +249,13 @@ export class LmdbSegmentStore implements SegmentStore {
     // Without one there is nothing to discard at the end; the caller is told below.
     making.catch(() => this.#asides.delete(making))
     return this.#making(making)
+  }
+
+  #sparesMax(shareMax = Number.POSITIVE_INFINITY): number {
+    if (this.#closed) return 0
+    const segments = this.segments()
+    const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    return Math.min(SPARES_MAX, Math.floor((bytes * shareMax) / segments[segments.length - 1].bytes))
   }
 
   /** Spares count as free: they are given back when the disk runs short. */

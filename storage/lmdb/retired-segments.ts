@@ -21,8 +21,8 @@ export interface RetiredSegmentsOptions {
   readonly directory: string
   /** Of a new segment. */
   readonly segmentBytes: number
-  /** 0: every file is deleted. */
-  readonly sparesMax: number
+  /** How many are kept at this moment; 0: every file is deleted. */
+  readonly sparesMax: () => number
   /** Whether the disk is so empty that dead bytes may stay on it. */
   readonly mayKeep: () => boolean
   /** Told of a file that could not be deleted or kept. */
@@ -115,7 +115,7 @@ export class RetiredSegments {
 
   async #isWanted(path: string): Promise<boolean> {
     const { sparesMax, mayKeep } = this.#options
-    return !this.#isClosed && this.#spares.length < sparesMax && mayKeep() && (await this.#isFit(path))
+    return !this.#isClosed && this.#spares.length < sparesMax() && mayKeep() && (await this.#isFit(path))
   }
 
   async #keep(path: string, segment: number): Promise<void> {

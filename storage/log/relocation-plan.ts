@@ -3,8 +3,8 @@
  * whole as long as anything in it lives. Pure.
  *
  * What it works for: sealed segments take at most one and a half times what is alive, besides two segments,
- * and copying stays a small part of writing. Spare files of the store are not known here. So a segment is rewritten when that frees several times what
- * it copies; the more of the disk is dead, the fewer times. A rewritten segment takes in neighbours no
+ * and copying stays a small part of writing. Spare files of the store are not known here; it keeps few beside few segments. So a
+ * segment is rewritten when that frees several times what it copies; the more of the disk is dead, the fewer times. A rewritten segment takes in neighbours no
  * larger than itself, as the digits of a counter carry: a live byte is copied a logarithmic number of
  * times, and small segments do not add up.
  */

@@ -53,17 +53,18 @@ export interface RelocationReport {
 }
 
 /**
- * Rewrites as long as it is worthwhile and `signal` allows.
+ * Rewrites one group of segments, if that is worthwhile and `signal` allows. Whoever wants more asks again, and sees in
+ * between to what has to leave.
  * @param unmovable segments not to be touched; those in which damage is met are added
  */
-export async function relocateAll(
+export async function relocateNext(
   catalog: SegmentCatalog,
   unmovable: Set<SegmentId>,
   signal: AbortSignal,
 ): Promise<RelocationReport> {
   const relocated: Relocated[] = []
   const failures: Error[] = []
-  while (!signal.aborted) {
+  while (!signal.aborted && relocated.length === 0) {
     const segments = catalog.store.segments()
     const segmentBytes = segments[segments.length - 1].bytes
     const group = planRelocation(catalog.sealedUse(), segmentBytes, unmovable)

@@ -36,7 +36,9 @@ export interface IndexCacheStats {
 }
 
 /** Of the room for indexes, for pages: 10,000 partitions with a batch each make an index of 30. */
-const PAGES_SHARE = 1 / 4
+const PAGES_SHARE = 1 / 2
+/** So few runs are sooner read from their page again than kept apart, for which ten thousand partitions would need much memory. */
+const FEW_RUNS = 16
 
 interface Sealed {
   readonly head: IndexHead
@@ -66,6 +68,7 @@ export class SealedIndexes {
   /** Runs that had to be found in the values of a segment, by its rows; kept as long as the segment. */
   readonly #rescanned = new Map<SegmentId, Map<number, RangeView>>()
   #loads = 0
+  #pageHits = 0
   #rebuiltBytes = 0
 
   constructor(
@@ -113,7 +116,7 @@ export class SealedIndexes {
     return {
       bytes: this.#cache.bytes + this.#pages.bytes,
       bytesMax: this.#cache.bytesMax + this.#pages.bytesMax,
-      hits: this.#cache.hits,
+      hits: this.#cache.hits + this.#pageHits,
       loads: this.#loads,
       rebuiltBytes: this.#rebuiltBytes,
     }
@@ -129,7 +132,9 @@ export class SealedIndexes {
     const bytes = this.#pages.get(segment, start, end)
     if (!bytes) return false
     const place = runsOf(sealed.head, bytes)
-    return place !== undefined && this.#pages.get(segment, place.start, place.end) !== undefined
+    const runs = place && this.#pages.get(segment, place.start, place.end)
+    // Damaged ones are not what {@link load} may find in the values.
+    return runs !== undefined && this.#crc32c(runs) === cellOf(bytes, RowColumn.runsCrc)
   }
 
   /**
@@ -141,11 +146,18 @@ export class SealedIndexes {
     const known = this.#cache.get(segment, row) ?? this.#rescanned.get(segment)?.get(row)
     if (known) return known
     const { head, rebuilt } = this.#of(segment)
-    const store = (start: number, end: number) => this.#store.readIndexNow(segment, start, end)
+    let isHit = true
+    const store = (start: number, end: number) => {
+      isHit = false
+      return this.#store.readIndexNow(segment, start, end)
+    }
     const read = ({ start, end }: Place) =>
       rebuilt?.subarray(start, end) ?? this.#pages.readNow(segment, start, end, head.bytes, store)
     const block = this.#locate(segment, head, read(rowPlace(head, row)))
-    return this.#keep(segment, row, block, read(block))
+    const bytes = read(block)
+    if (isHit) this.#pageHits++
+    else this.#loads++
+    return this.#keep(segment, row, block, bytes)
   }
 
   /**
@@ -175,6 +187,7 @@ export class SealedIndexes {
     const read = ({ start, end }: Place) => this.#pages.read(segment, start, end, head.bytes, store)
     const block = this.#locate(segment, head, await read(rowPlace(head, row)))
     this.#keep(segment, row, block, await read(block))
+    this.#loads++
   }
 
   /** Whether the stored index could not be used, so that one made of the values stands for it. */
@@ -235,8 +248,8 @@ export class SealedIndexes {
     const columns = new Float64Array(count * RANGE_STRIDE)
     new Uint8Array(columns.buffer).set(bytes)
     const runs = new RangeView(columns, 0, count, block.lastAppendMs)
-    this.#cache.put(segment, row, runs)
-    this.#loads++
+    if (count > FEW_RUNS || !this.#pages.get(segment, block.start, block.end))
+      this.#cache.put(segment, row, runs)
     return runs
   }
 }

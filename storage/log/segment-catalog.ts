@@ -56,6 +56,9 @@ export class SegmentCatalog implements ExtentCensus {
   readonly #touched = new Set<PartitionLog>()
   readonly #droppedInActive: Uint8Array[] = []
 
+  /** An earlier try to seal the active segment, perhaps by a process that was killed, may have stored an index. */
+  #mayBeIndexed = true
+
   constructor(
     store: SegmentStore,
     crc32c: Crc32c,
@@ -255,10 +258,22 @@ export class SegmentCatalog implements ExtentCensus {
     const sealed = this.#active
     const rows = this.#touchedByTopic()
     const bytes = this.encodeActive(producers)
+    const isFirstTry = !this.#mayBeIndexed
+    this.#mayBeIndexed = true
     const next = await this.store.roll(bytes)
+    this.#mayBeIndexed = false
     this.#seal(sealed, rows)
-    this.indexes.add(sealed, decodeIndexHead(bytes, bytes.length, sealed))
+    if (isFirstTry || this.#isStored(sealed, bytes))
+      this.indexes.add(sealed, decodeIndexHead(bytes, bytes.length, sealed))
+    else this.indexes.addRebuilt(sealed, bytes)
     this.#active = next
+  }
+
+  /** Whether a sealed segment has this index, and not one that an earlier try has stored: that one stays. */
+  #isStored(segment: SegmentId, bytes: Uint8Array): boolean {
+    if (this.store.indexBytes(segment) !== bytes.length) return false
+    const stored = this.store.readIndexNow(segment, 0, bytes.length)
+    return stored !== undefined && this.crc32c(stored) === this.crc32c(bytes)
   }
 
   /** The index of the active segment as it would be sealed now. */

@@ -26,7 +26,7 @@ import type { ReadSlice } from './log-reader.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { ProducerStanding } from './producer-state.ts'
 import { type Recovered, recover } from './recovery.ts'
-import { type RelocationReport, relocateAll } from './relocation.ts'
+import { type RelocationReport, relocateNext } from './relocation.ts'
 import { type RetentionPolicy, type RetentionReport, retain } from './retention.ts'
 import { SegmentCatalog } from './segment-catalog.ts'
 import type { Appended, ShardLogObserver, ShardLogOptions, ShardLogStats } from './shard-log-options.ts'
@@ -275,9 +275,9 @@ export class ShardLog {
     return this.#producers.producerIds(this.#options.clock.nowMs())
   }
 
-  /** Rewrites segments that are mostly dead. Not beside {@link enforceRetention} or {@link moveLogStart}, whose entries count by segment. */
+  /** Rewrites a group of segments that are mostly dead, if there is one. Not beside {@link enforceRetention} or {@link moveLogStart}, whose entries count by segment. */
   relocate(signal: AbortSignal): Promise<RelocationReport> {
-    return relocateAll(this.#catalog, this.#unmovable, signal)
+    return relocateNext(this.#catalog, this.#unmovable, signal)
   }
 
   /**

@@ -2,11 +2,13 @@
  * Idempotent produce on a real broker, in bare frames: what is sent again after a lost connection or a
  * SIGKILL is stored once, who was fenced stores nothing, and a named producer goes on where it was.
  */
+
 import t from 'tap'
 import { apis } from '../../client/protocol/api.ts'
 import { ErrorCode, errorDefinition } from '../../client/protocol/errors.ts'
 import type { InitProducerIdRequest } from '../../client/protocol/messages/init-producer-id.ts'
 import { idempotentBatch as batchWithOldTimes } from '../storage/log/idempotent-batches.ts'
+import { adminHeaders } from '../support/admin-key.ts'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { roundsOf } from '../support/rounds.ts'
 import { seededRandom } from '../support/seeded-random.ts'
@@ -244,7 +246,7 @@ t.test('status and metrics tell how many are remembered', async (t) => {
   await client.produce(topicId, 0, idempotentBatch({ producerId, first: 0 }))
   const { producers } = await client.call(apis.status, {})
   t.same({ ...producers, idsMax: 0 }, { names: before.names + 1, ids: before.ids + 3, idsMax: 0 })
-  const text = await (await fetch(`${broker.httpUrl}/metrics`)).text()
+  const text = await (await fetch(`${broker.httpUrl}/metrics`, { headers: adminHeaders })).text()
   t.match(text, new RegExp(`^octopus_producer_ids ${producers.ids}$`, 'm'))
   t.match(text, new RegExp(`^octopus_producer_ids_max ${producers.idsMax}$`, 'm'))
   t.match(text, new RegExp(`^octopus_producer_names ${producers.names}$`, 'm'))

@@ -12,6 +12,7 @@ import {
   createMemoryMetadataStore,
   MemoryMetadataDisk,
 } from '../../storage/metadata/memory-metadata-store.ts'
+import { adminHeaders, adminKeyInMemory } from '../support/admin-key.ts'
 import { inProcess } from './cli/octopus.ts'
 import { batchOf, ProtocolClient } from './protocol-client.ts'
 
@@ -61,7 +62,15 @@ async function startOn(t: Test, disk: Disk): Promise<{ node: Node; client: Proto
       const segments = new MemorySegmentStore({ disk: new MemoryDisk(), syncs: { wait: () => disk.sync() } })
       await segments.open()
       segments.freeBytes = () => disk.freeBytes
-      return { nodeId: 1, clusterId: 'memory', path: '/data', metadata, segments, close: () => disk.close() }
+      return {
+        nodeId: 1,
+        clusterId: 'memory',
+        path: '/data',
+        metadata,
+        segments,
+        adminKeyFile: adminKeyInMemory,
+        close: () => disk.close(),
+      }
     },
   })
   t.teardown(() => node.stop())
@@ -112,9 +121,11 @@ t.test('a disk that fills and empties', async (t) => {
   const { storage } = JSON.parse((await octopus('status --json')).out)
   t.match(storage, { state: 'read-only', stateReason: message, fullInMs: 0 })
   t.match(await octopus('topic create lab.new'), { exitCode: 1, err: /STORAGE_FULL/ })
-  const ready = await fetch(`${node.url.replace('ws', 'http')}/readyz`)
+  const ready = await fetch(`${node.url.replace('ws', 'http')}/readyz`, { headers: adminHeaders })
   t.same([ready.status, await ready.text()], [200, `ready, but read-only: ${message}\n`])
-  const metrics = await (await fetch(`${node.url.replace('ws', 'http')}/metrics`)).text()
+  const metrics = await (
+    await fetch(`${node.url.replace('ws', 'http')}/metrics`, { headers: adminHeaders })
+  ).text()
   t.match(metrics, /^octopus_disk_state\{state="read-only"\} 1$/m)
   t.match(metrics, /^octopus_disk_full_seconds 0$/m)
   const { records } = await client.fetch(topicId, 0, 0)

@@ -13,6 +13,7 @@ import { apis } from '../../client/protocol/api.ts'
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { MemoryDisk, MemorySegmentStore } from '../../storage/memory/memory-segment-store.ts'
 import { createMemoryMetadataStore } from '../../storage/metadata/memory-metadata-store.ts'
+import { ADMIN_KEY, adminHeaders, adminKeyInMemory, provisionAdminKey } from '../support/admin-key.ts'
 import { batchOf, ProtocolClient } from './protocol-client.ts'
 
 const transport = await loadUwsTransport()
@@ -20,6 +21,7 @@ const transport = await loadUwsTransport()
 async function directory(t: Test): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'octopus-node-'))
   t.teardown(() => rm(path, { recursive: true }))
+  await provisionAdminKey(join(path, 'data'))
   return join(path, 'data')
 }
 
@@ -59,7 +61,7 @@ function start(
 }
 
 const http = (node: Node, path: string, init?: RequestInit) =>
-  fetch(`${node.url.replace('ws', 'http')}${path}`, init)
+  fetch(`${node.url.replace('ws', 'http')}${path}`, { headers: adminHeaders, ...init })
 
 t.test('events go from a producer to the disk to a consumer, and are there after a restart', async (t) => {
   const data = await directory(t)
@@ -163,9 +165,46 @@ t.test('HTTP for operators', async (t) => {
     'DELETE is not possible here; GET and HEAD are.\n',
   ])
   t.same(await got('/healthz', { method: 'HEAD' }), [200, ''])
+  t.same(await got('/healthz', { headers: {} }), [200, 'alive\n'], 'open to everybody')
+  t.same(await got('/.well-known/jwks.json', { headers: {} }), [200, '{"keys":[]}'])
+  for (const path of ['/', '/readyz', '/metrics', '/elsewhere'])
+    t.match(await got(path, { headers: {} }), [401, /^Say who you are/], path)
+  t.match(await got('/metrics', { headers: { authorization: 'Bearer oct_x' } }), [
+    401,
+    /^the API key is not of/,
+  ])
   const metrics = await http(node, '/metrics')
   t.match(metrics.headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
   t.equal(metrics.headers.get('cache-control'), 'no-store')
+})
+
+t.test('a credential in the header of the upgrade', async (t) => {
+  const { starting, logged } = start(t, await directory(t))
+  const node = await starting
+  const hello = { clientName: 'test', clientVersion: '1' }
+  const client = await ProtocolClient.open(node.url, adminHeaders)
+  t.match(await client.call(apis.hello, hello), { authenticationRequired: false })
+  t.match(await client.call(apis.whoami, {}), { principal: 'user:admin', isAdministrator: true })
+  await client.createTopic('x', 1)
+
+  const secret = `${'B'.repeat(42)}A`
+  const wrong = await ProtocolClient.open(node.url, {
+    authorization: `Bearer oct_${'test'.repeat(4)}_${secret}`,
+  })
+  await t.rejects(wrong.call(apis.hello, hello), {
+    code: ErrorCode.SASL_AUTHENTICATION_FAILED,
+    message: /^the API key is not known here/,
+  })
+  t.match(await wrong.call(apis.hello, hello), { authenticationRequired: true }, 'it is looked at once')
+  await t.rejects(wrong.call(apis.whoami, {}), { code: ErrorCode.AUTHENTICATION_REQUIRED })
+  for (const socket of [client.socket, wrong.socket]) socket.terminate()
+
+  await t.rejects(ProtocolClient.open(node.url, { authorization: 'Basic dTpw' }), {
+    message: 'Unexpected server response: 401',
+  })
+  const log = JSON.stringify(logged)
+  for (const text of [secret, ADMIN_KEY.slice(-20), 'dTpw'])
+    t.notOk(log.includes(text), 'no secret in the log')
 })
 
 t.test('a start that fails says why and leaves nothing open', async (t) => {
@@ -212,7 +251,15 @@ t.test('a log that fails is told to clients, to operators and to the entry point
       await metadata.open()
       const segments = new MemorySegmentStore({ disk: new MemoryDisk(), syncs })
       await segments.open()
-      return { nodeId: 1, clusterId: 'memory', path: 'nowhere', metadata, segments, close: async () => {} }
+      return {
+        nodeId: 1,
+        clusterId: 'memory',
+        path: 'nowhere',
+        metadata,
+        segments,
+        adminKeyFile: adminKeyInMemory,
+        close: async () => {},
+      }
     },
   })
   const node = await starting

@@ -12,6 +12,7 @@ import { fetchData } from '../../client/protocol/messages/fetch.ts'
 import { decodeBatch } from '../../storage/record/batch-decoder.ts'
 import { BatchEncoder, type FinishOptions } from '../../storage/record/batch-encoder.ts'
 import { batchBytesAt } from '../../storage/record/batch-header.ts'
+import { ADMIN_KEY } from '../support/admin-key.ts'
 
 const { crc32c } = systemPorts()
 
@@ -37,11 +38,18 @@ export class ProtocolClient {
     })
   }
 
-  static async connect(url: string): Promise<ProtocolClient> {
-    const socket = new WebSocket(url, SUBPROTOCOL)
+  /** Without a word said. */
+  static async open(url: string, headers: Record<string, string> = {}): Promise<ProtocolClient> {
+    const socket = new WebSocket(url, SUBPROTOCOL, { headers })
     await once(socket, 'open')
-    const client = new ProtocolClient(socket)
+    return new ProtocolClient(socket)
+  }
+
+  /** @param token null: none is sent; the administrator’s unless a test says otherwise */
+  static async connect(url: string, token: string | null = ADMIN_KEY): Promise<ProtocolClient> {
+    const client = await ProtocolClient.open(url)
     await client.call(apis.hello, { clientName: 'test', clientVersion: '1' })
+    if (token !== null) await client.call(apis.authenticate, { mechanism: 'token', token })
     return client
   }
 

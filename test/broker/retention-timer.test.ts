@@ -7,7 +7,7 @@ import { ManualTime, settled } from './manual-time.ts'
 
 const REPORT: RetentionReport = { moved: 0, removedSegments: [], failures: [] }
 
-function start(lookMs = 0) {
+function start(lookMs = 0, partitionCount = 10_000) {
   const time = new ManualTime()
   const looks: number[] = []
   const seen: string[] = []
@@ -25,7 +25,7 @@ function start(lookMs = 0) {
         return { relocated: [], failures: [] }
       },
     },
-    topics: {} as TopicTable,
+    topics: { partitionCount } as TopicTable,
     clock: time,
     timers: time,
     intervalMs: 5_000,
@@ -92,6 +92,19 @@ t.test('a look that takes long rests long, however much is written', async (t) =
   await timer.stop()
 })
 
+t.test('a look that only waited for the disk does not rest for that', async (t) => {
+  const { time, timer, looks } = start(100, 50)
+  timer.wrote(1_000)
+  await time.advance(100)
+  timer.wrote(1_000)
+  await time.advance(39)
+  t.strictSame(looks, [0])
+  await time.advance(1)
+  t.strictSame(looks, [0, 140], 'fifty partitions are two ms of work, at most')
+  await time.advance(100)
+  await timer.stop()
+})
+
 t.test(
   'a stop ends a relocation and waits for it; one that fails is told and does not end the looking',
   async (t) => {
@@ -122,7 +135,7 @@ t.test('looks come in turn', async (t) => {
         new Promise<RetentionReport>((finish) => looks.push({ startedAtMs: time.monotonicMs(), finish })),
       relocate: async () => ({ relocated: [], failures: [] }),
     },
-    topics: {} as TopicTable,
+    topics: { partitionCount: 1 } as TopicTable,
     clock: time,
     timers: time,
     intervalMs: 5_000,

@@ -3,10 +3,12 @@
  * broker turns read-only in time, goes on serving and deleting, takes events again by itself, starts on a full disk,
  * and loses nothing it acknowledged.
  */
+
 import t, { type Test } from 'tap'
 import { apis } from '../../client/protocol/api.ts'
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { batchOf, ProtocolClient } from '../broker/protocol-client.ts'
+import { adminHeaders } from '../support/admin-key.ts'
 import { BrokerProcess } from '../support/broker-process.ts'
 import { roundsOf } from '../support/rounds.ts'
 import { SmallDisk } from '../support/small-disk.ts'
@@ -89,7 +91,7 @@ async function isReadOnly(t: Test, broker: BrokerProcess, client: ProtocolClient
   const status = await client.call(apis.status, {})
   t.match(status, { ready: true, storage: { state: 'read-only', stateReason: FULL, fullInMs: 0 } })
   t.match(status.warnings, [FULL])
-  const ready = await fetch(`${broker.httpUrl}/readyz`)
+  const ready = await fetch(`${broker.httpUrl}/readyz`, { headers: adminHeaders })
   t.same([ready.status, (await ready.text()).slice(0, 23)], [200, 'ready, but read-only: /'])
   const topics = [{ name: 'lab.new', partitions: 1, replicationFactor: -1, configs: [] }]
   const { topics: created } = await client.call(apis.createTopics, {

@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { adminHeaders, provisionAdminKey } from './admin-key.ts'
 
 const MAIN = fileURLToPath(new URL('../../broker/main.js', import.meta.url))
 
@@ -45,6 +46,7 @@ export class BrokerProcess {
   ): Promise<BrokerProcess> {
     const directory = await mkdtemp(join(parent, 'octopus-test-'))
     const broker = new BrokerProcess(join(directory, 'data'), await freePort(), args, main)
+    await provisionAdminKey(broker.dataDirectory)
     await broker.restart()
     return broker
   }
@@ -98,7 +100,7 @@ export class BrokerProcess {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`the broker ended: ${this.#log}`)
       // Refused: it does not listen yet.
-      const response = await fetch(`${this.httpUrl}/readyz`).catch(() => undefined)
+      const response = await fetch(`${this.httpUrl}/readyz`, { headers: adminHeaders }).catch(() => undefined)
       if (response?.ok) return
       await new Promise((resolve) => setTimeout(resolve, 10))
     }

@@ -53,6 +53,10 @@ export const performers: Readonly<Record<string, Performer>> = {
     may: ['clock', 'environment', 'disk'],
     reason: 'the entry point of the program; asks whether its standard input is a directory',
   },
+  'broker/access/secret-file.ts': {
+    may: ['disk'],
+    reason: 'the key of the first start is a file, and who may read it is looked at',
+  },
   'broker/cli/last-resort.ts': {
     may: ['processes'],
     reason: 'starts the process that ends this one',
@@ -60,7 +64,7 @@ export const performers: Readonly<Record<string, Performer>> = {
   'broker/cli/progress.ts': { may: ['clock', 'timers'], reason: 'a counter on a terminal, for the eye only' },
   'broker/cli/serve.ts': { may: ['disk'], reason: 'reads the configuration file for the node it starts' },
   'broker/system-ports.ts': {
-    may: ['clock', 'timers', 'randomness', 'disk'],
+    may: ['clock', 'timers', 'randomness', 'disk', 'network'],
     reason:
       'the real ports that entry points hand to a node; the limit of open files stands in /proc, certificates in files',
   },
@@ -69,6 +73,8 @@ export const performers: Readonly<Record<string, Performer>> = {
   'broker/transport/uws-listening.ts': { may: ['network'], reason: 'where the transport listens' },
   'broker/transport/uws-socket.ts': { may: ['network'], reason: 'a socket of the transport' },
   'broker/transport/uws-transport.ts': { may: ['network'], reason: 'the transport is the network' },
+  'client/index.ts': { may: ['environment'], reason: 'the entry point of the SDK in Node' },
+  'client/node/environment-token.ts': { may: ['disk'], reason: 'reads the file with the credential' },
   'client/node/masked-frames.ts': {
     may: ['randomness'],
     reason: 'masking keys must be such as nobody can foresee: neither a test nor a seed may choose them',

@@ -1,4 +1,7 @@
-/** Authenticate: who the caller is. Answers "not required" until the broker has authenticators. */
+/**
+ * Authenticate: who the caller is. It may be sent again at any time, with a newer credential of the same principal;
+ * requests under way are not disturbed.
+ */
 import { boolean, field, int53, nullable, struct, type TypeOf, text } from '../schema.ts'
 
 export const authenticateRequest = struct('AuthenticateRequest', {
@@ -7,8 +10,8 @@ export const authenticateRequest = struct('AuthenticateRequest', {
 })
 
 export const authenticateResponse = struct('AuthenticateResponse', {
-  required: field(boolean, 'Whether the server checks credentials at all.'),
-  principal: field(text(1024), 'Who the caller now is.'),
+  required: field(boolean, 'Whether the server asks for a credential at all.'),
+  principal: field(text(1024), 'Who the caller now is: `user:ID`.'),
   expiresAtMs: field(
     nullable(int53),
     'When requests begin to fail unless authenticate is sent again, ms since 1970; null: never.',

@@ -10,6 +10,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { provisionAdminKey } from '../../support/admin-key.ts'
 import {
   asProcess,
   cleanEnvironment,
@@ -399,6 +400,18 @@ t.test('status', async (t) => {
   })
 })
 
+t.test('no credential: where there is one', async (t) => {
+  const { exitCode, out, err } = await asProcess(['status', '--url', broker.url], {
+    env: { OCTOPUS_TOKEN: '', OCTOPUS_DATA: '/srv/octopus' },
+  })
+  t.strictSame([exitCode, out], [1, ''])
+  t.equal(
+    err,
+    `octopus: ${broker.url} asks for a credential. Name a file that holds one: export OCTOPUS_TOKEN_FILE=/srv/octopus/admin.key ` +
+      "is the administrator's, which the broker wrote into its data directory when it first started\n",
+  )
+})
+
 t.test('no broker: one line and what to do', async (t) => {
   for (const command of ['topic list', 'topic create x', 'produce x', 'consume x', 'status']) {
     t.same(
@@ -555,7 +568,7 @@ t.test('serve: what can be wrong', async (t) => {
     [
       ['--listen', `127.0.0.1:${port}`],
       69,
-      /^octopus: cannot listen on 127\.0\.0\.1:\d+: the port is in use.*\n$/,
+      /^\{.*the first start: .*\}\noctopus: cannot listen on 127\.0\.0\.1:\d+: the port is in use.*\n$/,
     ],
     [
       ['--listen', '0.0.0.0:7654'],
@@ -583,6 +596,7 @@ t.test('serve: what can be wrong', async (t) => {
 
 t.test('serve: the ready line, SIGTERM, and all is there afterwards', async (t) => {
   const data = join(directory, 'second')
+  await provisionAdminKey(data)
   const child = start(['serve', '--data', data, '--listen', '127.0.0.1:0', '--log-level', 'warn'])
   const end = ended(child)
   const [first] = (await once(child.stdout!, 'data')) as [Buffer]

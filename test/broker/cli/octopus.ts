@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import type { CommandContext } from '../../../broker/cli/context.ts'
 import { execute } from '../../../broker/cli/execute.ts'
 import { Output } from '../../../broker/cli/output.ts'
+import { ADMIN_KEY, provisionAdminKey } from '../../support/admin-key.ts'
 
 export const mainScript = fileURLToPath(new URL('../../../broker/main.js', import.meta.url))
 
@@ -30,7 +31,7 @@ export interface RunOptions {
 /** The environment without what would change the outcome. */
 export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('OCTOPUS_'))
-  return { ...(Object.fromEntries(kept) as Record<string, string>), ...more }
+  return { ...(Object.fromEntries(kept) as Record<string, string>), OCTOPUS_TOKEN: ADMIN_KEY, ...more }
 }
 
 /** Runs a command line in this process. Hints call the program `octopus`. */
@@ -42,7 +43,7 @@ export async function inProcess(args: readonly string[], options: RunOptions = {
     stdin: Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]),
     out: new Output(out),
     err: new Output(err),
-    env: options.env ?? {},
+    env: { OCTOPUS_TOKEN: ADMIN_KEY, ...options.env },
     invocation: 'octopus',
     nowMs: () => options.nowMs ?? Date.now(),
     interruption: () => options.interrupted ?? new AbortController().signal,
@@ -91,6 +92,7 @@ export interface TestBroker {
 
 /** A broker in a process of its own, on a free port. */
 export async function startBroker(dataDirectory: string): Promise<TestBroker> {
+  await provisionAdminKey(dataDirectory)
   const child = start(['serve', '--data', dataDirectory, '--listen', '127.0.0.1:0', '--log-format', 'json'])
   const end = ended(child)
   const [first] = (await once(child.stdout!, 'data')) as [Buffer]

@@ -12,6 +12,7 @@ import { MemoryDisk } from '../../../storage/memory/memory-disk.ts'
 import { MemorySegmentStore } from '../../../storage/memory/memory-segment-store.ts'
 import { BatchEncoder } from '../../../storage/record/batch-encoder.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
+import { sessionOf } from '../sessions.ts'
 
 const topicId = new Uint8Array(16).fill(3)
 
@@ -59,7 +60,7 @@ async function setup() {
 }
 
 const context = {
-  principal: { name: 'anonymous' },
+  session: sessionOf(),
   connection: { id: 1, remoteAddress: '127.0.0.1' },
   signal: new AbortController().signal,
   clock: { nowMs: () => 5_000, monotonicMs: () => 0 },

@@ -22,6 +22,7 @@ import type { MetadataStore } from '../../../storage/metadata-store.ts'
 import { StorageError } from '../../../storage/segment-store.ts'
 import { randomOf } from '../../support/seeded-random.ts'
 import { ManualTime } from '../manual-time.ts'
+import { contextOf } from '../sessions.ts'
 
 const EXPIRATION_MS = 7 * 24 * 3_600_000
 
@@ -51,7 +52,7 @@ async function nodeOn(store: MetadataStore, options: { namesMax?: number; clock?
   registry.watchesOver({ placed: async () => {}, knownProducers: async () => known })
   const handler = initProducerIdHandler({ registry, ids })
   const init = (producerName: string | null, producerId = -1, producerEpoch = -1) =>
-    handler({ producerName, producerId, producerEpoch }, undefined as never)
+    handler({ producerName, producerId, producerEpoch }, contextOf())
   return { ids, registry, clock, known, init }
 }
 

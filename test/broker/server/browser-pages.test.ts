@@ -40,6 +40,8 @@ t.test('HTTP', async (t) => {
     disk: { state: 'ok', reason: undefined },
     metrics: { contentType: 'text/plain', text: async () => 'figures' },
     pages,
+    jwks: () => ({ keys: [] }),
+    guard: async () => undefined,
     logger: pino({ level: 'silent' }),
   })
   const ask = (path: string, headers: Record<string, string> = {}, method = 'GET') =>

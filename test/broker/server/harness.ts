@@ -2,7 +2,7 @@
 import { type Logger, pino } from 'pino'
 import type { Handlers } from '../../../broker/handlers/handlers.ts'
 import { Tally } from '../../../broker/observability/tally.ts'
-import { type Authorize, allowEverything } from '../../../broker/server/authorize.ts'
+import { type Authorize, authorize } from '../../../broker/server/authorize.ts'
 import { BrowserPages } from '../../../broker/server/browser-pages.ts'
 import type { ServerLimits } from '../../../broker/server/limits.ts'
 import { ProduceBudget } from '../../../broker/server/produce-budget.ts'
@@ -13,6 +13,7 @@ import { ErrorCode, errorDefinition } from '../../../client/protocol/errors.ts'
 import { FLAG_ERROR, type Frame, readFrame } from '../../../client/protocol/frame.ts'
 import { errorResponse } from '../../../client/protocol/messages/error.ts'
 import { ManualTime } from '../manual-time.ts'
+import { sessionsOf } from '../sessions.ts'
 import { type FakeSocket, FakeTransport } from './fake-transport.ts'
 
 export const smallLimits: ServerLimits = {
@@ -27,6 +28,7 @@ export const smallLimits: ServerLimits = {
   bufferedBytesMax: 500,
   queuedBytesMax: 700,
   helloTimeoutMs: 5_000,
+  authenticationTimeoutMs: 5_000,
   stalledTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
 }
@@ -161,7 +163,8 @@ export async function startServer(
   )
   const server = new Server({
     handlers: handlersOf(given),
-    authorize: changes.authorize ?? allowEverything,
+    authorize: changes.authorize ?? authorize,
+    sessions: sessionsOf(),
     limits,
     budget,
     pages: new BrowserPages(changes.origins ?? []),
@@ -233,6 +236,35 @@ export function sample(key: number): never {
     [apis.status.key]: {},
     [apis.initProducerId.key]: { producerName: null, producerId: -1, producerEpoch: -1 },
     [apis.describeProducers.key]: { producerId: 1, partitions: [] },
+    [apis.describeAcls.key]: { principal: null, resource: null },
+    [apis.createAcls.key]: { entries: [] },
+    [apis.deleteAcls.key]: { ids: [] },
+    [apis.whoami.key]: {},
+    [apis.explainAccess.key]: {
+      principal: null,
+      groups: [],
+      roles: [],
+      operation: 'read',
+      resource: 'topic:a',
+    },
+    [apis.createKey.key]: {
+      principal: null,
+      name: 'k',
+      groups: [],
+      roles: [],
+      expiresAtMs: null,
+      scope: null,
+    },
+    [apis.listKeys.key]: { principal: null },
+    [apis.revokeKeys.key]: { keyIds: [] },
+    [apis.rotateKey.key]: { keyId: 'k', overlapMs: 0 },
+    [apis.createNamespace.key]: { namespaces: [] },
+    [apis.listNamespaces.key]: {},
+    [apis.alterNamespace.key]: { name: 'n', addOwners: [], removeOwners: [], topicConfigs: [] },
+    [apis.deleteNamespace.key]: { name: 'n' },
+    [apis.issueToken.key]: { principal: null, groups: [], roles: [], lifetimeMs: null, scope: null },
+    [apis.revokeToken.key]: { tokenId: 't', principal: null },
+    [apis.rotateIssuerKey.key]: {},
   }
   return samples[key] as never
 }

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { type ConnectionEvent, connect, serializers } from '../../../client/index.ts'
+import { provisionAdminKey } from '../../support/admin-key.ts'
 import { makePair, type Pair, writePair } from '../../support/certificates.ts'
 import { asProcess, ended, inProcess, mainScript, start } from '../cli/octopus.ts'
 
@@ -27,7 +28,7 @@ async function place(
   pair?: Pair,
 ): Promise<{ home: string; flags: string[]; certFile: string; keyFile: string }> {
   const home = join(directory, `${++number}`)
-  await mkdir(home)
+  for (const name of ['data', 'plain']) await provisionAdminKey(join(home, name))
   const files = writePair(home, pair ?? (await another()))
   const flags = ['--data', join(home, 'data'), '--tls-cert', files.certFile, '--tls-key', files.keyFile]
   return { home, flags, ...files }
@@ -113,7 +114,7 @@ t.test('a second broker is refused the port; a killed one leaves it free', async
   const two = await place()
   t.match(await inProcess(['serve', ...two.flags, '--listen', `127.0.0.1:${one.port}`]), {
     exitCode: 69,
-    err: /^octopus: cannot listen on 127\.0\.0\.1:\d+: the port is in use by another program; .*\n$/,
+    err: /^octopus: cannot listen on 127\.0\.0\.1:\d+: the port is in use by another program; .*\n$/m,
   })
   t.match(
     await inProcess(['serve', '--data', join(two.home, 'plain'), '--listen', `127.0.0.1:${one.port}`]),

@@ -1,6 +1,8 @@
 /** The life of topics, with a metadata store in memory and a log that only remembers. */
+
 import t from 'tap'
-import type { RequestContext } from '../../../broker/handlers/context.ts'
+import { Policy } from '../../../auth/acl/policy.ts'
+import { NamespaceStore } from '../../../broker/access/namespace-store.ts'
 import { describeTopicsHandler } from '../../../broker/handlers/describe-topics.ts'
 import { listTopicsHandler } from '../../../broker/handlers/list-topics.ts'
 import { metadataHandler } from '../../../broker/handlers/metadata.ts'
@@ -18,6 +20,7 @@ import type { MetadataStore, WatchListener } from '../../../storage/metadata-sto
 import { StorageError } from '../../../storage/segment-store.ts'
 import { randomOf } from '../../support/seeded-random.ts'
 import { ManualTime } from '../manual-time.ts'
+import { contextOf } from '../sessions.ts'
 
 /** Remembers which topics it was told to drop; a drop may be made to fail or to wait. */
 class FakeLog {
@@ -48,9 +51,15 @@ async function openTopics(
   const { table, beingDeleted } = await TopicTable.open({ store, log, onProblem })
   const clock = new ManualTime()
   const ended: number[] = []
-  const service = new TopicService({
+  const namespacesMax = 1_000
+  const policy = new Policy()
+  const namespaces = await NamespaceStore.open({ store, policy, clock, namespacesMax, onProblem })
+  const forgotten: string[] = []
+  const real = new TopicService({
     store,
     table,
+    namespaces,
+    forgetRights: async (name) => void forgotten.push(name),
     log,
     clock,
     random: randomOf(1),
@@ -63,11 +72,24 @@ async function openTopics(
     onDropped: (logs) => ended.push(...logs.map(({ partition }) => partition)),
     onProblem,
   })
+  // Whoever may do everything; who may not is the business of test/broker/access.
+  const refusal = () => undefined
+  const creator = { refusal, ownerOfNew: () => 'user:admin' }
+  const deleter = { refusal, isVisible: () => true }
+  const service = {
+    create: (topics: Parameters<TopicService['create']>[0], validateOnly: boolean) =>
+      real.create(topics, validateOnly, creator),
+    alter: (topics: Parameters<TopicService['alter']>[0], validateOnly: boolean) =>
+      real.alter(topics, validateOnly, refusal),
+    delete: (topics: Parameters<TopicService['delete']>[0]) => real.delete(topics, deleter),
+    finishDeletions: (...topics: Parameters<TopicService['finishDeletions']>) =>
+      real.finishDeletions(...topics),
+  }
   const create = async (name: string, partitions = 1, configs: { name: string; value: string }[] = []) => {
     const topics = [{ name, partitions, replicationFactor: -1, configs }]
     return (await service.create(topics, false))[0]
   }
-  return { store, log, table, beingDeleted, service, create, problems, clock, ended }
+  return { store, log, table, beingDeleted, service, create, problems, clock, ended, forgotten }
 }
 
 const named = (error: number | undefined) => errorDefinition(error ?? 0).name
@@ -449,7 +471,7 @@ t.test('the topic table', async (t) => {
 t.test('topics as clients see them', async (t) => {
   const { table, create } = await openTopics()
   const identity = { nodeId: 3, clusterId: 'abc', url: () => 'ws://127.0.0.1:1' }
-  const context = { clock: { nowMs: () => 0, monotonicMs: () => 0 } } as RequestContext
+  const context = contextOf()
   const b = await create('b', 2, [{ name: 'retention.ms', value: '9' }])
   await create('a', 1)
 

@@ -29,12 +29,14 @@ export class Recorder implements WebSocketHandlers {
   readonly closed: { socket: Socket; code: number; reason: string }[] = []
   readonly drained: Socket[] = []
   refuse: { status: number; text: string } | undefined = undefined
+  /** What the next sockets are given as their data. */
+  data: unknown = undefined
   onMessage: (socket: Socket, bytes: Uint8Array) => void = () => {}
   onDrain: (socket: Socket) => void = () => {}
   #wake: (() => void)[] = []
 
   upgrade(request: HttpRequest): ReturnType<WebSocketHandlers['upgrade']> {
-    if (!this.refuse) return { accept: true }
+    if (!this.refuse) return { accept: true, data: this.data }
     return { accept: false, status: this.refuse.status, text: `${this.refuse.text} ${request.path}` }
   }
   open(socket: Socket) {

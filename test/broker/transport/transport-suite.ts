@@ -80,6 +80,21 @@ async function upgrades(t: Test, transport: TestedTransport) {
     t.equal(recorder.opened.length, 0)
   })
 
+  await t.test('what the owner learns from an upgrade is there when the socket opens', async (t) => {
+    const { client: connect, recorder } = await start(t, transport)
+    for (const data of ['first', undefined, 'third']) {
+      recorder.data = data
+      const client = connect(SUB_PROTOCOL)
+      await once(client, 'open')
+      client.terminate()
+    }
+    await recorder.until(() => recorder.opened.length === 3)
+    t.same(
+      recorder.opened.map((socket) => socket.data),
+      ['first', undefined, 'third'],
+    )
+  })
+
   await t.test('the owner can refuse an upgrade', async (t) => {
     const { raw, recorder } = await start(t, transport)
     recorder.refuse = { status: 503, text: 'full' }

@@ -411,6 +411,206 @@ export const examples: readonly Example[] = [
       producers: { names: 3, ids: 41, idsMax: 100_000 },
     },
   ),
+  ...exchange(
+    apis.describeAcls,
+    17,
+    { principal: null, resource: 'topic:seismic.events' },
+    {
+      entries: [
+        {
+          id: 'k3v9q2m4x8w1',
+          principal: 'group:volcano-watch',
+          resource: 'topic:seismic.*',
+          operations: ['read'],
+          effect: 'allow',
+          expiresAtMs: startedAtMs + 86_400_000,
+          grantedBy: 'user:ada@uni.edu',
+          createdAtMs: startedAtMs,
+          note: 'until the eruption is over',
+        },
+      ],
+    },
+  ),
+  ...exchange(
+    apis.createAcls,
+    18,
+    {
+      entries: [
+        {
+          principal: 'user:grace@uni.edu',
+          resource: 'topic:seismic.events',
+          operations: ['read', 'write'],
+          effect: 'allow',
+          expiresAtMs: null,
+          note: null,
+        },
+        {
+          principal: 'authenticated',
+          resource: 'topic:other.*',
+          operations: ['read'],
+          effect: 'deny',
+          expiresAtMs: null,
+          note: null,
+        },
+      ],
+    },
+    {
+      entries: [
+        { ...ok, id: 'k3v9q2m4x8w2' },
+        {
+          error: ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+          message: 'user:ada@uni.edu may not grant on topic:other.*',
+          id: null,
+        },
+      ],
+    },
+  ),
+  ...exchange(apis.deleteAcls, 19, { ids: ['k3v9q2m4x8w2'] }, { entries: [{ id: 'k3v9q2m4x8w2', ...ok }] }),
+  ...exchange(
+    apis.whoami,
+    20,
+    {},
+    {
+      principal: 'user:ada@uni.edu',
+      groups: ['volcano-watch'],
+      roles: [],
+      isAdministrator: false,
+      method: 'api-key',
+      credentialId: 'key:a1b2c3d4e5f6g7h8',
+      expiresAtMs: null,
+      scope: [{ operations: ['write'], resource: 'topic:seismic.*' }],
+      namespaces: ['seismic'],
+    },
+  ),
+  ...exchange(
+    apis.explainAccess,
+    21,
+    {
+      principal: 'user:grace@uni.edu',
+      groups: ['volcano-watch'],
+      roles: [],
+      operation: 'read',
+      resource: 'topic:seismic.events',
+    },
+    {
+      allowed: true,
+      rule: 'allow',
+      entryId: 'k3v9q2m4x8w1',
+      sentence:
+        'user:grace@uni.edu may read topic:seismic.events: entry k3v9q2m4x8w1 by user:ada@uni.edu allows group:volcano-watch read on topic:seismic.*.',
+    },
+  ),
+  ...exchange(
+    apis.createKey,
+    22,
+    {
+      principal: null,
+      name: 'detector on the roof',
+      groups: [],
+      roles: [],
+      expiresAtMs: startedAtMs + 86_400_000,
+      scope: [{ operations: ['write'], resource: 'topic:seismic.events' }],
+    },
+    { keyId: 'a1b2c3d4e5f6g7h8', key: 'oct_a1b2c3d4e5f6g7h8_shown-once', principal: 'ada@uni.edu' },
+  ),
+  ...exchange(
+    apis.listKeys,
+    23,
+    { principal: null },
+    {
+      keys: [
+        {
+          keyId: 'a1b2c3d4e5f6g7h8',
+          principal: 'ada@uni.edu',
+          name: 'detector on the roof',
+          groups: [],
+          roles: [],
+          createdAtMs: startedAtMs,
+          expiresAtMs: startedAtMs + 86_400_000,
+          lastUsedAtMs: null,
+          secrets: 1,
+          scope: [{ operations: ['write'], resource: 'topic:seismic.events' }],
+        },
+      ],
+    },
+  ),
+  ...exchange(
+    apis.revokeKeys,
+    24,
+    { keyIds: ['a1b2c3d4e5f6g7h8', 'z1z2z3z4z5z6z7z8'] },
+    {
+      keys: [
+        { keyId: 'a1b2c3d4e5f6g7h8', ...ok },
+        {
+          keyId: 'z1z2z3z4z5z6z7z8',
+          error: ErrorCode.RESOURCE_NOT_FOUND,
+          message: 'there is no key z1z2z3z4z5z6z7z8',
+        },
+      ],
+    },
+  ),
+  ...exchange(
+    apis.rotateKey,
+    25,
+    { keyId: 'a1b2c3d4e5f6g7h8', overlapMs: 3_600_000 },
+    { keyId: 'a1b2c3d4e5f6g7h8', key: 'oct_a1b2c3d4e5f6g7h8_shown-once-too' },
+  ),
+  ...exchange(
+    apis.createNamespace,
+    26,
+    {
+      namespaces: [
+        {
+          name: 'seismic',
+          owners: ['user:ada@uni.edu', 'group:volcano-watch'],
+          topicConfigs: [{ name: 'retention.ms', value: '604800000' }],
+        },
+      ],
+    },
+    { namespaces: [{ name: 'seismic', ...ok }] },
+  ),
+  ...exchange(
+    apis.listNamespaces,
+    27,
+    {},
+    {
+      namespaces: [
+        {
+          name: 'seismic',
+          owners: ['user:ada@uni.edu', 'group:volcano-watch'],
+          topicConfigs: [{ name: 'retention.ms', value: '604800000' }],
+          createdAtMs: startedAtMs,
+          topics: 1,
+        },
+      ],
+    },
+  ),
+  ...exchange(
+    apis.alterNamespace,
+    28,
+    {
+      name: 'seismic',
+      addOwners: ['user:grace@uni.edu'],
+      removeOwners: ['group:volcano-watch'],
+      topicConfigs: [{ name: 'retention.ms', value: null }],
+    },
+    { owners: ['user:ada@uni.edu', 'user:grace@uni.edu'] },
+  ),
+  ...exchange(apis.deleteNamespace, 29, { name: 'seismic' }, { deletedEntries: 2 }),
+  ...exchange(
+    apis.issueToken,
+    30,
+    { principal: 'grace@uni.edu', groups: ['volcano-watch'], roles: [], lifetimeMs: 3_600_000, scope: null },
+    {
+      tokenId: '7Zk0',
+      token: 'eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl',
+      principal: 'grace@uni.edu',
+      expiresAtMs: startedAtMs + 3_600_000,
+    },
+  ),
+  ...exchange(apis.revokeToken, 31, { tokenId: '7Zk0', principal: null }, { revoked: true }),
+  ...exchange(apis.rotateIssuerKey, 32, {}, { keyId: '2023-11-14-b' }),
+  refusal(apis.metadata, 33, ErrorCode.CREDENTIAL_EXPIRED, 'the credential expired'),
 ]
 
 export function example(name: string): Example {

@@ -78,19 +78,20 @@ t.test('a segment that one partition pins is rewritten, and its file goes', asyn
   const segments = first.store.segments()
   t.ok(segments.length >= 7, `${segments.length} segments`)
 
-  const { relocated, failures } = await first.shard.relocate(never)
-  t.strictSame(failures, [])
-  t.ok(relocated.length >= 1, 'something was rewritten')
+  let groups = 0
+  for (;;) {
+    const { relocated, failures } = await first.shard.relocate(never)
+    t.strictSame(failures, [])
+    if (relocated.length === 0) break
+    t.equal(relocated.length, 1, 'one group at a time')
+    groups++
+  }
+  t.ok(groups >= 1, 'something was rewritten')
   const bytes = first.store.segments().reduce((sum, segment) => sum + segment.bytes, 0)
   const live = [kept, ...others].reduce((sum, log) => sum + log.bytes, 0)
   // The smallest file takes a mebibyte, which is much beside segments of four.
   t.ok(bytes <= 1.5 * live + 2 * 4 * MIB + MIB, `${bytes} bytes of files for ${live} that live`)
   t.equal(first.store.segments().at(-1)?.id, segments.at(-1)?.id, 'the active segment is the one it was')
-  t.strictSame(
-    await first.shard.relocate(never),
-    { relocated: [], failures: [] },
-    'nothing is rewritten twice',
-  )
 
   const isUnchanged = (shard: ShardLog, logs: readonly PartitionLog[], when: string) => {
     logs.forEach((log, at) => {

@@ -247,6 +247,15 @@ t.test('runs of which the page is here need no disk', async (t) => {
   t.ok(indexes.isLoaded(1, 1), 'its neighbour')
   disk.segments[0].index?.fill(0)
   t.equal(indexes.runs(1, 1).endOffset(1), 20)
+  const stored = encodeSegmentIndex(neighbours, crc32cTable)
+  const { head } = decode(stored.slice())
+  disk.segments[0].index = stored
+  stored[runsAt(head, head.runs) - 1] ^= 1
+  const damaged = new SealedIndexes(store, crc32cTable, 10_000)
+  damaged.add(1, head)
+  damaged.runs(1, 0)
+  t.equal(damaged.isLoaded(1, 1), false, 'nor is it said of runs that are damaged: they are to be looked for')
+  await t.rejects(damaged.load(1, 1, nowhere), { code: 'DAMAGED' })
 })
 
 t.test('every flipped bit in runs, and in the row that says where they are, is noticed', async (t) => {

@@ -1,10 +1,12 @@
 /** What the log promises, one promise at a time, on the memory store. Random operations are in the model test. */
 import t from 'tap'
 import type { PartitionLog } from '../../../storage/log/partition-log.ts'
+import { SegmentCatalog } from '../../../storage/log/segment-catalog.ts'
 import { MemoryDisk } from '../../../storage/memory/memory-disk.ts'
-import type { Syncs } from '../../../storage/memory/memory-segment-store.ts'
+import { MemorySegmentStore, type Syncs } from '../../../storage/memory/memory-segment-store.ts'
 import { setAttributes, setCrc, stampBatch } from '../../../storage/record/batch-header.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
+import { StorageError } from '../../../storage/segment-store.ts'
 import { batch, offsetsOf, openLog, topicId } from './log-fixture.ts'
 
 /** Syncs that wait until they are let through. */
@@ -320,4 +322,41 @@ t.test('offsets by time: exact in batches it can read', async (t) => {
   t.equal(find(5_003), undefined)
   await shard.moveLogStart(log, 4)
   t.strictSame(find(0), { offset: 4, timestampMs: 5_001 }, 'nothing below the log start')
+})
+
+/** As a store of files: an index that is there stays when a roll is tried again. */
+class OnceIndexedStore extends MemorySegmentStore {
+  #stored: Uint8Array | undefined
+  /** The index is stored, and the roll fails behind it. */
+  fails = false
+
+  override async roll(index: Uint8Array): Promise<number> {
+    this.#stored ??= index.slice()
+    if (this.fails) throw new StorageError('NO_SPACE', 'no room for the next segment')
+    const next = await super.roll(this.#stored)
+    this.#stored = undefined
+    return next
+  }
+}
+
+t.test('an index that an earlier try has stored is not taken for the one of this try', async (t) => {
+  const store = new OnceIndexedStore({ disk: new MemoryDisk(), segmentBytes: 64 * 1024 })
+  await store.open()
+  const catalog = new SegmentCatalog(store, crc32cTable, 1_000_000)
+  for (const [text, expected] of [
+    ['first', 'first'],
+    ['once more', undefined],
+  ] as const) {
+    const sealed = catalog.activeSegment
+    const producers = (words: string) => new TextEncoder().encode(words)
+    if (expected === undefined) {
+      store.fails = true
+      await t.rejects(catalog.roll(producers('a first try')), { code: 'NO_SPACE' })
+      store.fails = false
+    }
+    await catalog.roll(producers(text))
+    const kept = await catalog.indexes.producers(sealed)
+    t.equal(kept && new TextDecoder().decode(kept), expected, text)
+    t.equal(catalog.indexes.isRebuilt(sealed), expected === undefined)
+  }
 })

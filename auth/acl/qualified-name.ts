@@ -1,11 +1,11 @@
 /**
- * Names of what lives in a namespace, topics and producers alike: `namespace.name` in Kafka's characters, 1
+ * Names of what lives in a namespace, topics, groups and producers alike: `namespace.name` in Kafka's characters, 1
  * to 249 of them. A name without a dot is in the namespace `default`, and that is its only spelling, so
  * that one thing never has two names.
  */
 
-const DEFAULT_NAMESPACE = 'default'
-const NAME_CHARACTERS_MAX = 249
+export const DEFAULT_NAMESPACE = 'default'
+export const NAME_CHARACTERS_MAX = 249
 
 export interface QualifiedName {
   /** Up to the first dot. */
@@ -33,6 +33,23 @@ export function parseQualifiedName(name: string): QualifiedName | { readonly pro
   if (dot > 0 && namespace === DEFAULT_NAMESPACE)
     return { problem: `spells out the namespace ${DEFAULT_NAMESPACE}; write ${JSON.stringify(local)}` }
   return { namespace, local }
+}
+
+/**
+ * The namespace of what may or may not be a name: up to its first dot, `default` without one. Total and cheap:
+ * the hot path asks it of names that were checked before.
+ */
+export function namespaceOf(name: string): string {
+  const dot = name.indexOf('.')
+  return dot < 0 ? DEFAULT_NAMESPACE : name.slice(0, dot)
+}
+
+/** What is wrong with the name of a namespace, to be read behind it; undefined: nothing. */
+export function problemOfNamespace(name: string): string | undefined {
+  const parsed = parseQualifiedName(`${name}.x`)
+  if (name === DEFAULT_NAMESPACE) return undefined
+  if ('problem' in parsed) return name === '' ? 'is empty' : parsed.problem
+  return name.includes('.') ? 'has a dot, which ends the name of a namespace' : undefined
 }
 
 /** A name as an error message shows it: quoted, and cut where it is long. */

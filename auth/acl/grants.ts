@@ -1,0 +1,29 @@
+/**
+ * What people give each other, in one word:
+ *
+ * - `read`: a topic is read, offsets of a group are committed. Of topics and groups; each is given apart.
+ * - `write`: events are sent to a topic, a producer's name or transactional id is used. Each is given apart.
+ * - `manage`: everything, and it may be given on, except what only owners may: to deny, and to name owners.
+ */
+import type { Operation } from './operation.ts'
+import type { ResourceType } from './resource.ts'
+
+export const presets = ['read', 'write', 'manage'] as const
+export type Preset = (typeof presets)[number]
+
+const MANAGE: readonly Operation[] = ['read', 'write', 'create', 'alter', 'delete', 'grant']
+
+const readable: readonly ResourceType[] = ['topic', 'group']
+const writable: readonly ResourceType[] = ['topic', 'producer', 'transactional-id']
+
+/** The operations a preset stands for on resources of a type, or why it makes no sense there. */
+export function operationsOfPreset(
+  preset: Preset,
+  type: ResourceType,
+): readonly Operation[] | { readonly problem: string } {
+  if (preset === 'manage') return MANAGE
+  const fitting = preset === 'read' ? readable : writable
+  return fitting.includes(type)
+    ? [preset]
+    : { problem: `${preset} is given on: ${fitting.join(', ')}; not on a ${type}` }
+}

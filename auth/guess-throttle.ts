@@ -1,0 +1,87 @@
+/**
+ * Brute force slowed by address and by key. By address, whoever fails often waits. By key, guesses from many
+ * addresses at one key's secret wait, too.
+ *
+ * Nobody can lock out others with that: a credential that was right from an address before is no guess there, and
+ * waits for nothing, until it is refused. So agents go on that share their address with one whose key was revoked, or
+ * whose key's id, which is no secret, somebody else fails with.
+ */
+import { createHash } from 'node:crypto'
+import { parseApiKey } from './authenticators/api-key-token.ts'
+import { TOKEN_CHARACTERS_MAX } from './authenticators/authenticator.ts'
+import { BoundedCache } from './bounded-cache.ts'
+import type { CredentialErrorCode } from './credential-error.ts'
+import { Throttle, type ThrottleLimits } from './throttle.ts'
+
+/**
+ * What a guess is answered with. Other refusals are no guesses: an agent with an expired token, or one for another
+ * service, must not slow all that share its address.
+ */
+const GUESSES: readonly CredentialErrorCode[] = ['REFUSED', 'MALFORMED', 'BAD_SIGNATURE', 'BAD_ALGORITHM']
+
+export class GuessThrottle {
+  readonly #byAddress: Throttle
+  readonly #byKey: Throttle
+  /** Digests of address and credential that were right together. */
+  readonly #known: BoundedCache<true>
+
+  constructor(limits: ThrottleLimits) {
+    this.#byAddress = new Throttle(limits)
+    this.#byKey = new Throttle(limits)
+    this.#known = new BoundedCache(limits.sourcesMax)
+  }
+
+  /** How long to wait before the credential is looked at; 0: not at all. */
+  admit(address: string, token: string, nowMs: number): { readonly waitMs: number } {
+    const place = placeOf(address)
+    const keyId = parseApiKey(token)?.id
+    const waitMs = Math.max(
+      this.#byAddress.admit(place, nowMs).waitMs,
+      keyId === undefined ? 0 : this.#byKey.admit(keyId, nowMs).waitMs,
+    )
+    if (waitMs === 0 || token.length > TOKEN_CHARACTERS_MAX) return { waitMs }
+    return { waitMs: this.#known.get(digestOf(place, token)) ? 0 : waitMs }
+  }
+
+  /** @param code why it was not accepted; not every reason counts */
+  failed(address: string, token: string, code: CredentialErrorCode, nowMs: number): void {
+    if (!GUESSES.includes(code)) return
+    const place = placeOf(address)
+    this.#byAddress.failed(place, nowMs)
+    const keyId = parseApiKey(token)?.id
+    if (keyId !== undefined) this.#byKey.failed(keyId, nowMs)
+    this.#known.delete(digestOf(place, token))
+  }
+
+  succeeded(address: string, token: string, nowMs: number): void {
+    const place = placeOf(address)
+    this.#byAddress.succeeded(place, nowMs)
+    this.#known.set(digestOf(place, token), true)
+  }
+}
+
+function digestOf(place: string, token: string): string {
+  return createHash('sha256').update(place).update('\n').update(token).digest('base64url')
+}
+
+/**
+ * Who counts as one: an IPv4 address, also where it is written as IPv6 (`::ffff:192.0.2.1`), and the /64 of an IPv6
+ * address, which is what one customer gets. What is no address counts as it stands.
+ */
+export function placeOf(address: string): string {
+  const mapped = /^(?:::|(?:0{1,4}:){5})ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address)
+  if (mapped) return mapped[1]
+  const bare = address.replace(/%.*$/, '').toLowerCase()
+  if (!/^[0-9a-f:.]+$/.test(bare) || !bare.includes(':')) return bare
+  const [head, tail] = bare.split('::', 2).map((part) => (part === '' ? [] : part.split(':')))
+  const groups =
+    tail === undefined
+      ? head
+      : [...head, ...Array(Math.max(0, 8 - head.length - tail.length)).fill('0'), ...tail]
+  const words = groups.map((group) => group.replace(/^0+(?=.)/, ''))
+  if (words.length === 8 && words.slice(0, 5).every((word) => word === '0') && words[5] === 'ffff') {
+    const [high, low] = [Number.parseInt(words[6], 16), Number.parseInt(words[7], 16)]
+    return [high >> 8, high & 255, low >> 8, low & 255].join('.')
+  }
+  return `${words.slice(0, 4).join(':')}::/64`
+}

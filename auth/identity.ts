@@ -1,0 +1,34 @@
+/** What an accepted credential says: who, for how long, and how much of what that principal may do. */
+import type { Operation } from './acl/operation.ts'
+import type { ResourcePattern } from './acl/resource.ts'
+import { anonymousPrincipal, type Principal } from './principal.ts'
+
+/** One part of what a credential is good for. */
+export interface ScopeEntry {
+  readonly operations: readonly Operation[]
+  readonly resource: ResourcePattern
+}
+
+/** Narrower than the principal: an operation is allowed only if the access entries and one of these allow it. */
+export type Scope = readonly ScopeEntry[]
+
+export type AuthenticationMethod = 'api-key' | 'oidc' | 'issuer' | 'introspection' | 'anonymous'
+
+export interface Identity {
+  readonly principal: Principal
+  readonly method: AuthenticationMethod
+  /** Wall clock, ms since 1970, after which the credential has to be shown anew; undefined: never. */
+  readonly expiresAtMs: number | undefined
+  /** What can be revoked: `key:ID` or `token:ID`. */
+  readonly credentialId: string | undefined
+  /** Undefined: all that the principal may. */
+  readonly scope: Scope | undefined
+}
+
+export const anonymousIdentity: Identity = {
+  principal: anonymousPrincipal,
+  method: 'anonymous',
+  expiresAtMs: undefined,
+  credentialId: undefined,
+  scope: undefined,
+}

@@ -1,0 +1,136 @@
+/**
+ * Who may do what on this node, put together: rules and credentials from metadata, the sessions that live by them,
+ * and the ways to prove who one is. Nothing here decides anything.
+ */
+import { compileAccess } from '../../auth/acl/access.ts'
+import { Policy } from '../../auth/acl/policy.ts'
+import type { Identity } from '../../auth/identity.ts'
+import type { Fetch } from '../../auth/ports.ts'
+import type { MetadataStore } from '../../storage/metadata-store.ts'
+import type { Config } from '../config/schema.ts'
+import type { Clock, Random, Timers } from '../ports.ts'
+import { AclStore } from './acl-store.ts'
+import { MetadataApiKeyStore } from './api-key-store.ts'
+import { buildAuthentication, type NodeAuthentication } from './authenticators.ts'
+import { MetadataIssuerStore } from './issuer-key-store.ts'
+import { NamespaceStore } from './namespace-store.ts'
+import { personalNamespaceOf } from './personal-namespace.ts'
+import type { Session } from './session.ts'
+import { Sessions } from './sessions.ts'
+
+export interface AccessControlOptions {
+  readonly store: MetadataStore
+  readonly settings: Config['auth']
+  /** What stands as issuer in this node's own tokens. */
+  readonly ownName: string
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly fetch: Fetch
+  readonly readSecretFile: (path: string) => string
+  /** Somebody may do more or less than before: who waits has to look again. */
+  readonly onChanged: () => void
+  /** Told of errors nobody expected. */
+  readonly onProblem: (error: Error) => void
+  /** Told what outside does not work, without any secret. */
+  readonly onTrouble: (sentence: string) => void
+}
+
+export class AccessControl {
+  readonly policy: Policy
+  readonly sessions: Sessions
+  readonly acls: AclStore
+  readonly namespaces: NamespaceStore
+  readonly keys: MetadataApiKeyStore
+  readonly authentication: NodeAuthentication
+  readonly isAnonymousAllowed: boolean
+  readonly #options: AccessControlOptions
+  readonly #issuer: MetadataIssuerStore
+
+  private constructor(
+    options: AccessControlOptions,
+    parts: Pick<AccessControl, 'policy' | 'sessions' | 'acls' | 'namespaces' | 'keys'>,
+    issuer: MetadataIssuerStore,
+  ) {
+    this.#options = options
+    this.policy = parts.policy
+    this.sessions = parts.sessions
+    this.acls = parts.acls
+    this.namespaces = parts.namespaces
+    this.keys = parts.keys
+    this.#issuer = issuer
+    this.isAnonymousAllowed = options.settings.anonymous === 'on'
+    this.authentication = buildAuthentication(options.settings, options.ownName, {
+      ...options,
+      apiKeys: this.keys,
+      issuerKeys: issuer,
+      revocations: issuer,
+      report: options.onTrouble,
+    })
+  }
+
+  /** Rejects where metadata cannot be understood: a node that knows half of the rules must not serve. */
+  static async open(options: AccessControlOptions): Promise<AccessControl> {
+    const { store, settings, clock, timers, random, onProblem, onChanged } = options
+    const policy = new Policy(settings.administrators, () => sessions.changed())
+    const isAnonymousAllowed = settings.anonymous === 'on'
+    const sessions = new Sessions({ policy, clock, timers, isAnonymousAllowed, onChanged })
+    const acls = await AclStore.open({ store, policy, clock, entriesMax: settings.aclEntriesMax, onProblem })
+    const namespaces = await NamespaceStore.open({
+      store,
+      policy,
+      clock,
+      namespacesMax: settings.namespacesMax,
+      onProblem,
+    })
+    const keys = await MetadataApiKeyStore.open({
+      store,
+      clock,
+      timers,
+      random,
+      keysMax: settings.keysPerPrincipalMax,
+      onEnded: (id, atMs) =>
+        atMs === 0 ? sessions.revoked(`key:${id}`) : sessions.endsAt(`key:${id}`, atMs),
+      onProblem,
+    })
+    const issuer = await MetadataIssuerStore.open({
+      store,
+      onTokenRevoked: (tokenId) => sessions.revoked(`token:${tokenId}`),
+      onUserRevoked: (principal) => sessions.userRevoked(principal),
+      onProblem,
+    })
+    return new AccessControl(options, { policy, sessions, acls, namespaces, keys }, issuer)
+  }
+
+  /** Rejects with CredentialError. Who guesses waits, and is told how long, without his guess being looked at. */
+  identify(token: string, remoteAddress: string): Promise<Identity> {
+    return this.authentication.identify(token, remoteAddress)
+  }
+
+  /** What is asked over HTTP, where there are no sessions. */
+  mayDescribeCluster(identity: Identity): boolean {
+    return compileAccess(this.policy, identity, this.#options.clock.nowMs()).allows('describe', 'cluster', '')
+  }
+
+  /** Makes the session that identity's, with a namespace of his own where the configuration wants it. */
+  async admit(session: Session, identity: Identity): Promise<void> {
+    this.sessions.authenticated(session, identity)
+    if (this.#options.settings.personalNamespaces === 'off') return
+    const name = personalNamespaceOf(identity.principal.name)
+    if (this.namespaces.get(name)) return
+    try {
+      await this.namespaces.create(name, [`user:${identity.principal.name}`], {})
+    } catch (error) {
+      // He is who he is all the same; two connections of one newcomer both try, and one of them is too late.
+      if (!this.namespaces.get(name)) this.#options.onProblem(error as Error)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.sessions.stop()
+    this.acls.close()
+    this.namespaces.close()
+    this.#issuer.close()
+    await this.keys.close()
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The access control list in metadata, one key an entry: `/acl/ID`, its value JSON
+ *
+ * ```json
+ * {"principal":"group:lab","resource":"topic:lab.*","operations":["read"],"effect":"allow",
+ *  "expiresAtMs":null,"grantedBy":"user:ada","createdAtMs":0,"note":null}
+ * ```
+ *
+ * The id is made of whom, what and which, so the same rule written twice is one rule, whoever writes it. What is
+ * there is in the policy, fed by the watch. Bounded; when it is full, what has expired makes room.
+ */
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { type AclEntry, hasExpired } from '../../auth/acl/entry.ts'
+import { bitsOf } from '../../auth/acl/operation.ts'
+import type { Policy } from '../../auth/acl/policy.ts'
+import { coversPattern, formatResourcePattern } from '../../auth/acl/resource.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
+import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
+import type { Clock } from '../ports.ts'
+import { storedOperations, storedPrincipal, storedResource } from './access-record.ts'
+import { WatchedRecords } from './watched-records.ts'
+
+const ACL_KEY_PREFIX = '/acl/'
+/** 80 bits, in hex. */
+const ID_CHARACTERS = 20
+
+const stored = z.strictObject({
+  principal: storedPrincipal,
+  resource: storedResource,
+  operations: storedOperations,
+  effect: z.enum(['allow', 'deny']),
+  expiresAtMs: z.int().nullable(),
+  grantedBy: z.string(),
+  createdAtMs: z.int(),
+  note: z.string().nullable(),
+})
+
+export interface AclStoreOptions {
+  readonly store: MetadataStore
+  readonly policy: Policy
+  readonly clock: Clock
+  readonly entriesMax: number
+  readonly onProblem: (error: Error) => void
+}
+
+export type NewAclEntry = Omit<AclEntry, 'id' | 'createdAtMs'>
+
+export class AclStore {
+  readonly #options: AclStoreOptions
+  readonly #records: WatchedRecords<AclEntry>
+  /** On their way into metadata. */
+  #arriving = 0
+
+  private constructor(options: AclStoreOptions, records: WatchedRecords<AclEntry>) {
+    this.#options = options
+    this.#records = records
+  }
+
+  static async open(options: AclStoreOptions): Promise<AclStore> {
+    const { store, policy, onProblem } = options
+    const records = await WatchedRecords.open<AclEntry>({
+      store,
+      prefix: ACL_KEY_PREFIX,
+      decode: decodeAclEntry,
+      onPut: (_id, entry) => policy.putEntry(entry),
+      onDelete: (id) => policy.removeEntry(id),
+      onProblem,
+    })
+    return new AclStore(options, records)
+  }
+
+  /**
+   * Resolves with the id of the entry, once it is durable and in force on this node. Rejects with ProtocolError
+   * POLICY_VIOLATION when there are too many, or with StorageError.
+   */
+  async put(entry: NewAclEntry): Promise<string> {
+    const { store, clock, policy } = this.#options
+    const id = aclIdOf(entry)
+    if (!policy.entry(id)) await this.#makeRoom()
+    this.#arriving++
+    try {
+      const value = encodeAclEntry({ ...entry, createdAtMs: clock.nowMs() })
+      const { revision } = await store.transact([], [{ kind: 'put', key: ACL_KEY_PREFIX + id, value }])
+      await this.#records.caughtUp(revision)
+      return id
+    } finally {
+      this.#arriving--
+    }
+  }
+
+  /** Resolves when they are gone for good; false for those that were not there. Works on a full disk too. */
+  delete(ids: readonly string[]): Promise<boolean[]> {
+    return Promise.all(ids.map((id) => this.#delete(id)))
+  }
+
+  /** What was allowed on the topic of exactly this name; what was denied stays denied to the next of that name. */
+  async forgetTopic(name: string): Promise<void> {
+    await this.#deleteWhere(
+      ({ effect, resource }) =>
+        effect === 'allow' &&
+        resource.type === 'topic' &&
+        resource.match === 'literal' &&
+        resource.name === name,
+    )
+  }
+
+  /** All that is about the namespace or what can be in it and nothing else. Resolves with how many went. */
+  forgetNamespace(namespace: string): Promise<number> {
+    const whole = { match: 'prefix', name: `${namespace}.` } as const
+    return this.#deleteWhere(({ resource }) =>
+      resource.type === 'namespace'
+        ? resource.match === 'literal' && resource.name === namespace
+        : coversPattern({ ...whole, type: resource.type }, resource),
+    )
+  }
+
+  close(): void {
+    this.#records.close()
+  }
+
+  async #deleteWhere(matches: (entry: AclEntry) => boolean): Promise<number> {
+    const ids = [...this.#options.policy.entries()].filter(matches).map(({ id }) => id)
+    return (await this.delete(ids)).filter((isGone) => isGone).length
+  }
+
+  async #delete(id: string): Promise<boolean> {
+    const present = this.#records.at(id)
+    if (!present) return false
+    const key = ACL_KEY_PREFIX + id
+    const { committed, revision } = await this.#options.store.transact(
+      [{ key, modRevision: present.modRevision }],
+      [{ kind: 'delete', key }],
+      { isUrgent: true },
+    )
+    // Whoever wrote it anew meanwhile wanted it there.
+    if (!committed) return false
+    await this.#records.caughtUp(revision)
+    return true
+  }
+
+  async #makeRoom(): Promise<void> {
+    const { policy, clock, entriesMax } = this.#options
+    const isFull = () => policy.entryCount + this.#arriving >= entriesMax
+    if (!isFull()) return
+    const nowMs = clock.nowMs()
+    const over = [...policy.entries()].filter((entry) => hasExpired(entry, nowMs))
+    await this.delete(over.map(({ id }) => id))
+    if (isFull())
+      throw new ProtocolError(
+        ErrorCode.POLICY_VIOLATION,
+        `there are ${entriesMax} entries in the access control list, which is all there may be (auth.aclEntriesMax)`,
+      )
+  }
+}
+
+export function aclIdOf({ principal, resource, operations, effect }: NewAclEntry): string {
+  const rule = [effect, bitsOf(operations), formatResourcePattern(resource), principal].join('\n')
+  return createHash('sha256').update(rule, 'utf8').digest('hex').slice(0, ID_CHARACTERS)
+}
+
+function encodeAclEntry(entry: Omit<AclEntry, 'id'>): Uint8Array {
+  const { principal, resource, operations, effect, expiresAtMs, grantedBy, createdAtMs, note } = entry
+  const written = formatResourcePattern(resource)
+  return encodeMetadataJson({
+    principal,
+    resource: written,
+    operations,
+    effect,
+    expiresAtMs,
+    grantedBy,
+    createdAtMs,
+    note,
+  })
+}
+
+/** Throws an Error that names the key and what is wrong with its value. */
+export function decodeAclEntry(entry: MetadataEntry): AclEntry {
+  return { id: entry.key.slice(ACL_KEY_PREFIX.length), ...decodeMetadataJson(entry, stored, 'ACL entry') }
+}

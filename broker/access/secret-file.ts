@@ -1,0 +1,59 @@
+/**
+ * A file with a secret in the data directory, for the eyes of its owner: written once, mode 0600, never over one that
+ * is there. Where others may read it, it is no secret, and is refused.
+ */
+import { open, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { syncDirectory } from '../../storage/durable-file.ts'
+import { ConfigError } from '../config/config-error.ts'
+
+export interface SecretFile {
+  readonly path: string
+  /** Undefined: it is not there. Rejects with ConfigError when it cannot be read, or others can. */
+  read(): Promise<string | undefined>
+  /** Resolves when it is durable. Rejects when it is there already. */
+  write(text: string): Promise<void>
+}
+
+const MODE = 0o600
+const OTHERS = 0o077
+/** Far more than any key has. */
+const BYTES_MAX = 4_096
+
+export function secretFile(path: string): SecretFile {
+  return {
+    path,
+    read: () => read(path),
+    write: async (text) => {
+      const handle = await open(path, 'wx', MODE)
+      try {
+        await handle.writeFile(text)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await syncDirectory(dirname(path))
+    },
+  }
+}
+
+async function read(path: string): Promise<string | undefined> {
+  try {
+    const { mode, size } = await stat(path)
+    if (process.platform !== 'win32' && mode & OTHERS)
+      throw new ConfigError([
+        `${path} may be read by others (mode ${(mode & 0o777).toString(8)}), so what is in it is no secret; make it yours alone: chmod 600 ${path}`,
+      ])
+    if (size > BYTES_MAX) throw new ConfigError([`${path} has ${size} bytes; a key has fewer than 100`])
+    const handle = await open(path, 'r')
+    try {
+      return await handle.readFile('utf8')
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new ConfigError([`${path} cannot be read: ${(error as Error).message}`])
+  }
+}

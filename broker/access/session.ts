@@ -1,0 +1,136 @@
+/**
+ * Who is at the other end of one connection, and what he may do now. Asked for every partition of every request, so
+ * the rights on a topic are remembered until a rule changes, one of them expires, or he becomes somebody else.
+ *
+ *     waiting ──credential──▶ authenticated ──its time, or revoked──▶ ended ──newer credential──▶ authenticated
+ *
+ * An anonymous session exists only where the configuration wants one; it becomes authenticated by a credential. A
+ * session never becomes another principal.
+ */
+import { type Access, compileAccess } from '../../auth/acl/access.ts'
+import type { Operation, OperationBits } from '../../auth/acl/operation.ts'
+import type { Policy } from '../../auth/acl/policy.ts'
+import type { ResourceType } from '../../auth/acl/resource.ts'
+import { anonymousIdentity, type Identity } from '../../auth/identity.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import type { RequestSession } from '../handlers/context.ts'
+import type { Clock } from '../ports.ts'
+import type { Topic } from '../topics/topic-table.ts'
+
+/** Topics whose rights are remembered; beyond it all are forgotten and asked anew. */
+const REMEMBERED_MAX = 1_000
+
+export interface SessionOptions {
+  readonly policy: Policy
+  readonly clock: Pick<Clock, 'nowMs'>
+  /** Whether one may go on without a credential. */
+  readonly isAnonymousAllowed: boolean
+}
+
+export class Session implements RequestSession {
+  readonly #options: SessionOptions
+  #identity: Identity = anonymousIdentity
+  #isAuthenticated = false
+  #endsAtMs = Number.POSITIVE_INFINITY
+  #isRevoked = false
+  #access: Access | undefined
+  readonly #topics = new Map<Topic, OperationBits>()
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+  }
+
+  get identity(): Identity {
+    return this.#identity
+  }
+
+  get isAuthenticated(): boolean {
+    return this.#isAuthenticated
+  }
+
+  /** Infinity: never by itself. */
+  get endsAtMs(): number {
+    return this.#endsAtMs
+  }
+
+  get access(): Access {
+    return this.refresh()
+  }
+
+  /** What the rules say now. */
+  refresh(): Access {
+    const { policy, clock } = this.#options
+    let access = this.#access
+    if (!access || access.revision !== policy.revision || clock.nowMs() >= access.validUntilMs) {
+      access = compileAccess(policy, this.#identity, clock.nowMs())
+      this.#access = access
+      this.#topics.clear()
+    }
+    return access
+  }
+
+  allows(operation: Operation, type: ResourceType, name: string): boolean {
+    return this.access.allows(operation, type, name)
+  }
+
+  bitsOnTopic(topic: Topic): OperationBits {
+    const access = this.refresh()
+    const known = this.#topics.get(topic)
+    if (known !== undefined) return known
+    if (this.#topics.size >= REMEMBERED_MAX) this.#topics.clear()
+    const bits = access.bitsOn('topic', topic.name)
+    this.#topics.set(topic, bits)
+    return bits
+  }
+
+  refusal(): ProtocolError | undefined {
+    if (!this.#isAuthenticated)
+      return this.#options.isAnonymousAllowed
+        ? undefined
+        : new ProtocolError(
+            ErrorCode.AUTHENTICATION_REQUIRED,
+            'this broker asks for a credential: authenticate first, with an API key or a token',
+          )
+    if (this.#isRevoked)
+      return new ProtocolError(
+        ErrorCode.CREDENTIAL_EXPIRED,
+        'the credential of this connection was revoked or replaced; authenticate with another one',
+      )
+    if (this.#options.clock.nowMs() >= this.#endsAtMs)
+      return new ProtocolError(
+        ErrorCode.CREDENTIAL_EXPIRED,
+        'the credential of this connection has expired; authenticate with a newer one',
+      )
+    return undefined
+  }
+
+  /** Throws ProtocolError INVALID_REQUEST where the credential is somebody else's: nothing changes then. */
+  authenticated(identity: Identity): void {
+    const { name } = identity.principal
+    if (this.#isAuthenticated && this.#identity.principal.name !== name)
+      throw new ProtocolError(
+        ErrorCode.INVALID_REQUEST,
+        'this connection is another principal’s; connect anew to be somebody else',
+      )
+    this.#identity = identity
+    this.#isAuthenticated = true
+    this.#isRevoked = false
+    this.#endsAtMs = identity.expiresAtMs ?? Number.POSITIVE_INFINITY
+    this.#access = undefined
+  }
+
+  /** The credential is no good any more, from this moment on. */
+  revoked(): void {
+    this.#isRevoked = true
+  }
+
+  /** The credential is good no longer than this. */
+  endsAt(atMs: number): void {
+    this.#endsAtMs = Math.min(this.#endsAtMs, atMs)
+  }
+
+  /** Whether time alone has changed what this session may do since it was last asked. */
+  hasLapsed(nowMs: number): boolean {
+    return nowMs >= this.#endsAtMs || (this.#access !== undefined && nowMs >= this.#access.validUntilMs)
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * `octopus key create | list | revoke | rotate`. A key goes to standard output and nowhere else, alone on its line, so
+ * that it can be sent to a file; what is said about it goes beside.
+ */
+import type { ApiKeyListing, NewKey } from '../../client/index.ts'
+import { listed, moment, scopeText } from './access-text.ts'
+import type { CommandContext } from './context.ts'
+import { ExitCode } from './exit-codes.ts'
+import type { ScopePart } from './flag-values.ts'
+import { type ClientFlags, withClient } from './session.ts'
+import { table } from './table.ts'
+
+interface CreateFlags extends ClientFlags {
+  readonly for?: string
+  readonly group?: readonly string[]
+  readonly role?: readonly string[]
+  readonly expiresIn?: number
+  readonly scope?: readonly ScopePart[]
+}
+
+interface ListFlags extends ClientFlags {
+  readonly for?: string
+}
+
+interface RotateFlags extends ClientFlags {
+  readonly overlap: number
+}
+
+export function create(name: string, flags: CreateFlags, context: CommandContext): Promise<number> {
+  const { group = [], role = [], expiresIn, scope } = flags
+  return withClient(flags, context, async (client) => {
+    const made = await client.admin().createKey({
+      name,
+      ...(flags.for !== undefined && { principal: flags.for }),
+      groups: group,
+      roles: role,
+      ...(expiresIn !== undefined && { expiresAtMs: context.nowMs() + expiresIn }),
+      ...(scope && { scope }),
+    })
+    show(made, `key ${made.keyId} of user:${made.principal}`, flags, context)
+    return ExitCode.OK
+  })
+}
+
+export function list(flags: ListFlags, context: CommandContext): Promise<number> {
+  return withClient(flags, context, async (client) => {
+    const keys = await client.admin().listKeys(flags.for)
+    const sorted = keys.sort((a, b) => a.createdAtMs - b.createdAtMs)
+    context.out.write(flags.json ? `${JSON.stringify(sorted)}\n` : asText(sorted))
+    return ExitCode.OK
+  })
+}
+
+export function revoke(ids: readonly string[], flags: ClientFlags, context: CommandContext): Promise<number> {
+  return withClient(flags, context, async (client) => {
+    await client.admin().revokeKeys(ids)
+    context.out.write(flags.json ? `${JSON.stringify({ revoked: ids })}\n` : `revoked ${ids.join(', ')}\n`)
+    return ExitCode.OK
+  })
+}
+
+export function rotate(id: string, flags: RotateFlags, context: CommandContext): Promise<number> {
+  return withClient(flags, context, async (client) => {
+    const made = await client.admin().rotateKey(id, flags.overlap)
+    const until = flags.overlap === 0 ? 'at once' : `in ${flags.overlap / 1_000} s`
+    show(made, `key ${made.keyId} has a new secret; the old one ends ${until}`, flags, context)
+    return ExitCode.OK
+  })
+}
+
+function show(made: NewKey, what: string, flags: ClientFlags, context: CommandContext): void {
+  context.out.write(flags.json ? `${JSON.stringify(made)}\n` : `${made.key}\n`)
+  if (!flags.json) context.err.write(`octopus: ${what}; it is shown this once\n`)
+}
+
+function asText(keys: readonly ApiKeyListing[]): string {
+  const columns = ['key', 'user', 'name', 'groups', 'roles', 'expires', 'last used', 'scope'].map(
+    (title) => ({
+      title,
+    }),
+  )
+  const rows = keys.map((key) => [
+    key.keyId,
+    key.principal,
+    key.name,
+    listed(key.groups),
+    listed(key.roles),
+    moment(key.expiresAtMs),
+    moment(key.lastUsedAtMs),
+    key.scope === null ? '-' : scopeText(key.scope),
+  ])
+  return table(columns, rows)
+}

@@ -1,0 +1,98 @@
+/** The handlers of all APIs about credentials and rights, each with the parts it needs. */
+import type { MetadataStore } from '../../storage/metadata-store.ts'
+import type { AccessControl } from '../access/access-control.ts'
+import type { Session } from '../access/session.ts'
+import type { Config } from '../config/schema.ts'
+import { TOPIC_KEY_PREFIX } from '../topics/topic-record.ts'
+import type { TopicTable } from '../topics/topic-table.ts'
+import { alterNamespaceHandler } from './alter-namespace.ts'
+import { type AuthenticateDependencies, authenticateHandler } from './authenticate.ts'
+import { createAclsHandler } from './create-acls.ts'
+import { createKeyHandler } from './create-key.ts'
+import { createNamespaceHandler } from './create-namespace.ts'
+import { deleteAclsHandler } from './delete-acls.ts'
+import { deleteNamespaceHandler } from './delete-namespace.ts'
+import { describeAclsHandler } from './describe-acls.ts'
+import { explainAccessHandler } from './explain-access.ts'
+import type { Handlers } from './handlers.ts'
+import { issueTokenHandler } from './issue-token.ts'
+import { listKeysHandler } from './list-keys.ts'
+import { listNamespacesHandler } from './list-namespaces.ts'
+import { revokeKeysHandler } from './revoke-keys.ts'
+import { revokeTokenHandler } from './revoke-token.ts'
+import { rotateIssuerKeyHandler } from './rotate-issuer-key.ts'
+import { rotateKeyHandler } from './rotate-key.ts'
+import { whoamiHandler } from './whoami.ts'
+
+export interface AccessHandlersOptions {
+  readonly access: AccessControl
+  readonly topics: TopicTable
+  readonly metadata: MetadataStore
+  readonly settings: Config['auth']
+  /** Told of errors nobody expected in an entry of a request. */
+  readonly onProblem: (error: Error) => void
+}
+
+/** Of a token nobody said for how long. */
+const TOKEN_LIFETIME_DEFAULT_MS = 3_600_000
+
+type AccessApi =
+  | 'authenticate'
+  | 'whoami'
+  | 'explainAccess'
+  | 'describeAcls'
+  | 'createAcls'
+  | 'deleteAcls'
+  | 'createKey'
+  | 'listKeys'
+  | 'revokeKeys'
+  | 'rotateKey'
+  | 'createNamespace'
+  | 'listNamespaces'
+  | 'alterNamespace'
+  | 'deleteNamespace'
+  | 'issueToken'
+  | 'revokeToken'
+  | 'rotateIssuerKey'
+
+/** How credentials are looked at on this node, by authenticate and by hello. */
+export function credentialsOf(access: AccessControl): AuthenticateDependencies {
+  return {
+    identify: (token, remoteAddress) => access.identify(token, remoteAddress),
+    admit: (session, identity) => access.admit(session as Session, identity),
+    isAnonymousAllowed: access.isAnonymousAllowed,
+  }
+}
+
+export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, AccessApi> {
+  const { access, topics, metadata, settings, onProblem } = options
+  const { policy, acls, namespaces, keys } = access
+  const { tokenIssuer, revocations } = access.authentication
+  const lifetimeMaxMs = settings.tokenLifetimeMaxMs
+  return {
+    authenticate: authenticateHandler(credentialsOf(access)),
+    whoami: whoamiHandler(policy),
+    explainAccess: explainAccessHandler(policy),
+    describeAcls: describeAclsHandler(policy),
+    createAcls: createAclsHandler(acls, onProblem),
+    deleteAcls: deleteAclsHandler(policy, acls, onProblem),
+    createKey: createKeyHandler(keys),
+    listKeys: listKeysHandler(keys),
+    revokeKeys: revokeKeysHandler(keys, onProblem),
+    rotateKey: rotateKeyHandler(keys),
+    createNamespace: createNamespaceHandler(namespaces, onProblem),
+    listNamespaces: listNamespacesHandler(namespaces, topics),
+    alterNamespace: alterNamespaceHandler(namespaces),
+    deleteNamespace: deleteNamespaceHandler({
+      namespaces,
+      acls,
+      countTopics: async (name) => (await metadata.list(`${TOPIC_KEY_PREFIX}${name}.`)).entries.length,
+    }),
+    issueToken: issueTokenHandler({
+      issuer: tokenIssuer,
+      lifetimeDefaultMs: Math.min(TOKEN_LIFETIME_DEFAULT_MS, lifetimeMaxMs),
+    }),
+    revokeToken: revokeTokenHandler({ revocations, lifetimeMaxMs }),
+    rotateIssuerKey: rotateIssuerKeyHandler(tokenIssuer),
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Who may see and change which entries of the access control list.
+ *
+ * Whoever may grant on everything an entry is about writes and deletes what allows. What denies is for owners and
+ * administrators: with it a colleague could lock out the owner. An owner takes away what denies himself, too.
+ */
+import type { Access } from '../../auth/acl/access.ts'
+import type { AclEntry } from '../../auth/acl/entry.ts'
+import { namesOf } from '../../auth/principal.ts'
+import type { ProtocolError } from '../../client/protocol/errors.ts'
+import { callerOf, notAuthorized } from './authorization.ts'
+import type { RequestSession } from './context.ts'
+
+type Rule = Pick<AclEntry, 'resource' | 'effect'>
+
+export function mayWrite(access: Access, { resource, effect }: Rule): boolean {
+  if (access.ownsPattern(resource)) return true
+  return effect === 'allow' && access.allowsPattern('grant', resource)
+}
+
+export function writeRefusal(session: RequestSession, rule: Rule): ProtocolError | undefined {
+  const { access } = session
+  if (mayWrite(access, rule)) return undefined
+  const { type, name, match } = rule.resource
+  const refusal = notAuthorized(session, 'grant', type, name, match)
+  if (rule.effect === 'deny' && access.allowsPattern('grant', rule.resource))
+    refusal.message = `${callerOf(session)} may grant there but not deny: that is for owners and administrators`
+  return refusal
+}
+
+/** All of them with describe on the cluster; else those about himself, and on what he may grant. */
+export function visibleEntries(session: RequestSession): (entry: AclEntry) => boolean {
+  const { access, identity } = session
+  if (access.allows('describe', 'cluster', '')) return () => true
+  const names = new Set(namesOf(identity.principal))
+  return (entry) =>
+    names.has(entry.principal) ||
+    access.ownsPattern(entry.resource) ||
+    access.allowsPattern('grant', entry.resource)
+}

@@ -1,0 +1,37 @@
+/**
+ * Alter namespace: owners change by whoever may grant on it, defaults by whoever may alter it. The last owner goes
+ * only by an administrator, who can name another one.
+ */
+import { quoteName } from '../../auth/acl/qualified-name.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import { type NamespaceStore, unknownNamespace } from '../access/namespace-store.ts'
+import { changeTopicConfig } from '../topics/topic-config.ts'
+import { invalid, ownersOf } from './access-words.ts'
+import { notAuthorized } from './authorization.ts'
+import type { Handler } from './handlers.ts'
+
+export function alterNamespaceHandler(namespaces: Pick<NamespaceStore, 'alter'>): Handler<'alterNamespace'> {
+  return async ({ name, addOwners, removeOwners, topicConfigs }, { session }) => {
+    const [added, removed] = [ownersOf(addOwners), ownersOf(removeOwners)]
+    const twice = added.find((owner) => removed.includes(owner))
+    if (twice !== undefined) throw invalid(`${JSON.stringify(twice)} is to be added and removed`)
+    changeTopicConfig({}, topicConfigs)
+    if (!session.allows('describe', 'namespace', name)) throw unknownNamespace(name)
+    const changesOwners = added.length > 0 || removed.length > 0
+    if (changesOwners && !session.allows('grant', 'namespace', name))
+      throw notAuthorized(session, 'grant', 'namespace', name)
+    if (topicConfigs.length > 0 && !session.allows('alter', 'namespace', name))
+      throw notAuthorized(session, 'alter', 'namespace', name)
+    const { isAdministrator } = session.access
+    const { owners } = await namespaces.alter(name, (present) => {
+      const owners = [...new Set([...present.owners, ...added])].filter((owner) => !removed.includes(owner))
+      if (owners.length === 0 && present.owners.length > 0 && !isAdministrator)
+        throw new ProtocolError(
+          ErrorCode.POLICY_VIOLATION,
+          `namespace ${quoteName(name)} would have no owner any more; add another one first`,
+        )
+      return { ...present, owners, topicConfigs: changeTopicConfig(present.topicConfigs, topicConfigs) }
+    })
+    return { owners: [...owners] }
+  }
+}

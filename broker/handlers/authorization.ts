@@ -1,0 +1,70 @@
+/**
+ * What handlers ask about each thing a request names, and what is answered where the caller may not.
+ *
+ * What he may not describe looks like what does not exist: same code, same sentence, decided before it is
+ * looked for. What he may describe and not use is refused by name.
+ */
+import type { Operation } from '../../auth/acl/operation.ts'
+import { bitOf } from '../../auth/acl/operation.ts'
+import { formatResourcePattern, type ResourceType } from '../../auth/acl/resource.ts'
+import { namesOf } from '../../auth/principal.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import type { Topic, TopicTable } from '../topics/topic-table.ts'
+import type { RequestSession } from './context.ts'
+
+const codeOfType: Readonly<Record<ResourceType, number>> = {
+  cluster: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+  namespace: ErrorCode.NAMESPACE_AUTHORIZATION_FAILED,
+  topic: ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+  group: ErrorCode.GROUP_AUTHORIZATION_FAILED,
+  producer: ErrorCode.PRODUCER_NAME_AUTHORIZATION_FAILED,
+  'transactional-id': ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+
+const DESCRIBE = bitOf('describe')
+
+/** The caller in text form: `user:ada`. */
+export function callerOf(session: RequestSession): string {
+  return namesOf(session.identity.principal)[0]
+}
+
+export function notAuthorized(
+  session: RequestSession,
+  operation: Operation,
+  type: ResourceType,
+  name: string,
+  match: 'literal' | 'prefix' = 'literal',
+): ProtocolError {
+  const what = formatResourcePattern({ type, name, match })
+  return new ProtocolError(codeOfType[type], `${callerOf(session)} may not ${operation} ${what}`)
+}
+
+export function unknownTopicName(name: string): ProtocolError {
+  return new ProtocolError(
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    `there is no topic named ${JSON.stringify(name)}`,
+  )
+}
+
+/** The topic if there is one and the caller may describe it. */
+export function visibleTopic(session: RequestSession, topic: Topic | undefined): Topic | undefined {
+  return topic && (session.bitsOnTopic(topic) & DESCRIBE) !== 0 ? topic : undefined
+}
+
+/** Those of all topics that the caller may describe, in order of name. */
+export function visibleTopics(session: RequestSession, topics: TopicTable): Topic[] {
+  const { access } = session
+  // Not through what the session remembers: there may be more topics than it does.
+  return topics.list().filter((topic) => (access.bitsOn('topic', topic.name) & DESCRIBE) !== 0)
+}
+
+/** Why the caller may not do this to a topic of that name, whether there is one or not; undefined: he may. */
+export function topicRefusal(
+  session: RequestSession,
+  operation: Operation,
+  name: string,
+): ProtocolError | undefined {
+  const bits = session.access.bitsOn('topic', name)
+  if ((bits & bitOf(operation)) !== 0) return undefined
+  return (bits & DESCRIBE) === 0 ? unknownTopicName(name) : notAuthorized(session, operation, 'topic', name)
+}

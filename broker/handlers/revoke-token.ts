@@ -1,0 +1,41 @@
+/**
+ * Revoke token: one by its id, or all that a user was issued until now. Everyone ends the token he came with and all
+ * of his own; an administrator ends any. Who came in with one has to come again, at once.
+ */
+import type { Revocations } from '../../auth/authenticators/revocations.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import { checkIds, invalid } from './access-words.ts'
+import { callerOf } from './authorization.ts'
+import type { Handler } from './handlers.ts'
+
+export interface RevokeTokenDependencies {
+  readonly revocations: Pick<Revocations, 'revokeToken' | 'revokeUser'>
+  /** The longest a token can be good for. */
+  readonly lifetimeMaxMs: number
+}
+
+export function revokeTokenHandler(dependencies: RevokeTokenDependencies): Handler<'revokeToken'> {
+  const { revocations, lifetimeMaxMs } = dependencies
+  return async ({ tokenId, principal }, { session, clock }) => {
+    const { name, isAnonymous } = session.identity.principal
+    if (tokenId !== null && principal !== null)
+      throw invalid('tokenId and principal are both given: one token is revoked, or all of a user')
+    const whose = principal ?? name
+    const isOwn = tokenId === null ? whose === name : session.identity.credentialId === `token:${tokenId}`
+    if (isAnonymous || !(isOwn || session.access.allows('alter', 'cluster', '')))
+      throw new ProtocolError(
+        ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+        `${callerOf(session)} may revoke the token he came with and all of his own, no others`,
+      )
+    try {
+      if (tokenId === null) {
+        checkIds('user', [whose])
+        await revocations.revokeUser(whose)
+      } else await revocations.revokeToken(tokenId, clock.nowMs() + lifetimeMaxMs)
+    } catch (error) {
+      if (error instanceof RangeError) throw new ProtocolError(ErrorCode.POLICY_VIOLATION, error.message)
+      throw error
+    }
+    return { revoked: true }
+  }
+}
