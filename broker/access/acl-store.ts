@@ -19,8 +19,8 @@ import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
 import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
 import type { Clock } from '../ports.ts'
+import { WatchedRecords } from '../watched-records.ts'
 import { storedOperations, storedPrincipal, storedResource } from './access-record.ts'
-import { WatchedRecords } from './watched-records.ts'
 
 const ACL_KEY_PREFIX = '/acl/'
 /** 80 bits, in hex. */

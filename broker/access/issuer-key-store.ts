@@ -15,7 +15,7 @@ import type { IssuerKey } from '../../auth/authenticators/signing-key.ts'
 import type { IssuerKeyStore } from '../../auth/authenticators/token-issuer.ts'
 import type { MetadataEntry, MetadataStore, Operation } from '../../storage/metadata-store.ts'
 import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
-import { WatchedRecords } from './watched-records.ts'
+import { WatchedRecords } from '../watched-records.ts'
 
 const KEY_PREFIX = '/issuer/keys/'
 const TOKEN_PREFIX = '/issuer/revoked/token/'

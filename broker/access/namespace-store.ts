@@ -16,8 +16,8 @@ import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { Compare, MetadataEntry, MetadataStore, Operation } from '../../storage/metadata-store.ts'
 import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
 import type { Clock } from '../ports.ts'
+import { WatchedRecords } from '../watched-records.ts'
 import { storedPrincipal } from './access-record.ts'
-import { WatchedRecords } from './watched-records.ts'
 
 const NAMESPACE_KEY_PREFIX = '/namespaces/'
 /** Owners of one namespace. */

@@ -5,11 +5,12 @@
  * A topic object never changes; an altered topic is a new object under the same name and id.
  */
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
-import type { MetadataEntry, MetadataStore, WatchEvent } from '../../storage/metadata-store.ts'
+import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
+import { WatchedRecords } from '../watched-records.ts'
 import { parseTopicConfig, type TopicConfig, type TopicConfigValues } from './topic-config.ts'
 import { topicIdKey } from './topic-id.ts'
 import { parseTopicName } from './topic-name.ts'
-import { decodeTopicRecord, TOPIC_KEY_PREFIX, type TopicRecord, topicNameOfKey } from './topic-record.ts'
+import { decodeTopicRecord, TOPIC_KEY_PREFIX, topicNameOfKey } from './topic-record.ts'
 
 export interface Topic {
   readonly name: string
@@ -44,41 +45,45 @@ export interface TopicBeingDeleted {
   readonly topicId: Uint8Array
 }
 
+/** What metadata says about a name. */
+interface KnownTopic extends TopicBeingDeleted {
+  /** Undefined while it is being deleted. */
+  readonly topic: Topic | undefined
+}
+
 export class TopicTable {
-  readonly #store: MetadataStore
-  readonly #log: PartitionSource
-  readonly #onProblem: (error: Error) => void
   readonly #byName = new Map<string, Topic>()
   readonly #byId = new Map<string, Topic>()
-  readonly #waiting: { readonly revision: number; readonly resolve: () => void }[] = []
+  #records: WatchedRecords<KnownTopic> | undefined
   #partitionCount = 0
-  #revision = 0
-  #endWatch = () => {}
 
-  private constructor(options: TopicTableOptions) {
-    this.#store = options.store
-    this.#log = options.log
-    this.#onProblem = options.onProblem
-  }
+  private constructor() {}
 
   /**
    * Reads every topic and follows the changes from there. Resolves with the table and the topics whose
    * deletion a crash interrupted. Rejects where metadata cannot be understood: a node that does not know
    * all its topics must not serve.
    */
-  static async open(
-    options: TopicTableOptions,
-  ): Promise<{ readonly table: TopicTable; readonly beingDeleted: readonly TopicBeingDeleted[] }> {
-    const table = new TopicTable(options)
-    const snapshot = await options.store.list(TOPIC_KEY_PREFIX)
-    const beingDeleted: TopicBeingDeleted[] = []
-    for (const entry of snapshot.entries) {
-      const record = table.#put(entry)
-      if (record.state === 'deleting')
-        beingDeleted.push({ name: topicNameOfKey(entry.key), topicId: record.topicId })
-    }
-    table.#follow(snapshot.revision)
-    return { table, beingDeleted }
+  static async open({ store, log, onProblem }: TopicTableOptions): Promise<{
+    readonly table: TopicTable
+    readonly beingDeleted: readonly TopicBeingDeleted[]
+  }> {
+    const table = new TopicTable()
+    const records = await WatchedRecords.open<KnownTopic>({
+      store,
+      prefix: TOPIC_KEY_PREFIX,
+      decode: (entry) => knownTopic(entry, log),
+      onPut: (_, { topic }, before) => {
+        if (before?.topic) table.#remove(before.topic)
+        if (topic) table.#add(topic)
+      },
+      onDelete: (_, { topic }) => {
+        if (topic) table.#remove(topic)
+      },
+      onProblem,
+    })
+    table.#records = records
+    return { table, beingDeleted: [...records.values()].filter(({ topic }) => topic === undefined) }
   }
 
   byName(name: string): Topic | undefined {
@@ -105,86 +110,43 @@ export class TopicTable {
 
   /** Resolves when a change to a topic that was committed with this revision shows in the table. */
   async caughtUp(revision: number): Promise<void> {
-    if (this.#revision >= revision) return
-    await new Promise<void>((resolve) => this.#waiting.push({ revision, resolve }))
+    await this.#records?.caughtUp(revision)
   }
 
   /** Follows no more changes; who waits for one is let go. */
   close(): void {
-    this.#endWatch()
-    this.#reached(Number.MAX_SAFE_INTEGER)
+    this.#records?.close()
   }
 
-  #follow(revision: number): void {
-    this.#endWatch = this.#store.watch(TOPIC_KEY_PREFIX, revision + 1, (events) => this.#apply(events))
-    this.#reached(revision)
-  }
-
-  #apply(events: readonly WatchEvent[]): void {
-    for (const event of events) {
-      if (event.kind === 'compacted') {
-        this.#relist().catch(this.#onProblem)
-        return
-      }
-      if (event.kind === 'delete') this.#remove(topicNameOfKey(event.key))
-      else this.#putGuarded(event.entry)
-      this.#reached(event.revision)
-    }
-  }
-
-  /** The changes in between are lost: what is listed is, and what is not listed is gone. */
-  async #relist(): Promise<void> {
-    const snapshot = await this.#store.list(TOPIC_KEY_PREFIX)
-    const listed = new Set(snapshot.entries.map((entry) => topicNameOfKey(entry.key)))
-    for (const name of [...this.#byName.keys()]) if (!listed.has(name)) this.#remove(name)
-    for (const entry of snapshot.entries) this.#putGuarded(entry)
-    this.#follow(snapshot.revision)
-  }
-
-  #putGuarded(entry: MetadataEntry): void {
-    try {
-      this.#put(entry)
-    } catch (error) {
-      this.#onProblem(error as Error)
-    }
-  }
-
-  #put(entry: MetadataEntry): TopicRecord {
-    const name = topicNameOfKey(entry.key)
-    const record = decodeTopicRecord(entry)
-    const { isInternal } = parseTopicName(name)
-    this.#remove(name)
-    if (record.state === 'deleting') return record
-    const topic: Topic = {
-      name,
-      topicId: record.topicId,
-      idKey: topicIdKey(record.topicId),
-      partitions: record.partitions,
-      config: parseTopicConfig(record.configs),
-      configValues: record.configs,
-      createdAtMs: record.createdAtMs,
-      isInternal,
-      logs: Array.from({ length: record.partitions }, (_, partition) =>
-        this.#log.createPartition(record.topicId, partition),
-      ),
-    }
-    this.#byName.set(name, topic)
+  #add(topic: Topic): void {
+    this.#byName.set(topic.name, topic)
     this.#byId.set(topic.idKey, topic)
     this.#partitionCount += topic.partitions
-    return record
   }
 
-  #remove(name: string): void {
-    const topic = this.#byName.get(name)
-    if (!topic) return
-    this.#byName.delete(name)
+  #remove(topic: Topic): void {
+    this.#byName.delete(topic.name)
     this.#byId.delete(topic.idKey)
     this.#partitionCount -= topic.partitions
   }
+}
 
-  #reached(revision: number): void {
-    if (revision > this.#revision) this.#revision = revision
-    for (let i = this.#waiting.length - 1; i >= 0; i--)
-      if (this.#waiting[i].revision <= this.#revision) this.#waiting.splice(i, 1)[0].resolve()
+/** Throws where the entry cannot be understood, before anything of it shows. */
+function knownTopic(entry: MetadataEntry, log: PartitionSource): KnownTopic {
+  const name = topicNameOfKey(entry.key)
+  const { topicId, partitions, configs, createdAtMs, state } = decodeTopicRecord(entry)
+  const { isInternal } = parseTopicName(name)
+  if (state === 'deleting') return { name, topicId, topic: undefined }
+  const topic: Topic = {
+    name,
+    topicId,
+    idKey: topicIdKey(topicId),
+    partitions,
+    config: parseTopicConfig(configs),
+    configValues: configs,
+    createdAtMs,
+    isInternal,
+    logs: Array.from({ length: partitions }, (_, partition) => log.createPartition(topicId, partition)),
   }
+  return { name, topicId, topic }
 }

@@ -1,8 +1,8 @@
 /**
  * The records under one prefix of metadata, in memory, fed by its watch: what is answered from here is what the
- * last change made it, whoever made it. The policy and the keys of the node hang on these.
+ * last change made it, whoever made it. Topics, the policy and the keys of the node hang on these.
  */
-import type { MetadataEntry, MetadataStore, WatchEvent } from '../../storage/metadata-store.ts'
+import type { MetadataEntry, MetadataStore, WatchEvent } from '../storage/metadata-store.ts'
 
 export interface WatchedRecordsOptions<T> {
   readonly store: MetadataStore
