@@ -1,18 +1,26 @@
 /**
- * A file with a secret in the data directory, for the eyes of its owner: written once, mode 0600, never over one that
- * is there. Where others may read it, it is no secret, and is refused.
+ * A file with a secret, for the eyes of its owner: written once, mode 0600, never over one that is there. Where others
+ * may read it, it is no secret, and is refused.
  */
-import { open, stat } from 'node:fs/promises'
+import { access, open, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { syncDirectory } from '../../storage/durable-file.ts'
+import { replaceFile, syncDirectory } from '../../storage/durable-file.ts'
 import { ConfigError } from '../config/config-error.ts'
 
 export interface SecretFile {
   readonly path: string
   /** Undefined: it is not there. Rejects with ConfigError when it cannot be read, or others can. */
   read(): Promise<string | undefined>
-  /** Resolves when it is durable. Rejects when it is there already. */
+  /** Resolves when it is durable; a crash leaves all of it or none. Rejects when it is there already. */
   write(text: string): Promise<void>
+}
+
+/** Where a secret will be that is not made yet. */
+export interface NewSecretFile {
+  /** Resolves when it is durable. */
+  write(text: string): Promise<void>
+  /** There is no secret after all. */
+  discard(): Promise<void>
 }
 
 const MODE = 0o600
@@ -24,8 +32,22 @@ export function secretFile(path: string): SecretFile {
   return {
     path,
     read: () => read(path),
+    // The lock of the directory is ours: nobody else of us puts one there in between.
     write: async (text) => {
-      const handle = await open(path, 'wx', MODE)
+      if (await isThere(path)) throw new Error(`${path} is there already`)
+      await replaceFile(path, text, MODE)
+    },
+  }
+}
+
+/**
+ * Takes the place first, so that no secret is made that could not be kept. Rejects with the error of the system, EEXIST
+ * when something is there.
+ */
+export async function newSecretFile(path: string): Promise<NewSecretFile> {
+  const handle = await open(path, 'wx', MODE)
+  return {
+    write: async (text) => {
       try {
         await handle.writeFile(text)
         await handle.sync()
@@ -34,6 +56,20 @@ export function secretFile(path: string): SecretFile {
       }
       await syncDirectory(dirname(path))
     },
+    discard: async () => {
+      await handle.close()
+      await rm(path, { force: true })
+    },
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
   }
 }
 

@@ -8,6 +8,7 @@ import { collect, durationMs, scopePart, setting } from './flag-values.ts'
 type Done = (exitCode: number) => void
 
 const HOUR_MS = 3_600_000
+const OUT = 'a new file for it that only you may read (mode 0600), instead of standard output'
 
 export function addAccessCommands(program: Command, context: CommandContext, done: Done): void {
   addWhoami(program, context, done)
@@ -35,7 +36,7 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
     .description('create, list, revoke and rotate API keys')
     .addHelpText(
       'after',
-      examples(`octopus key create laptop --for ada > ada.key
+      examples(`octopus key create laptop --for ada --out ada.key
       octopus key list
       octopus key revoke 2h8x0q5m1c7w9z3k`),
     )
@@ -52,9 +53,10 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
       durationMs,
     )
     .option('--scope <operations:resource>', 'good for this and no more; may be repeated', scopePart)
+    .option('--out <file>', OUT)
     .addHelpText(
       'after',
-      examples(`octopus key create laptop --for ada > ada.key
+      examples(`octopus key create laptop --for ada --out ada.key
       octopus key create detector-7 --for detector-7 --expires-in 90d --json
       octopus key create viewer --scope read:topic:lab.* --scope read:group:lab.viewer`),
     )
@@ -82,9 +84,10 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
   client(key.command('rotate <id>'), context)
     .description('give an API key a new secret')
     .option('--overlap <while>', 'for how long the old secret is still good', durationMs, HOUR_MS)
+    .option('--out <file>', OUT)
     .addHelpText(
       'after',
-      examples(`octopus key rotate 2h8x0q5m1c7w9z3k > ada.key
+      examples(`octopus key rotate 2h8x0q5m1c7w9z3k --out ada-2.key
       octopus key rotate 2h8x0q5m1c7w9z3k --overlap 0s --json`),
     )
     .action(async (id, options) => done(await (await load()).rotate(id, options, context)))
@@ -108,9 +111,10 @@ function addToken(program: Command, context: CommandContext, done: Done): void {
     .option('--role <role>', 'a role it gives the user; may be repeated', collect)
     .option('--lifetime <while>', "for how long it is good: 15m, 8h (default: the broker's)", durationMs)
     .option('--scope <operations:resource>', 'good for this and no more; may be repeated', scopePart)
+    .option('--out <file>', OUT)
     .addHelpText(
       'after',
-      examples(`octopus token issue > my.token
+      examples(`octopus token issue --out my.token
       octopus token issue --for ada --group lab --lifetime 8h --json`),
     )
     .action(async (options) => done(await (await load()).issue(options, context)))

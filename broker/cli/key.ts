@@ -1,16 +1,14 @@
-/**
- * `octopus key create | list | revoke | rotate`. A key goes to standard output and nowhere else, alone on its line, so
- * that it can be sent to a file; what is said about it goes beside.
- */
+/** `octopus key create | list | revoke | rotate`. */
 import type { ApiKeyListing, NewKey } from '../../client/index.ts'
 import { listed, moment, scopeText } from './access-text.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
 import type { ScopePart } from './flag-values.ts'
+import { type MadeSecret, type SecretFlags, showSecret } from './secret-output.ts'
 import { type ClientFlags, withClient } from './session.ts'
 import { table } from './table.ts'
 
-interface CreateFlags extends ClientFlags {
+interface CreateFlags extends ClientFlags, SecretFlags {
   readonly for?: string
   readonly group?: readonly string[]
   readonly role?: readonly string[]
@@ -22,22 +20,24 @@ interface ListFlags extends ClientFlags {
   readonly for?: string
 }
 
-interface RotateFlags extends ClientFlags {
+interface RotateFlags extends ClientFlags, SecretFlags {
   readonly overlap: number
 }
 
 export function create(name: string, flags: CreateFlags, context: CommandContext): Promise<number> {
   const { group = [], role = [], expiresIn, scope } = flags
   return withClient(flags, context, async (client) => {
-    const made = await client.admin().createKey({
-      name,
-      ...(flags.for !== undefined && { principal: flags.for }),
-      groups: group,
-      roles: role,
-      ...(expiresIn !== undefined && { expiresAtMs: context.nowMs() + expiresIn }),
-      ...(scope && { scope }),
+    await showSecret(flags, context, async () => {
+      const made = await client.admin().createKey({
+        name,
+        ...(flags.for !== undefined && { principal: flags.for }),
+        groups: group,
+        roles: role,
+        ...(expiresIn !== undefined && { expiresAtMs: context.nowMs() + expiresIn }),
+        ...(scope && { scope }),
+      })
+      return secretOf(made, `key ${made.keyId} of user:${made.principal}`)
     })
-    show(made, `key ${made.keyId} of user:${made.principal}`, flags, context)
     return ExitCode.OK
   })
 }
@@ -61,16 +61,17 @@ export function revoke(ids: readonly string[], flags: ClientFlags, context: Comm
 
 export function rotate(id: string, flags: RotateFlags, context: CommandContext): Promise<number> {
   return withClient(flags, context, async (client) => {
-    const made = await client.admin().rotateKey(id, flags.overlap)
-    const until = flags.overlap === 0 ? 'at once' : `in ${flags.overlap / 1_000} s`
-    show(made, `key ${made.keyId} has a new secret; the old one ends ${until}`, flags, context)
+    await showSecret(flags, context, async () => {
+      const made = await client.admin().rotateKey(id, flags.overlap)
+      const until = flags.overlap === 0 ? 'at once' : `in ${flags.overlap / 1_000} s`
+      return secretOf(made, `key ${made.keyId} has a new secret; the old one ends ${until}`)
+    })
     return ExitCode.OK
   })
 }
 
-function show(made: NewKey, what: string, flags: ClientFlags, context: CommandContext): void {
-  context.out.write(flags.json ? `${JSON.stringify(made)}\n` : `${made.key}\n`)
-  if (!flags.json) context.err.write(`octopus: ${what}; it is shown this once\n`)
+function secretOf(made: NewKey, sentence: string): MadeSecret {
+  return { secret: made.key, fields: { ...made }, sentence }
 }
 
 function asText(keys: readonly ApiKeyListing[]): string {

@@ -1,15 +1,13 @@
-/**
- * `octopus token issue | revoke | rotate-issuer-key`: tokens of the broker's own issuer. A token goes to standard output
- * and nowhere else, as a key does.
- */
+/** `octopus token issue | revoke | rotate-issuer-key`: tokens of the broker's own issuer. */
 import { moment } from './access-text.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
 import { usage } from './failure.ts'
 import type { ScopePart } from './flag-values.ts'
+import { type SecretFlags, showSecret } from './secret-output.ts'
 import { type ClientFlags, withClient } from './session.ts'
 
-interface IssueFlags extends ClientFlags {
+interface IssueFlags extends ClientFlags, SecretFlags {
   readonly for?: string
   readonly group?: readonly string[]
   readonly role?: readonly string[]
@@ -24,18 +22,18 @@ interface RevokeFlags extends ClientFlags {
 export function issue(flags: IssueFlags, context: CommandContext): Promise<number> {
   const { group: groups = [], role: roles = [], lifetime, scope } = flags
   return withClient(flags, context, async (client) => {
-    const made = await client.admin().issueToken({
-      ...(flags.for !== undefined && { principal: flags.for }),
-      groups,
-      roles,
-      ...(lifetime !== undefined && { lifetimeMs: lifetime }),
-      ...(scope && { scope }),
+    await showSecret(flags, context, async () => {
+      const made = await client.admin().issueToken({
+        ...(flags.for !== undefined && { principal: flags.for }),
+        groups,
+        roles,
+        ...(lifetime !== undefined && { lifetimeMs: lifetime }),
+        ...(scope && { scope }),
+      })
+      const until = `good until ${moment(made.expiresAtMs)}`
+      const sentence = `token ${made.tokenId} of user:${made.principal}, ${until}`
+      return { secret: made.token, fields: { ...made }, sentence }
     })
-    context.out.write(flags.json ? `${JSON.stringify(made)}\n` : `${made.token}\n`)
-    if (!flags.json)
-      context.err.write(
-        `octopus: token ${made.tokenId} of user:${made.principal}, good until ${moment(made.expiresAtMs)}\n`,
-      )
     return ExitCode.OK
   })
 }

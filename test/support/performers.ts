@@ -55,7 +55,8 @@ export const performers: Readonly<Record<string, Performer>> = {
   },
   'broker/access/secret-file.ts': {
     may: ['disk'],
-    reason: 'the key of the first start is a file, and who may read it is looked at',
+    reason:
+      'the key of the first start is a file, as is one made with --out, and who may read it is looked at',
   },
   'broker/cli/last-resort.ts': {
     may: ['processes'],

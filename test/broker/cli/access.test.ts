@@ -2,7 +2,7 @@
  * The commands about who may do what, against a real broker: each for people and with --json, and the way from a
  * first start to a colleague who can read one topic.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -141,12 +141,48 @@ t.test('keys', async (t) => {
   })
 })
 
+t.test('a secret goes into a new file for its owner, and nowhere else', async (t) => {
+  const out = join(directory, 'ivy.key')
+  const secretIn = async (path: string) => {
+    t.equal((await stat(path)).mode & 0o777, 0o600)
+    return (await readFile(path, 'utf8')).trim()
+  }
+  const made = await octopus(`key create laptop --for ivy --out ${out}`)
+  t.match(made, {
+    exitCode: 0,
+    err: '',
+    out: /^key \S+ of user:ivy; it is in \S+ivy\.key, and nowhere else\n$/,
+  })
+  const first = await secretIn(out)
+  t.match(await octopus('whoami', first), { exitCode: 0 })
+  const id = first.split('_')[1]
+  const keys = async () => (await json('key list --for ivy')).answer.length
+
+  const again = await octopus(`key create laptop --for ivy --out ${out}`)
+  t.match(again, { exitCode: 64, out: '', err: /there is something already, and it is not overwritten/ })
+  t.equal(await secretIn(out), first)
+  const nowhere = await octopus(`key create laptop --for ivy --out ${join(directory, 'none', 'ivy.key')}`)
+  t.match(nowhere, { exitCode: 73, out: '', err: /ENOENT/ })
+  t.equal(await keys(), 1, 'nothing was made that could not be kept')
+  const refused = join(directory, 'refused.key')
+  t.match(await octopus(`key create x --for other --out ${refused}`, first), { exitCode: 1 })
+  await t.rejects(stat(refused), { code: 'ENOENT' }, 'no file without a secret')
+
+  const second = join(directory, 'ivy-2.key')
+  const { answer } = await json(`key rotate ${id} --overlap 0s --out ${second}`)
+  t.same(answer, { keyId: id, file: second }, 'the secret is in the file only')
+  t.match(await octopus('whoami', await secretIn(second)), { exitCode: 0 })
+  const token = join(directory, 'ivy.token')
+  t.match((await json(`token issue --for ivy --out ${token}`)).answer, { principal: 'ivy', file: token })
+  t.match(await octopus('whoami', await secretIn(token)), { exitCode: 0 })
+})
+
 t.test('tokens', async (t) => {
   const issued = await octopus('token issue --for hal --group lab --lifetime 15m')
   t.match(issued, {
     exitCode: 0,
     out: /^[\w-]+\.[\w-]+\.[\w-]+\n$/,
-    err: /^octopus: token \S+ of user:hal, good until \d{4}-\S+Z\n$/,
+    err: /^octopus: token \S+ of user:hal, good until \d{4}-\S+Z; it is shown this once\n$/,
   })
   const first = issued.out.trim()
   t.match(await json('whoami', first), {
