@@ -117,8 +117,19 @@ export function oneOf<W extends string>(name: string, value: W, words: readonly 
 }
 
 function brokerUrl(url: string): string {
-  if (URL.canParse(url) && /^wss?:$/.test(new URL(url).protocol)) return url
+  const isAddress = URL.canParse(url) && /^wss?:$/.test(new URL(url).protocol)
+  if (isAddress && holdsMore(url))
+    throw new RangeError(
+      'option url: an address has no user, password, query or fragment, for it stands in logs; a credential goes into the option token',
+    )
+  if (isAddress) return url
   throw new RangeError(`option url: expected an address such as ${DEFAULT_URL}, got ${JSON.stringify(url)}`)
+}
+
+/** What people put credentials into. */
+export function holdsMore(url: string): boolean {
+  const { username, password } = new URL(url)
+  return username !== '' || password !== '' || /[?#]/.test(url)
 }
 
 /** An issuer that is never asked for would let somebody believe that his connection is encrypted. */

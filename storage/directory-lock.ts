@@ -145,7 +145,7 @@ class Contender {
     while (!(await this.#isAlone())) {
       // Somebody came or went while we looked: what was seen is no longer true.
     }
-    await writeFile(`${this.#path()}.held`, '')
+    await writeFile(`${this.#path()}.held`, '', { mode: 0o600 })
     this.#decided = true
     for (const socket of this.#waiting) socket.destroy()
   }

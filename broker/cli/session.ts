@@ -10,6 +10,7 @@ import {
 } from '../../client/index.ts'
 import { isCertificateFailure } from '../../client/node/connect-failure.ts'
 import { environmentToken } from '../../client/node/environment-token.ts'
+import { holdsMore } from '../../client/options.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
@@ -77,8 +78,13 @@ export function outageTeller(err: Output): (event: ConnectionEvent) => void {
 /** The address of the broker: the flag, else OCTOPUS_URL, else the default. Throws a usage failure. */
 export function brokerUrl(flag: string | undefined, env: CommandContext['env']): string {
   const url = flag ?? (env.OCTOPUS_URL || DEFAULT_URL)
-  if (URL.canParse(url) && /^wss?:\/\//.test(url)) return url
   const from = flag === undefined ? 'OCTOPUS_URL' : '--url'
+  const isAddress = URL.canParse(url) && /^wss?:\/\//.test(url)
+  if (isAddress && holdsMore(url))
+    throw usage(
+      `${from}: an address has no user, password, query or fragment, for it stands in logs; OCTOPUS_TOKEN_FILE names a file with the credential`,
+    )
+  if (isAddress) return url
   throw usage(`${from}: "${url}" is not the address of a broker; it looks like ${DEFAULT_URL}`)
 }
 

@@ -55,10 +55,12 @@ export function httpHandler({
       const refusal = await guard(request)
       if (refusal) return refusal
       const route = routes.get(path)
-      if (!route) return plain(404, `There is nothing at ${path.slice(0, 200)}; see / for what there is.\n`)
+      if (!route) return plain(404, 'There is nothing at this address; see / for what there is.\n')
       return await route()
     } catch (error) {
-      logger.error({ err: error, path }, 'an HTTP request met an unexpected error')
+      // What is asked for may be anything, also a credential.
+      const known = routes.has(path) ? path : undefined
+      logger.error({ err: error, path: known }, 'an HTTP request met an unexpected error')
       return plain(500, 'The server met an error it did not expect.\n')
     }
   }

@@ -159,7 +159,7 @@ t.test('HTTP for operators', async (t) => {
   t.match(await got('/'), [200, /^octopus\/\d.*\/metrics/s])
   t.same(await got('/healthz'), [200, 'alive\n'])
   t.same(await got('/readyz'), [200, 'ready\n'])
-  t.same(await got('/elsewhere'), [404, 'There is nothing at /elsewhere; see / for what there is.\n'])
+  t.same(await got('/elsewhere'), [404, 'There is nothing at this address; see / for what there is.\n'])
   t.same(await got('/metrics', { method: 'DELETE' }), [
     405,
     'DELETE is not possible here; GET and HEAD are.\n',

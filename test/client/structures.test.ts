@@ -129,6 +129,11 @@ t.test('a wrong client option is refused by name', async (t) => {
     refused({ url: 'http://x' }),
     'option url: expected an address such as ws://127.0.0.1:7654, got "http://x"',
   )
+  for (const url of ['ws://b:1/?token=oct_x', 'wss://oct_x@b', 'wss://u:oct_x@b/', 'ws://b#oct_x'])
+    t.equal(
+      refused({ url }),
+      'option url: an address has no user, password, query or fragment, for it stands in logs; a credential goes into the option token',
+    )
   t.equal(
     refused({ requestTimeoutMs: 0 }),
     'option requestTimeoutMs: expected a whole number from 1 to 86400000, got 0',

@@ -202,6 +202,15 @@ t.test('words around the commands', async (t) => {
   t.equal(brokerUrl(undefined, { OCTOPUS_URL: '' }), 'ws://127.0.0.1:7654')
   t.equal(brokerUrl(undefined, { OCTOPUS_URL: 'wss://b:1' }), 'wss://b:1')
   t.equal(brokerUrl('ws://c:2', { OCTOPUS_URL: 'wss://b:1' }), 'ws://c:2')
+  for (const url of [
+    'ws://b:1/?token=oct_secret',
+    'ws://oct_secret@b:1',
+    'ws://u:oct_secret@b:1',
+    'ws://b:1#oct_secret',
+  ])
+    t.throws(() => brokerUrl(url, {}), {
+      message: /^--url: an address has no user, password, query or fragment(?!.*oct_secret)/,
+    })
   t.throws(() => brokerUrl('localhost:7654', {}), {
     exitCode: 64,
     message: '--url: "localhost:7654" is not the address of a broker; it looks like ws://127.0.0.1:7654',
