@@ -85,6 +85,7 @@ async function startBroker(config: string): Promise<ChildProcess> {
   const ended = once(child, 'close').then(() => {
     throw new Error(`the broker ended: ${output.text}`)
   })
+  // Nobody waits any more once it is ready.
   ended.catch(() => {})
   await Promise.race([until(() => output.text.includes('"ready":true')), ended])
   return child

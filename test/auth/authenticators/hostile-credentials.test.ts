@@ -155,6 +155,14 @@ function damaged(token: string, random: SeededRandom): string {
   }
 }
 
+/** Of the same signature: the last character may hold bits that stand for nothing. */
+function isOtherSpelling(given: string, token: string): boolean {
+  const signed = token.slice(0, token.lastIndexOf('.') + 1)
+  if (signed === '' || !given.startsWith(signed)) return false
+  const [a, b] = [given, token].map((text) => Buffer.from(text.slice(signed.length), 'base64url'))
+  return a.equals(b)
+}
+
 t.test('every algorithm is taken, with its own key only', async (t) => {
   const { chain, sign } = await setUp()
   for (const alg of signatureAlgorithms)
@@ -180,7 +188,7 @@ t.test('damaged credentials', async (t) => {
   for (let run = 0; run < runs; run++) {
     const token = random.pick(sound)
     const given = damaged(token, random)
-    if (sound.includes(given)) continue
+    if (sound.includes(given) || isOtherSpelling(given, token)) continue
     const complaintOfIt = await complaint(chain, given)
     if (complaintOfIt !== undefined) t.fail(`${JSON.stringify(given)} ${complaintOfIt}`)
   }
