@@ -4,11 +4,12 @@
  * What he may not describe looks like what does not exist: same code, same sentence, decided before it is
  * looked for. What he may describe and not use is refused by name.
  */
-import type { Operation } from '../../auth/acl/operation.ts'
-import { bitOf } from '../../auth/acl/operation.ts'
+import { bitOf, NO_OPERATIONS, type Operation, type OperationBits } from '../../auth/acl/operation.ts'
 import { formatResourcePattern, type ResourceType } from '../../auth/acl/resource.ts'
 import { namesOf } from '../../auth/principal.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import { parseTopicConfig } from '../topics/topic-config.ts'
+import { TOPIC_ID_BYTES } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
 import type { RequestSession } from './context.ts'
 
@@ -46,9 +47,37 @@ export function unknownTopicName(name: string): ProtocolError {
   )
 }
 
+/** Asked about in place of what does not exist, so that it takes the same steps as what may not be seen. */
+const NO_TOPIC: Topic = {
+  name: '',
+  topicId: new Uint8Array(TOPIC_ID_BYTES),
+  idKey: '',
+  partitions: 0,
+  config: parseTopicConfig({}),
+  configValues: {},
+  createdAtMs: 0,
+  isInternal: false,
+  logs: [],
+}
+
+/** What the caller may do to what was found, or to nothing: the same work for both. */
+export function bitsOnFound(session: RequestSession, topic: Topic | undefined): OperationBits {
+  const bits = session.bitsOnTopic(topic ?? NO_TOPIC)
+  return topic ? bits : NO_OPERATIONS
+}
+
 /** The topic if there is one and the caller may describe it. */
 export function visibleTopic(session: RequestSession, topic: Topic | undefined): Topic | undefined {
-  return topic && (session.bitsOnTopic(topic) & DESCRIBE) !== 0 ? topic : undefined
+  return (bitsOnFound(session, topic) & DESCRIBE) !== 0 ? topic : undefined
+}
+
+/** The same by its name, which decides before it is looked whether there is one. */
+export function visibleTopicNamed(
+  session: RequestSession,
+  topics: Pick<TopicTable, 'byName'>,
+  name: string,
+): Topic | undefined {
+  return (session.access.bitsOn('topic', name) & DESCRIBE) !== 0 ? topics.byName(name) : undefined
 }
 
 /** Those of all topics that the caller may describe, in order of name. */

@@ -18,7 +18,7 @@ export function createTopicsHandler(
     if (session.allows('create', 'namespace', namespace) || session.allows('create', 'topic', name))
       return true
     // Whoever may create namespaces creates a missing one with its first topic.
-    return !namespaces.get(namespace) && session.allows('create', 'cluster', '')
+    return session.allows('create', 'cluster', '') && !namespaces.get(namespace)
   }
 
   return async ({ topics, validateOnly }, { session }) => ({

@@ -3,6 +3,7 @@
  * has by the credential he came with. Otherwise a narrow key could make itself a wide one.
  */
 import { isWithinScope } from '../../auth/acl/scope.ts'
+import type { ApiKeyRecord } from '../../auth/authenticators/api-key-record.ts'
 import type { Scope } from '../../auth/identity.ts'
 import { ADMINISTRATOR_ROLE } from '../../auth/principal.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
@@ -34,6 +35,17 @@ export function credentialRefusal(
   if (!groups.every((group) => ownGroups.includes(group)) || !roles.every((role) => ownRoles.includes(role)))
     return refused(session, 'may give only groups and roles of his own')
   return undefined
+}
+
+/** Asked about in place of a key that does not exist, so that it takes the same steps as another's. */
+const NO_KEY: CredentialRights = { principal: '', groups: [], roles: [], scope: undefined }
+
+/** Whether the caller may hold this key in his hands: the one he came with, or one with no more rights than he has. */
+export function mayHoldKey(session: RequestSession, id: string, record: ApiKeyRecord | undefined): boolean {
+  const rights = record ? { ...record, scope: record.scope ?? undefined } : NO_KEY
+  const refusal = credentialRefusal(session, rights)
+  const isThisOne = session.identity.credentialId === `key:${id}`
+  return record !== undefined && (isThisOne || refusal === undefined)
 }
 
 function refused(session: RequestSession, what: string): ProtocolError {

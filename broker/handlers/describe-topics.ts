@@ -3,7 +3,7 @@ import { ErrorCode } from '../../client/protocol/errors.ts'
 import { forecastRetention } from '../../storage/log/retention-forecast.ts'
 import { describeTopicConfig } from '../topics/topic-config.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
-import { unknownTopicName, visibleTopic, visibleTopics } from './authorization.ts'
+import { unknownTopicName, visibleTopicNamed, visibleTopics } from './authorization.ts'
 import type { Handler, ResponseOf } from './handlers.ts'
 import type { NodeIdentity } from './node-identity.ts'
 import { replicasOf } from './replicas.ts'
@@ -64,7 +64,7 @@ export function describeTopicsHandler({
       names === null
         ? visibleTopics(session, topics).map((topic) => known(topic, clock.nowMs()))
         : names.map((name) => {
-            const topic = visibleTopic(session, topics.byName(name))
+            const topic = visibleTopicNamed(session, topics, name)
             return topic ? known(topic, clock.nowMs()) : unknown(name)
           }),
   })

@@ -2,7 +2,7 @@
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { topicIdHex } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
-import { unknownTopicName, visibleTopic, visibleTopics } from './authorization.ts'
+import { unknownTopicName, visibleTopic, visibleTopicNamed, visibleTopics } from './authorization.ts'
 import type { RequestSession } from './context.ts'
 import type { Handler, RequestOf, ResponseOf } from './handlers.ts'
 import type { NodeIdentity } from './node-identity.ts'
@@ -31,8 +31,9 @@ export function metadataHandler({ identity, topics }: MetadataDependencies): Han
   }
 
   function answer({ name, topicId }: Query, session: RequestSession): TopicAnswer {
-    const there = topicId ? topics.byId(topicId) : name === null ? undefined : topics.byName(name)
-    const topic = visibleTopic(session, there)
+    const topic = topicId
+      ? visibleTopic(session, topics.byId(topicId))
+      : visibleTopicNamed(session, topics, name ?? '')
     if (topic) return known(topic)
     const unknown = { name: topicId ? null : name, topicId, isInternal: false, partitions: [] }
     if (topicId)

@@ -7,7 +7,7 @@ import type { RecordErrorReason } from '../../storage/record/record-error.ts'
 import { StorageError } from '../../storage/segment-store.ts'
 import { isSameTopicId, topicIdKey } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
-import { notAuthorized } from './authorization.ts'
+import { bitsOnFound, notAuthorized } from './authorization.ts'
 import type { RequestSession } from './context.ts'
 
 export interface PartitionError {
@@ -70,12 +70,12 @@ const UNKNOWN_TOPIC_ID: PartitionError = {
 /** Why the caller may not do this to the topic, or undefined: what he may not describe is not there for him. */
 export function topicErrorOf(
   session: RequestSession,
-  topic: Topic,
+  topic: Topic | undefined,
   operation: Operation,
 ): PartitionError | undefined {
-  const bits = session.bitsOnTopic(topic)
+  const bits = bitsOnFound(session, topic)
   if ((bits & bitOf(operation)) !== 0) return undefined
-  if ((bits & bitOf('describe')) === 0) return UNKNOWN_TOPIC_ID
+  if (!topic || (bits & bitOf('describe')) === 0) return UNKNOWN_TOPIC_ID
   const { code, message } = notAuthorized(session, operation, 'topic', topic.name)
   return { error: code, message }
 }
@@ -88,9 +88,8 @@ export function findPartition(
   operation: Operation,
 ): { readonly topic: Topic; readonly log: PartitionLog } | PartitionError {
   const topic = topics.byId(query.topicId)
-  if (!topic) return UNKNOWN_TOPIC_ID
   const refusal = topicErrorOf(session, topic, operation)
-  if (refusal) return refusal
+  if (!topic || refusal) return refusal ?? UNKNOWN_TOPIC_ID
   const log = topic.logs[query.partition]
   if (!log)
     return {

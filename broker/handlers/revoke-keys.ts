@@ -1,7 +1,7 @@
 /** Revoke keys: one's own, or anybody's by an administrator. What others have looks like what is not there. */
 import { type MetadataApiKeyStore, unknownKey } from '../access/api-key-store.ts'
 import type { RequestSession } from './context.ts'
-import { credentialRefusal } from './credential-rights.ts'
+import { mayHoldKey } from './credential-rights.ts'
 import { entryResult } from './entry-result.ts'
 import type { Handler } from './handlers.ts'
 
@@ -10,12 +10,8 @@ export function revokeKeysHandler(
   onProblem: (error: Error) => void,
 ): Handler<'revokeKeys'> {
   async function revokeOne(id: string, session: RequestSession): Promise<void> {
-    const record = keys.get(id)
     // Whoever came in with a key may always end that one.
-    const isThisOne = session.identity.credentialId === `key:${id}`
-    if (!record) throw unknownKey(id)
-    if (!isThisOne && credentialRefusal(session, { ...record, scope: record.scope ?? undefined }))
-      throw unknownKey(id)
+    if (!mayHoldKey(session, id, keys.get(id))) throw unknownKey(id)
     if (!(await keys.revoke(id))) throw unknownKey(id)
   }
 

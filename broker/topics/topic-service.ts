@@ -62,8 +62,8 @@ export interface TopicCreator {
 
 /** Who deletes. */
 export interface TopicDeleter {
-  /** What he may not see he is told not to be there. */
-  readonly isVisible: (topic: Topic) => boolean
+  /** What he may not see he is told not to be there; asked about what is not there, too. */
+  readonly isVisible: (topic: Topic | undefined) => boolean
   /** Why he may not delete what has this name, whether it is there or not. */
   readonly refusal: (name: string) => Error | undefined
 }
@@ -230,7 +230,7 @@ export class TopicService {
   async #deleteOne(name: string | null, topicId: Uint8Array | null, caller: TopicDeleter) {
     const { table, onDropped } = this.#options
     const known = topicId ? table.byId(topicId) : undefined
-    if (topicId && (!known || !caller.isVisible(known))) throw new ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID)
+    if (topicId && !caller.isVisible(known)) throw new ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID)
     const target = known?.name ?? name
     if (target === null)
       throw new ProtocolError(
