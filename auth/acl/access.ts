@@ -1,5 +1,5 @@
 /**
- * What one identity may do: the rules about it, compiled once and asked often. Pure and total.
+ * What one identity may do: the rules about its principals, looked up once and asked often. Pure and total.
  *
  * In this order: an **administrator** may do everything. Else what is **denied** is denied, to owners too. Else the
  * **owner** of a namespace may do everything to it and to what is in it. Else what is **allowed** is allowed. All
@@ -7,7 +7,7 @@
  */
 import type { Identity, Scope } from '../identity.ts'
 import { ADMINISTRATOR_ROLE, namesOf } from '../principal.ts'
-import { type AclEntry, hasExpired } from './entry.ts'
+import type { AclEntry } from './entry.ts'
 import { type Decision, explainDecision } from './explain.ts'
 import {
   ALL_OPERATIONS,
@@ -20,9 +20,10 @@ import {
   type OperationBits,
 } from './operation.ts'
 import type { Policy } from './policy.ts'
+import { addRule, type PrincipalRules } from './principal-rules.ts'
 import { DEFAULT_NAMESPACE, namespaceOf } from './qualified-name.ts'
 import { coversPattern, meetsPattern, type ResourcePattern, type ResourceType } from './resource.ts'
-import { Rules } from './rules.ts'
+import { bitsAfter, NO_VERDICT, type Rules } from './rules.ts'
 
 export interface Access {
   readonly isAdministrator: boolean
@@ -72,10 +73,10 @@ class CompiledAccess implements Access {
   readonly validUntilMs: number
   readonly #subject: string
   readonly #administration: string | undefined
-  readonly #entries: AclEntry[] = []
-  readonly #rules = new Map<ResourceType, Rules>()
+  /** Of each of its names about which there are any. */
+  readonly #rules: PrincipalRules[] = []
   /** By namespace, as whom it is owned. */
-  readonly #owned = new Map<string, string>()
+  readonly #owned: ReadonlyMap<string, string> | undefined
   readonly #scope: Scope | undefined
   readonly #scopeRules: Map<ResourceType, Rules> | undefined
 
@@ -84,7 +85,15 @@ class CompiledAccess implements Access {
     this.#subject = names[0]
     this.#administration = administration(policy, identity, names)
     this.revision = policy.revision
-    this.validUntilMs = this.#take(policy, names, nowMs)
+    let validUntilMs = Number.POSITIVE_INFINITY
+    for (const name of names) {
+      const rules = policy.rulesOf(name, nowMs)
+      if (!rules) continue
+      this.#rules.push(rules)
+      if (rules.validUntilMs < validUntilMs) validUntilMs = rules.validUntilMs
+    }
+    this.validUntilMs = validUntilMs
+    this.#owned = ownedBy(policy, names)
     this.#scope = identity.scope
     if (identity.scope) {
       this.#scopeRules = new Map()
@@ -101,8 +110,9 @@ class CompiledAccess implements Access {
     const within = this.#scopeRules ? scopedBits(this.#scopeRules, type, name) : ALL_OPERATIONS
     if (this.isAdministrator || within === NO_OPERATIONS) return within
     const given = this.#ownerOf(type, name) === undefined ? NO_OPERATIONS : ALL_OPERATIONS
-    const rules = this.#rules.get(type)
-    return within & (rules ? rules.bitsOn(name, given) : given)
+    let verdict = NO_VERDICT
+    for (const rules of this.#rules) verdict |= rules.verdictOn(type, name)
+    return within & bitsAfter(verdict, given)
   }
 
   allows(operation: Operation, type: ResourceType, name: string): boolean {
@@ -113,14 +123,14 @@ class CompiledAccess implements Access {
     const bit = bitOf(operation)
     if (!this.#isInScope(bit, pattern)) return false
     if (this.isAdministrator) return true
-    const isDenied = this.#entries.some(
+    const isDenied = this.#someEntry(
       ({ effect, operations, resource }) =>
         effect === 'deny' && (deniedBy(bitsOf(operations)) & bit) !== 0 && meetsPattern(resource, pattern),
     )
     if (isDenied) return false
     return (
       this.#ownsAll(pattern) ||
-      this.#entries.some(
+      this.#someEntry(
         ({ effect, operations, resource }) =>
           effect === 'allow' &&
           (allowedBy(bitsOf(operations)) & bit) !== 0 &&
@@ -142,30 +152,18 @@ class CompiledAccess implements Access {
       name,
       administration: this.#administration,
       ownedAs: this.#ownerOf(type, name),
-      entries: this.#entries,
+      entries: this.#rules.flatMap(({ entries }) => entries),
       isInScope,
     })
   }
 
-  /** Takes the rules about these names that have not expired; gives the moment when the first of them does. */
-  #take(policy: Policy, names: readonly string[], nowMs: number): number {
-    let validUntilMs = Number.POSITIVE_INFINITY
-    for (const name of names) {
-      for (const namespace of policy.namespacesOf(name))
-        if (!this.#owned.has(namespace)) this.#owned.set(namespace, name)
-      for (const entry of policy.entriesOf(name)) {
-        if (hasExpired(entry, nowMs)) continue
-        if (entry.expiresAtMs !== null && entry.expiresAtMs < validUntilMs) validUntilMs = entry.expiresAtMs
-        this.#entries.push(entry)
-        addRule(this.#rules, entry)
-      }
-    }
-    return validUntilMs
+  #someEntry(is: (entry: AclEntry) => boolean): boolean {
+    return this.#rules.some(({ entries }) => entries.some(is))
   }
 
   /** As whom the resource is owned. */
   #ownerOf(type: ResourceType, name: string): string | undefined {
-    if (this.#owned.size === 0 || type === 'cluster') return undefined
+    if (!this.#owned || type === 'cluster') return undefined
     return this.#owned.get(type === 'namespace' ? name : namespaceIn(name))
   }
 
@@ -192,17 +190,15 @@ function namespaceIn(name: string): string {
   return namespace === DEFAULT_NAMESPACE && name.includes('.') ? '' : namespace
 }
 
-function addRule(
-  rules: Map<ResourceType, Rules>,
-  rule: Pick<AclEntry, 'resource' | 'operations' | 'effect'>,
-): void {
-  const { type } = rule.resource
-  let ofType = rules.get(type)
-  if (!ofType) {
-    ofType = new Rules()
-    rules.set(type, ofType)
-  }
-  ofType.add(rule)
+/** Undefined, which is most often so: none. */
+function ownedBy(policy: Policy, names: readonly string[]): ReadonlyMap<string, string> | undefined {
+  let owned: Map<string, string> | undefined
+  for (const name of names)
+    for (const namespace of policy.namespacesOf(name)) {
+      owned ??= new Map()
+      if (!owned.has(namespace)) owned.set(namespace, name)
+    }
+  return owned
 }
 
 function scopedBits(
@@ -210,5 +206,5 @@ function scopedBits(
   type: ResourceType,
   name: string,
 ): OperationBits {
-  return scope.get(type)?.bitsOn(name, NO_OPERATIONS) ?? NO_OPERATIONS
+  return bitsAfter(scope.get(type)?.verdictOn(name) ?? NO_VERDICT, NO_OPERATIONS)
 }

@@ -1,17 +1,21 @@
 /**
  * All rules in force: entries, owners of namespaces, administrators. Indexed by whom they are about, so that what one
- * principal may do is put together from its own rules only, however many there are.
+ * principal may do is put together from its own rules only, however many there are, and put together anew only when
+ * one of these changes.
  *
  * `revision` grows with every change; whoever compiled something from an older one compiles again. The entries
  * and lists in it never change.
  */
 import type { AclEntry } from './entry.ts'
+import { PrincipalRules } from './principal-rules.ts'
 
 export class Policy {
   /** Principals in text form that may do everything. */
   readonly administrators: ReadonlySet<string>
   readonly #entries = new Map<string, AclEntry>()
   readonly #entriesOf = new Map<string, Set<AclEntry>>()
+  /** Of those who were asked about and have entries; forgotten when these change. */
+  readonly #rulesOf = new Map<string, PrincipalRules>()
   readonly #owners = new Map<string, readonly string[]>()
   readonly #ownedBy = new Map<string, Set<string>>()
   readonly #onChange: () => void
@@ -35,6 +39,7 @@ export class Policy {
     this.#forget(entry.id)
     this.#entries.set(entry.id, entry)
     include(this.#entriesOf, entry.principal, entry)
+    this.#rulesOf.delete(entry.principal)
     this.#changed()
   }
 
@@ -69,6 +74,17 @@ export class Policy {
     return this.#entriesOf.get(principal) ?? []
   }
 
+  /** The same put together, without what has expired; undefined: nothing is written about it. */
+  rulesOf(principal: string, nowMs: number): PrincipalRules | undefined {
+    const known = this.#rulesOf.get(principal)
+    if (known?.isValidAt(nowMs)) return known
+    const entries = this.#entriesOf.get(principal)
+    if (!entries) return undefined
+    const rules = new PrincipalRules(entries, nowMs)
+    this.#rulesOf.set(principal, rules)
+    return rules
+  }
+
   /** The namespaces of which exactly this principal is an owner. */
   namespacesOf(principal: string): Iterable<string> {
     return this.#ownedBy.get(principal) ?? []
@@ -84,6 +100,7 @@ export class Policy {
     if (!entry) return false
     this.#entries.delete(id)
     exclude(this.#entriesOf, entry.principal, entry)
+    this.#rulesOf.delete(entry.principal)
     return true
   }
 

@@ -1,13 +1,19 @@
 /**
- * What is written about one principal on resources of one type, put together for look-ups: a name is looked up
- * once as it is and once for each length that prefixes have.
+ * What is written on resources of one type, put together for look-ups: a name is looked up once as it is and once for
+ * each length that prefixes have.
  */
 import type { AclEntry } from './entry.ts'
-import { allowedBy, bitsOf, deniedBy, NO_OPERATIONS, type OperationBits } from './operation.ts'
+import { ALL_OPERATIONS, allowedBy, bitsOf, deniedBy, type OperationBits } from './operation.ts'
 
-interface Verdict {
-  allowed: OperationBits
-  denied: OperationBits
+/** What is allowed in the low bits, what is denied above them; several are joined by `|`. */
+export type Verdict = number
+
+export const NO_VERDICT: Verdict = 0
+const DENIED_SHIFT = 8
+
+/** @param given what is allowed already, as to an owner; a denial takes it away again */
+export function bitsAfter(verdict: Verdict, given: OperationBits): OperationBits {
+  return (given | verdict) & ~(verdict >> DENIED_SHIFT) & ALL_OPERATIONS
 }
 
 export class Rules {
@@ -19,29 +25,18 @@ export class Rules {
   add({ resource, operations, effect }: Pick<AclEntry, 'resource' | 'operations' | 'effect'>): void {
     const { name, match } = resource
     const verdicts = match === 'prefix' ? this.#prefixes : this.#literals
-    let verdict = verdicts.get(name)
-    if (!verdict) {
-      verdict = { allowed: NO_OPERATIONS, denied: NO_OPERATIONS }
-      verdicts.set(name, verdict)
-      if (match === 'prefix' && !this.#lengths.includes(name.length)) this.#lengths.push(name.length)
-    }
+    const before = verdicts.get(name)
+    if (before === undefined && match === 'prefix' && !this.#lengths.includes(name.length))
+      this.#lengths.push(name.length)
     const bits = bitsOf(operations)
-    if (effect === 'allow') verdict.allowed |= allowedBy(bits)
-    else verdict.denied |= deniedBy(bits)
+    const added = effect === 'allow' ? allowedBy(bits) : deniedBy(bits) << DENIED_SHIFT
+    verdicts.set(name, (before ?? NO_VERDICT) | added)
   }
 
-  /** @param given what is allowed already, as to an owner; a denial takes it away again */
-  bitsOn(name: string, given: OperationBits): OperationBits {
-    const literal = this.#literals.get(name)
-    let allowed = given | (literal?.allowed ?? NO_OPERATIONS)
-    let denied = literal?.denied ?? NO_OPERATIONS
-    for (const length of this.#lengths) {
-      if (length > name.length) continue
-      const verdict = this.#prefixes.get(name.slice(0, length))
-      if (!verdict) continue
-      allowed |= verdict.allowed
-      denied |= verdict.denied
-    }
-    return allowed & ~denied
+  verdictOn(name: string): Verdict {
+    let verdict = this.#literals.get(name) ?? NO_VERDICT
+    for (const length of this.#lengths)
+      if (length <= name.length) verdict |= this.#prefixes.get(name.slice(0, length)) ?? NO_VERDICT
+    return verdict
   }
 }

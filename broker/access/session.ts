@@ -17,7 +17,7 @@ import type { RequestSession } from '../handlers/context.ts'
 import type { Clock } from '../ports.ts'
 import type { Topic } from '../topics/topic-table.ts'
 
-/** Topics whose rights are remembered; beyond it all are forgotten and asked anew. */
+/** Topics and names of producers whose rights are remembered; beyond it all of a kind are forgotten and asked anew. */
 const REMEMBERED_MAX = 1_000
 
 export interface SessionOptions {
@@ -35,6 +35,7 @@ export class Session implements RequestSession {
   #isRevoked = false
   #access: Access | undefined
   readonly #topics = new Map<Topic, OperationBits>()
+  readonly #producers = new Map<string, OperationBits>()
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -61,10 +62,11 @@ export class Session implements RequestSession {
   refresh(): Access {
     const { policy, clock } = this.#options
     let access = this.#access
-    if (!access || access.revision !== policy.revision || clock.nowMs() >= access.validUntilMs) {
+    if (!access || access.revision !== policy.revision || this.#isPast(access.validUntilMs)) {
       access = compileAccess(policy, this.#identity, clock.nowMs())
       this.#access = access
       this.#topics.clear()
+      this.#producers.clear()
     }
     return access
   }
@@ -75,12 +77,12 @@ export class Session implements RequestSession {
 
   bitsOnTopic(topic: Topic): OperationBits {
     const access = this.refresh()
-    const known = this.#topics.get(topic)
-    if (known !== undefined) return known
-    if (this.#topics.size >= REMEMBERED_MAX) this.#topics.clear()
-    const bits = access.bitsOn('topic', topic.name)
-    this.#topics.set(topic, bits)
-    return bits
+    return this.#topics.get(topic) ?? remember(this.#topics, topic, access.bitsOn('topic', topic.name))
+  }
+
+  bitsOnProducer(name: string): OperationBits {
+    const access = this.refresh()
+    return this.#producers.get(name) ?? remember(this.#producers, name, access.bitsOn('producer', name))
   }
 
   refusal(): ProtocolError | undefined {
@@ -96,7 +98,7 @@ export class Session implements RequestSession {
         ErrorCode.CREDENTIAL_EXPIRED,
         'the credential of this connection was revoked or replaced; authenticate with another one',
       )
-    if (this.#options.clock.nowMs() >= this.#endsAtMs)
+    if (this.#isPast(this.#endsAtMs))
       return new ProtocolError(
         ErrorCode.CREDENTIAL_EXPIRED,
         'the credential of this connection has expired; authenticate with a newer one',
@@ -133,4 +135,15 @@ export class Session implements RequestSession {
   hasLapsed(nowMs: number): boolean {
     return nowMs >= this.#endsAtMs || (this.#access !== undefined && nowMs >= this.#access.validUntilMs)
   }
+
+  /** The clock is asked only where it can matter: this is done several times for every request. */
+  #isPast(atMs: number): boolean {
+    return atMs !== Number.POSITIVE_INFINITY && this.#options.clock.nowMs() >= atMs
+  }
+}
+
+function remember<K>(known: Map<K, OperationBits>, key: K, bits: OperationBits): OperationBits {
+  if (known.size >= REMEMBERED_MAX) known.clear()
+  known.set(key, bits)
+  return bits
 }

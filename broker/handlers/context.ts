@@ -21,6 +21,8 @@ export interface RequestSession {
   allows(operation: Operation, type: ResourceType, name: string): boolean
   /** All that may be done to the topic: one look-up, as a rule. */
   bitsOnTopic(topic: Topic): OperationBits
+  /** The same for the name of a producer. */
+  bitsOnProducer(name: string): OperationBits
 }
 
 export interface RequestContext {

@@ -4,6 +4,7 @@
  *
  * Nothing of a partition's batches is stored when one of them breaks a rule.
  */
+import { bitOf } from '../../auth/acl/operation.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { ProducedPartition, ProduceRequest } from '../../client/protocol/messages/produce.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
@@ -25,6 +26,9 @@ import {
   partitionErrorOf,
   refuseRepeated,
 } from './partition-error.ts'
+
+const DESCRIBE = bitOf('describe')
+const WRITE = bitOf('write')
 
 type ProducePartition = ProduceRequest['partitions'][number]
 
@@ -89,8 +93,10 @@ export function produceHandler(dependencies: ProduceDependencies): ProduceHandle
     if (!hasName(producerId)) return undefined
     const name = producerNameOf(producerId)
     // The log knows what to say of a name that has gone.
-    if (name === undefined || session.allows('write', 'producer', name)) return undefined
-    if (!session.allows('describe', 'producer', name))
+    if (name === undefined) return undefined
+    const bits = session.bitsOnProducer(name)
+    if ((bits & WRITE) !== 0) return undefined
+    if ((bits & DESCRIBE) === 0)
       return {
         error: ErrorCode.UNKNOWN_PRODUCER_ID,
         message: `the name of producer ${producerId} has expired`,

@@ -201,6 +201,30 @@ t.test('a rule ends exactly when it expires, and the next expiry is told', async
   t.same([0, 10, 49, 50, 100].map(until), [10, 50, 50, 100, Number.POSITIVE_INFINITY])
 })
 
+t.test('rules about a principal are put together once, for all it is about', async (t) => {
+  const rule = (name: string, words: string, untilMs: number | null = null) => ({
+    ...entry(`group:${name}`, 'allow', words, 'topic:a', untilMs),
+    id: name,
+  })
+  const policy = policyOf([rule('staff', 'read', 50), rule('guests', 'read')])
+  const [staff, guests] = ['group:staff', 'group:guests']
+  const first = policy.rulesOf(staff, 10)
+  const others = policy.rulesOf(guests, 10)
+  t.equal(policy.rulesOf(staff, 49), first)
+  t.equal(policy.rulesOf('group:nobody', 10), undefined)
+  t.equal(may(policy, user('ann', { groups: ['staff'] }), 'topic:a', 49), 'describe read')
+
+  t.same(policy.rulesOf(staff, 50)?.entries, [], 'anew when one of them has expired')
+  t.equal(policy.rulesOf(staff, 49)?.entries.length, 1, 'and when the clock was set back')
+
+  policy.putEntry(rule('staff', 'write'))
+  t.equal(may(policy, user('ann', { groups: ['staff'] }), 'topic:a', 49), 'describe write', 'and at a change')
+  t.equal(policy.rulesOf(guests, 49), others, 'but not at a change that is about others')
+  t.equal(first?.entries[0].operations[0], 'read', 'what somebody holds stays as it is')
+  policy.removeEntry('staff')
+  t.equal(policy.rulesOf(staff, 49), undefined)
+})
+
 t.test('a scope takes away and never gives', async (t) => {
   const policy = policyOf([entry('user:ann', 'allow', 'read write', 'topic:lab.*')], { own: ['user:ann'] })
   const narrow = user('ann', { scope: scope(['write', 'topic:lab.*'], ['grant', 'topic:own.a']) })
@@ -447,6 +471,8 @@ t.test('random policies: the compiled evaluator says what the obvious one says',
         model.owners.delete(namespace)
         policy.removeNamespace(namespace)
       }
+      // What was put together for somebody must be forgotten with the next change.
+      if (random.below(2) === 0) compileAccess(policy, randomIdentity(random), random.below(100))
       if (policy.revision < last) fail(roundSeed, 'the revision went back')
       last = policy.revision
     }
