@@ -9,18 +9,28 @@ export function encodeMetadataJson(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value))
 }
 
+/** The message names the key and what is wrong with its value, never the value, which may be a secret. */
+export class MetadataValueError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'MetadataValueError'
+  }
+}
+
 /**
- * Throws an Error that names the key and what is wrong with its value.
+ * Throws a {@link MetadataValueError} that names the key and what is wrong with its value.
  * @param what the value should be: `topic`
  */
 export function decodeMetadataJson<T>({ key, value }: MetadataEntry, type: z.ZodType<T>, what: string): T {
   let json: unknown
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(value))
-  } catch (cause) {
-    throw new Error(`metadata ${key} is no JSON text`, { cause })
+  } catch {
+    // The parser's own words quote the text.
+    throw new MetadataValueError(`metadata ${key} is no JSON text`)
   }
   const parsed = type.safeParse(json)
-  if (!parsed.success) throw new Error(`metadata ${key} is no ${what}: ${z.prettifyError(parsed.error)}`)
+  if (!parsed.success)
+    throw new MetadataValueError(`metadata ${key} is no ${what}: ${z.prettifyError(parsed.error)}`)
   return parsed.data
 }

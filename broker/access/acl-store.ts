@@ -17,12 +17,12 @@ import type { Policy } from '../../auth/acl/policy.ts'
 import { coversPattern, formatResourcePattern } from '../../auth/acl/resource.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
-import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
+import { decodeMetadataJson, encodeMetadataJson, MetadataValueError } from '../metadata-json.ts'
 import type { Clock } from '../ports.ts'
 import { WatchedRecords } from '../watched-records.ts'
 import { storedOperations, storedPrincipal, storedResource } from './access-record.ts'
 
-const ACL_KEY_PREFIX = '/acl/'
+export const ACL_KEY_PREFIX = '/acl/'
 /** 80 bits, in hex. */
 const ID_CHARACTERS = 20
 
@@ -155,7 +155,12 @@ export class AclStore {
   }
 }
 
-export function aclIdOf({ principal, resource, operations, effect }: NewAclEntry): string {
+export function aclIdOf({
+  principal,
+  resource,
+  operations,
+  effect,
+}: Pick<AclEntry, 'principal' | 'resource' | 'operations' | 'effect'>): string {
   const rule = [effect, bitsOf(operations), formatResourcePattern(resource), principal].join('\n')
   return createHash('sha256').update(rule, 'utf8').digest('hex').slice(0, ID_CHARACTERS)
 }
@@ -177,5 +182,9 @@ function encodeAclEntry(entry: Omit<AclEntry, 'id'>): Uint8Array {
 
 /** Throws an Error that names the key and what is wrong with its value. */
 export function decodeAclEntry(entry: MetadataEntry): AclEntry {
-  return { id: entry.key.slice(ACL_KEY_PREFIX.length), ...decodeMetadataJson(entry, stored, 'ACL entry') }
+  const id = entry.key.slice(ACL_KEY_PREFIX.length)
+  const rule = decodeMetadataJson(entry, stored, 'ACL entry')
+  if (aclIdOf(rule) !== id)
+    throw new MetadataValueError(`metadata ${entry.key} is another rule than the one it is named after`)
+  return { id, ...rule }
 }

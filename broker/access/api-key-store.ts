@@ -24,8 +24,8 @@ import type { Clock, Random, Timer, Timers } from '../ports.ts'
 import { WatchedRecords } from '../watched-records.ts'
 import { encodeScope, storedScope } from './access-record.ts'
 
-const KEY_PREFIX = '/api-keys/'
-const USE_PREFIX = '/api-key-uses/'
+export const KEY_PREFIX = '/api-keys/'
+export const USE_PREFIX = '/api-key-uses/'
 /** Time between two writings of what was used; also how exact the last use of a key is. */
 const USES_INTERVAL_MS = 60_000
 /** A rotation competes only with others of the same key. */

@@ -17,9 +17,9 @@ import type { MetadataEntry, MetadataStore, Operation } from '../../storage/meta
 import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
 import { WatchedRecords } from '../watched-records.ts'
 
-const KEY_PREFIX = '/issuer/keys/'
-const TOKEN_PREFIX = '/issuer/revoked/token/'
-const USER_PREFIX = '/issuer/revoked/user/'
+export const ISSUER_KEY_PREFIX = '/issuer/keys/'
+export const TOKEN_PREFIX = '/issuer/revoked/token/'
+export const USER_PREFIX = '/issuer/revoked/user/'
 
 const storedJwk = z.record(z.string(), z.string())
 const storedKey = z.strictObject({
@@ -63,7 +63,7 @@ export class MetadataIssuerStore implements IssuerKeyStore, RevocationStore {
     const { store, onProblem, onTokenRevoked, onUserRevoked } = options
     return new MetadataIssuerStore(
       store,
-      await WatchedRecords.open({ store, prefix: KEY_PREFIX, decode: decodeIssuerKey, onProblem }),
+      await WatchedRecords.open({ store, prefix: ISSUER_KEY_PREFIX, decode: decodeIssuerKey, onProblem }),
       await WatchedRecords.open({
         store,
         prefix: TOKEN_PREFIX,
@@ -88,13 +88,14 @@ export class MetadataIssuerStore implements IssuerKeyStore, RevocationStore {
   put({ kid, ...key }: IssuerKey): Promise<void> {
     return write(this.#store, this.#keys, {
       kind: 'put',
-      key: KEY_PREFIX + kid,
+      key: ISSUER_KEY_PREFIX + kid,
       value: encodeMetadataJson(key),
     })
   }
 
   async delete(kid: string): Promise<void> {
-    if (this.#keys.get(kid)) await write(this.#store, this.#keys, { kind: 'delete', key: KEY_PREFIX + kid })
+    if (this.#keys.get(kid))
+      await write(this.#store, this.#keys, { kind: 'delete', key: ISSUER_KEY_PREFIX + kid })
   }
 
   get size(): number {
@@ -158,7 +159,7 @@ function read(entry: MetadataEntry, prefix: string): string {
 /** Throws an Error that names the key and what is wrong with its value; never with the value itself. */
 export function decodeIssuerKey(entry: MetadataEntry): IssuerKey {
   return {
-    kid: entry.key.slice(KEY_PREFIX.length),
+    kid: entry.key.slice(ISSUER_KEY_PREFIX.length),
     ...decodeMetadataJson(entry, storedKey, 'key of the issuer'),
   }
 }

@@ -19,7 +19,7 @@ import type { Clock } from '../ports.ts'
 import { WatchedRecords } from '../watched-records.ts'
 import { storedPrincipal } from './access-record.ts'
 
-const NAMESPACE_KEY_PREFIX = '/namespaces/'
+export const NAMESPACE_KEY_PREFIX = '/namespaces/'
 /** Owners of one namespace. */
 export const OWNERS_MAX = 1_000
 /** An alteration competes only with others of the same namespace; who loses so often is in a storm. */

@@ -36,7 +36,7 @@ const meanings: readonly (readonly [number, string])[] = [
   [ExitCode.OK, 'done'],
   [ExitCode.FAILED, 'the broker refused the request, or some events failed'],
   [ExitCode.USAGE, 'the command line is wrong'],
-  [ExitCode.DAMAGED, 'verify found damage'],
+  [ExitCode.DAMAGED, 'what is stored is damaged'],
   [ExitCode.UNAVAILABLE, 'the broker cannot be reached, or the port is in use'],
   [ExitCode.SOFTWARE, 'an unexpected error (a bug)'],
   [ExitCode.CANNOT_CREATE, 'the data directory cannot be created, written or locked'],

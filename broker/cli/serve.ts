@@ -13,6 +13,7 @@ import { StorageError } from '../../storage/segment-store.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { type Config, settings } from '../config/schema.ts'
+import { MetadataValueError } from '../metadata-json.ts'
 import { type Node, startNode } from '../node.ts'
 import { ADMIN_KEY_FILE } from '../node-storage.ts'
 import { createLogger } from '../observability/logger.ts'
@@ -121,6 +122,11 @@ function serveFailure(error: unknown): Failure {
   if (error instanceof CertificateError) return because(ExitCode.CONFIG, error.message)
   if (error instanceof TransportError)
     return because(error.code === 'CERTIFICATE' ? ExitCode.CONFIG : ExitCode.UNAVAILABLE, error.message)
+  if (error instanceof MetadataValueError)
+    return because(
+      ExitCode.DAMAGED,
+      `${error.message}; the broker does not serve by half of what it knows. octopus verify names everything that is damaged`,
+    )
   if (error instanceof StorageError) return because(storageExitCode(error), error.message)
   return asFailure(error)
 }

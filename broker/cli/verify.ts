@@ -11,6 +11,7 @@ import { StorageError } from '../../storage/segment-store.ts'
 import { PlanDraft, type RepairPlan } from '../../storage/verify/repair-plan.ts'
 import { type RewrittenSegment, repairShard } from '../../storage/verify/repair-shard.ts'
 import { type DirectoryVerdict, verifyDirectory } from '../../storage/verify/verify-directory.ts'
+import { checkAccessEntry } from '../access/access-entry.ts'
 import { checkProducerEntry } from '../producers/producer-record.ts'
 import { type SystemPorts, systemPorts } from '../system-ports.ts'
 import { decodeTopicRecord, TOPIC_KEY_PREFIX, topicNameOfKey } from '../topics/topic-record.ts'
@@ -196,6 +197,7 @@ function topicOf(
 ): { topicId: Uint8Array; name: string; partitions: number } | undefined {
   if (!entry.key.startsWith(TOPIC_KEY_PREFIX)) {
     checkProducerEntry(entry)
+    checkAccessEntry(entry)
     return undefined
   }
   const { topicId, partitions } = decodeTopicRecord(entry)
