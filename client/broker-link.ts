@@ -3,11 +3,15 @@
  * jitter, and tells its watchers. Producers and consumers send to the link of a partition's leader; with one
  * broker there is one link.
  *
- * It gives up only when it is closed or when a broker refuses the greeting in a way that waiting does not heal
- * (a wrong credential, a version nobody speaks); then {@link BrokerLink.failure} says why, for ever.
+ * A connection whose credential has expired is as good as none until that is renewed: nobody sends on it, and when it
+ * takes requests again it is told as a new one is.
+ *
+ * It gives up only when it is closed or when a broker refuses the greeting or a new credential in a way that waiting
+ * does not heal (a wrong one, a version nobody speaks); then {@link BrokerLink.failure} says why, for ever.
  */
 import { backoffDelayMs } from './backoff.ts'
 import { Connection } from './connection.ts'
+import { CredentialRenewal } from './credential-renewal.ts'
 import { tell } from './listener.ts'
 import type { ClientSettings, ConnectionEvent } from './options.ts'
 import type { ClientPorts } from './ports.ts'
@@ -16,9 +20,12 @@ import { ErrorCode, ProtocolError } from './protocol/errors.ts'
 import type { HelloResponse } from './protocol/messages/hello.ts'
 
 export interface LinkWatcher {
-  /** A connection is open. */
+  /** A connection is open and takes requests (again). */
   up(connection: Connection): void
-  /** There is none; the link goes on trying. Everything sent on the last one has failed already. */
+  /**
+   * There is none that takes requests; the link goes on trying. Of what was sent on the last one nothing is left
+   * unanswered if it has ended; some may be if its credential has expired.
+   */
   down(error: ProtocolError): void
   /** There will never be one again. */
   failed(error: ProtocolError): void
@@ -30,6 +37,8 @@ export class BrokerLink {
   readonly #watchers = new Set<LinkWatcher>()
   readonly #closing = new AbortController()
   #connection: Connection | undefined
+  /** The credential of the connection has expired. */
+  #isSuspended = false
   #failure: ProtocolError | undefined
   #lastError: ProtocolError | undefined
   #limits: HelloResponse['limits'] | undefined
@@ -45,10 +54,10 @@ export class BrokerLink {
     return this.#settings.url
   }
 
-  /** The open connection, or undefined while there is none. */
+  /** The open connection, or undefined while there is none that takes requests. */
   get connection(): Connection | undefined {
     // While a connection ends, those who hear of it first must not send on it.
-    return this.#connection?.isOpen ? this.#connection : undefined
+    return this.#connection?.isOpen && !this.#isSuspended ? this.#connection : undefined
   }
 
   /** The limits that the broker announced last. */
@@ -96,7 +105,7 @@ export class BrokerLink {
   /**
    * A request and its answer, over as many connections as it takes within the request timeout. `repeatable`
    * requests are sent again when the connection ended before the answer came; others may have been carried
-   * out, so that the caller must be told.
+   * out, so that the caller must be told. What was refused because of an expired credential was not carried out.
    */
   async call<Request, Response>(
     api: Api<Request, Response>,
@@ -109,8 +118,11 @@ export class BrokerLink {
       try {
         return await connection.call(api, message)
       } catch (error) {
-        const lost = error instanceof ProtocolError && error.code === ErrorCode.DISCONNECTED
-        if (!lost || !repeatable || this.#failure) throw error
+        if (!(error instanceof ProtocolError)) throw error
+        const isExpired = error.code === ErrorCode.CREDENTIAL_EXPIRED
+        const isLost = error.code === ErrorCode.DISCONNECTED
+        if (!isExpired && !(isLost && repeatable)) throw error
+        if (this.#failure) throw isExpired ? this.#failure : error
       }
     }
   }
@@ -146,10 +158,14 @@ export class BrokerLink {
     this.#connection = connection
     this.#limits = connection.hello.limits
     this.#lastError = undefined
+    const renewal = this.#renewalOf(connection)
+    connection.onCredentialExpired((refusal) => renewal.expired(refusal))
     this.#tell({ kind: 'connected', url: this.url })
     for (const watcher of [...this.#watchers]) watcher.up(connection)
     connection.onClosed((error) => {
+      renewal.stop()
       this.#connection = undefined
+      this.#isSuspended = false
       if (this.#failure) return
       this.#lastError = error
       // A broker that accepts and hangs up at once must not be met with a storm of attempts.
@@ -158,6 +174,27 @@ export class BrokerLink {
       this.#tell({ kind: 'disconnected', url: this.url, error })
       for (const watcher of [...this.#watchers]) watcher.down(error)
       void this.#reconnect(error)
+    })
+  }
+
+  #renewalOf(connection: Connection): CredentialRenewal {
+    return new CredentialRenewal(connection, this.#settings, this.#ports, {
+      suspended: (error) => {
+        this.#isSuspended = true
+        this.#lastError = error
+        for (const watcher of [...this.#watchers]) watcher.down(error)
+      },
+      resumed: () => {
+        this.#isSuspended = false
+        this.#lastError = undefined
+        this.#tell({ kind: 'renewed', url: this.url })
+        for (const watcher of [...this.#watchers]) watcher.up(connection)
+      },
+      delayed: (error, delayMs, isExpired) => {
+        if (isExpired) this.#lastError = error
+        this.#tell({ kind: 'unrenewed', url: this.url, error, delayMs, isExpired })
+      },
+      failed: (error) => this.#fail(error),
     })
   }
 
@@ -217,7 +254,7 @@ export class BrokerLink {
     if (this.#failure) return
     this.#failure = error
     this.#closing.abort()
-    this.#connection?.close()
+    this.#connection?.close(error)
     for (const watcher of [...this.#watchers]) watcher.failed(error)
     this.#watchers.clear()
   }

@@ -7,6 +7,9 @@
  * protocol or falls silent ends the connection. It never connects again: that is the link's business.
  */
 
+import { credentialMissing, disconnected, messageOf, unreachable } from './connection-error.ts'
+import { type AcceptedCredential, type CredentialSource, credentialOf, isUnder } from './credential.ts'
+import type { Exchange, Pending } from './exchange.ts'
 import { tell } from './listener.ts'
 import type { ClientSettings } from './options.ts'
 import type { ClientPorts, ClientSocket, Timer } from './ports.ts'
@@ -17,32 +20,20 @@ import { FLAG_ERROR, FLAG_MORE, type Frame, readFrame, SUBPROTOCOL } from './pro
 import type { HelloResponse } from './protocol/messages/hello.ts'
 import type { ProducedPartition } from './protocol/messages/produce.ts'
 import { Queue } from './queue.ts'
+import { TurnTaking } from './turn-taking.ts'
 import { CLIENT_VERSION } from './version.ts'
-
-/** What becomes of a request. Either `answer` or `failure` is called, once, after all the `data`. */
-export interface Exchange<Response> {
-  /** A frame of the answer that is not the last. Throwing a {@link ProtocolError} ends the connection. */
-  data?(frame: Frame): void
-  answer(response: Response): void
-  failure(error: ProtocolError): void
-}
-
-interface Pending {
-  readonly api: AnyApi
-  readonly exchange: Exchange<unknown>
-  /** What it takes of the produce window. */
-  readonly windowBytes: number
-  readonly timeoutMs: number
-  deadlineMs: number
-}
 
 /** No more is handed to a socket that has so much unsent. */
 const SOCKET_BUFFERED_BYTES_MAX = 4 * 1024 * 1024
 /** Requests that produce leaves to everything else. */
 const RESERVED_REQUESTS = 4
 const TICK_MS_MAX = 1_000
-/** What a producer asks before it sends: it takes the place that its batches have. */
-const producerApis: ReadonlySet<number> = new Set([apis.initProducerId.key, apis.describeProducers.key])
+/** What a producer asks before it sends, and what everything else depends on: not behind the long polls. */
+const urgentApis: ReadonlySet<number> = new Set([
+  apis.initProducerId.key,
+  apis.describeProducers.key,
+  apis.authenticate.key,
+])
 
 /** Close codes of WebSocket. */
 const NORMAL_CLOSURE = 1000
@@ -55,11 +46,15 @@ export class Connection {
   /** Requests that wait for the broker's bound on requests in flight. */
   readonly #waiting = new Queue<() => void>()
   /** Producers that wait for the window or for that bound, in the order of their asking. */
-  #waitingForRoom = new Set<() => void>()
+  readonly #waitingForRoom = new TurnTaking()
   readonly #tickMs: number
   #socket: ClientSocket | undefined
   #hello: HelloResponse | undefined
   #onClosed: ((error: ProtocolError) => void) | undefined
+  #onExpired: ((refusal: ProtocolError) => void) | undefined
+  #credential: AcceptedCredential | undefined
+  /** Of the broker's wall clock over the monotonic one here. */
+  #brokerAheadMs = 0
   #ended: ProtocolError | undefined
   #correlationId = 0
   #windowBytes = 0
@@ -126,6 +121,30 @@ export class Connection {
     else this.#onClosed = listener
   }
 
+  /** The credential that counts; undefined: none was shown. */
+  get credential(): AcceptedCredential | undefined {
+    return this.#credential
+  }
+
+  /** The broker's wall clock as its greeting told it, late by the time that took; never goes back. */
+  brokerNowMs(): number {
+    return this.#ports.clock.monotonicMs() + this.#brokerAheadMs
+  }
+
+  /**
+   * Called when a request is refused because the credential is no longer good, before whoever made the request is
+   * told; not for a credential that has been replaced since.
+   */
+  onCredentialExpired(listener: (refusal: ProtocolError) => void): void {
+    this.#onExpired = listener
+  }
+
+  /** Shows a credential, also a newer one of the same principal. Rejects as {@link call}; then the old one counts. */
+  async authenticate(token: string): Promise<void> {
+    const { expiresAtMs } = await this.call(apis.authenticate, { mechanism: 'token', token })
+    this.#credential = { token, expiresAtMs, sinceId: this.#correlationId }
+  }
+
   /**
    * Sends a request as soon as the broker's bound on requests allows. `extraMs` is time that the broker was
    * asked to take (a long poll), on top of the request timeout.
@@ -136,7 +155,7 @@ export class Connection {
     exchange: Exchange<Response>,
     extraMs = 0,
   ): void {
-    const mayStart = producerApis.has(api.key) ? this.#hasPlace : this.#mayStart
+    const mayStart = urgentApis.has(api.key) ? this.#hasPlace : this.#mayStart
     if (!mayStart && !this.#ended) {
       this.#waiting.push(() => this.start(api, message, exchange, extraMs))
       return
@@ -188,9 +207,9 @@ export class Connection {
     this.#send(correlationId, frame, apis.produce, exchange, bodyBytes, this.#settings.requestTimeoutMs)
   }
 
-  /** Ends the connection; what is outstanding fails with CLOSED. */
-  close(): void {
-    this.#end(new ProtocolError(ErrorCode.CLOSED), NORMAL_CLOSURE)
+  /** Ends the connection; what is outstanding fails with `error`. */
+  close(error = new ProtocolError(ErrorCode.CLOSED)): void {
+    this.#end(error, NORMAL_CLOSURE)
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
@@ -218,24 +237,19 @@ export class Connection {
       clientVersion: CLIENT_VERSION,
     })
     this.#windowBytes = hello.limits.windowBytes
-    if (settings.token) await this.#authenticate(settings.token)
-    else if (hello.authenticationRequired)
-      throw new ProtocolError(
-        ErrorCode.SASL_AUTHENTICATION_FAILED,
-        `${settings.url} asks for a credential: give the option token`,
-      )
+    this.#brokerAheadMs = hello.serverTimeMs - this.#ports.clock.monotonicMs()
+    if (settings.token) await this.authenticate(await this.#credentialFrom(settings.token))
+    else if (hello.authenticationRequired) throw credentialMissing(settings.url)
     this.#hello = hello
   }
 
-  async #authenticate(tokenOf: () => string | Promise<string>): Promise<void> {
-    let token: string
+  async #credentialFrom(source: CredentialSource): Promise<string> {
     try {
-      token = await tokenOf()
+      return await credentialOf(source)
     } catch (cause) {
       // Where it comes from may be out of reach now and not later.
       throw unreachable(this.#settings.url, `no credential: ${messageOf(cause)}`, cause)
     }
-    await this.call(apis.authenticate, { mechanism: 'token', token })
   }
 
   /** The frame of a request, or why there is none. */
@@ -298,16 +312,7 @@ export class Connection {
       this.#end(new ProtocolError(ErrorCode.DISCONNECTED, sentence, { cause: error }), PROTOCOL_BROKEN)
     }
     while (this.#waiting.length > 0 && this.#mayStart) this.#waiting.shift()?.()
-    if (this.#waitingForRoom.size > 0) this.#giveRoom()
-  }
-
-  #giveRoom(): void {
-    const [first, ...others] = this.#waitingForRoom
-    this.#waitingForRoom = new Set()
-    first()
-    for (const run of others) run()
-    // Whoever came first and still waits has had his turn.
-    if (this.#waitingForRoom.delete(first)) this.#waitingForRoom.add(first)
+    this.#waitingForRoom.give()
   }
 
   get #hasPlace(): boolean {
@@ -351,6 +356,9 @@ export class Connection {
     } catch (error) {
       // Thrown by every ERROR frame: what it says, or that it cannot be read.
       if (!(error instanceof ProtocolError)) throw error
+      const isExpired = error.code === ErrorCode.CREDENTIAL_EXPIRED
+      if (isExpired && (!this.#credential || isUnder(this.#credential, frame.correlationId)))
+        this.#onExpired?.(error)
       pending.exchange.failure(error)
     }
   }
@@ -433,17 +441,4 @@ export class Connection {
     while (this.#waiting.length > 0) this.#waiting.shift()?.()
     this.#onClosed?.(error)
   }
-}
-
-function disconnected(url: string, reason: string): ProtocolError {
-  return new ProtocolError(ErrorCode.DISCONNECTED, `the connection to ${url} ended: ${reason}`)
-}
-
-function unreachable(url: string, reason: string, cause?: unknown): ProtocolError {
-  const options = cause === undefined ? {} : { cause }
-  return new ProtocolError(ErrorCode.DISCONNECTED, `cannot connect to ${url}: ${reason}`, options)
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

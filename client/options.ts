@@ -3,6 +3,7 @@
  * refused. Producers and consumers check theirs with the same functions.
  */
 import type { BackoffLimits } from './backoff.ts'
+import type { CredentialSource } from './credential.ts'
 
 /** How a `wss://` broker proves who it is. It always has to: there is no option that switches that off. */
 export interface TlsOptions {
@@ -18,6 +19,16 @@ export type ConnectionEvent =
   | { readonly kind: 'connected'; readonly url: string }
   | { readonly kind: 'disconnected'; readonly url: string; readonly error: Error }
   | { readonly kind: 'waiting'; readonly url: string; readonly error: Error; readonly delayMs: number }
+  /** No newer credential could be had; tried again after `delayMs`. With `isExpired` requests wait for it. */
+  | {
+      readonly kind: 'unrenewed'
+      readonly url: string
+      readonly error: Error
+      readonly delayMs: number
+      readonly isExpired: boolean
+    }
+  /** There is a newer credential, and requests that waited for it go on. */
+  | { readonly kind: 'renewed'; readonly url: string }
 
 export interface ClientOptions {
   /** `ws://` or `wss://` address of a broker. Default `ws://127.0.0.1:7654`. */
@@ -26,8 +37,11 @@ export interface ClientOptions {
   readonly tls?: TlsOptions
   /** How the broker's logs call this client. Default `octopus-client`. */
   readonly clientName?: string
-  /** Credential, or a function asked for one at each connect (tokens expire). Default: none is sent. */
-  readonly token?: string | (() => string | Promise<string>)
+  /**
+   * Credential, or a function asked for one at each connect and, while connected, some time before the last one
+   * expires. Default: none is sent.
+   */
+  readonly token?: string | CredentialSource
   /** Bound on one attempt to connect, greetings included. Default 10,000. */
   readonly connectTimeoutMs?: number
   /** A request without an answer for so long ends the connection, as in Kafka. Default 30,000. */
@@ -51,7 +65,7 @@ export interface ClientSettings {
   readonly url: string
   readonly tls: TlsOptions
   readonly clientName: string
-  readonly token: (() => string | Promise<string>) | undefined
+  readonly token: CredentialSource | undefined
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly livenessTimeoutMs: number

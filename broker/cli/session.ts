@@ -61,13 +61,23 @@ function tokenOf(env: CommandContext['env']): { token?: () => string } {
   return token ? { token } : {}
 }
 
-/** Says once when the connection is lost and once when it is back: the command goes on by itself meanwhile. */
+/**
+ * Says once when the connection is lost and once when it is back: the command goes on by itself meanwhile. So it does
+ * while there is no newer credential.
+ */
 export function outageTeller(err: Output): (event: ConnectionEvent) => void {
   let isLost = false
+  let isUnrenewed = false
   return (event) => {
     if (event.kind === 'disconnected') {
       isLost = true
       err.write(`octopus: ${event.error.message}; trying again\n`)
+    } else if (event.kind === 'unrenewed' && event.isExpired && !isUnrenewed) {
+      isUnrenewed = true
+      err.write(`octopus: ${event.error.message}; trying again\n`)
+    } else if (event.kind === 'renewed' && isUnrenewed) {
+      isUnrenewed = false
+      err.write('octopus: there is a newer credential\n')
     } else if (event.kind === 'connected' && isLost) {
       isLost = false
       err.write(`octopus: connected to ${event.url} again\n`)

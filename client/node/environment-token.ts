@@ -1,6 +1,6 @@
 /**
  * The credential of a program that was not given one: `OCTOPUS_TOKEN_FILE` names a file that holds it,
- * `OCTOPUS_TOKEN` is it. The file is read anew for each connect, so that it may be replaced.
+ * `OCTOPUS_TOKEN` is it. The file is read anew each time one is asked for, so that it may be replaced.
  */
 import { readFileSync } from 'node:fs'
 

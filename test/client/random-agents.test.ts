@@ -11,7 +11,7 @@ import type { ClientPorts, Timer } from '../../client/ports.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { FakeBroker } from './support/fake-broker.ts'
 import type { PlantedBug } from './support/fake-producers.ts'
-import { mischief, outages } from './support/mischief.ts'
+import { fickleCredentials, mischief, outages } from './support/mischief.ts'
 import { World } from './support/world.ts'
 
 const given = process.env.OCTOPUS_SEED
@@ -137,7 +137,7 @@ function isFenced(error: unknown): boolean {
   return error instanceof ProtocolError && error.code === ErrorCode.INVALID_PRODUCER_EPOCH
 }
 
-async function agentsAtRandom(seed: number, bug?: PlantedBug): Promise<string[]> {
+async function agentsAtRandom(seed: number, bug?: PlantedBug, hasCredentials = false): Promise<string[]> {
   const world = new World(seed)
   const broker = new FakeBroker(world)
   const partitions = 1 + (seed % 3)
@@ -146,6 +146,11 @@ async function agentsAtRandom(seed: number, bug?: PlantedBug): Promise<string[]>
   broker.commitMs = 1 + world.below(5)
   broker.producers.bug = bug
   broker.misbehave = mischief(world, partitions, 40 + (seed % 5) * 40, 'wicked')
+  const credentials = hasCredentials ? fickleCredentials(world, broker) : undefined
+  const options = {
+    ...clientOptions,
+    ...(credentials && { token: credentials.token, connectTimeoutMs: 200 }),
+  }
   const stop = outages(world, broker)
   const books: Books = {
     faults: [],
@@ -155,7 +160,7 @@ async function agentsAtRandom(seed: number, bug?: PlantedBug): Promise<string[]>
   const lives: Promise<unknown>[] = []
   for (let left = 3 + world.below(5); left > 0; left--) {
     const { ports, kill } = mortal(broker.ports)
-    const client = await world.until(OctopusClient.open(clientOptions, ports))
+    const client = await world.until(OctopusClient.open(options, ports))
     let hasName = false
     const life = live(world, client, partitions, books, () => {
       hasName = true
@@ -165,10 +170,11 @@ async function agentsAtRandom(seed: number, bug?: PlantedBug): Promise<string[]>
     if (world.below(3) > 0 || !hasName) kill()
     else lives.push(life.then(() => client.close()))
   }
-  const last = await world.until(OctopusClient.open(clientOptions, broker.ports))
+  const last = await world.until(OctopusClient.open(options, broker.ports))
   const isDone = await world.until(live(world, last, partitions, books))
   if (!isDone) books.faults.push('the last life was fenced, and nobody came after it')
   stop()
+  credentials?.stop()
   broker.misbehave = undefined
   broker.start()
   await world.until(Promise.all([last.close(), ...lives]))
@@ -196,6 +202,10 @@ function differences(got: readonly unknown[], due: readonly unknown[]): string {
 
 t.test('agents that die: every record once, in order, under its number', async (t) => {
   for (const seed of seeds(40)) t.same(await agentsAtRandom(seed), [], `seed ${seed}`)
+})
+
+t.test('agents whose credentials end as well', async (t) => {
+  for (const seed of seeds(15)) t.same(await agentsAtRandom(seed, undefined, true), [], `seed ${seed}`)
 })
 
 const bugs: PlantedBug[] = [

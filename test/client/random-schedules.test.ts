@@ -1,6 +1,7 @@
 /**
  * Producer and consumer against a broker that misbehaves at random, by seed: connections cut before and after
- * storing, refusals, delays, silence, shrinking windows, outages. Whatever happens, the books must balance.
+ * storing, refusals, delays, silence, shrinking windows, outages, credentials that end. Whatever happens, the books
+ * must balance.
  *
  * `OCTOPUS_SEED=7 node …/random-schedules.test.js` runs one seed.
  */
@@ -10,7 +11,7 @@ import type { ProducerOptions } from '../../client/producer/options.ts'
 import { FakeBroker } from './support/fake-broker.ts'
 import type { PlantedBug } from './support/fake-producers.ts'
 import { batchOf } from './support/harness.ts'
-import { mischief, outages, type Temper } from './support/mischief.ts'
+import { fickleCredentials, mischief, outages, type Temper } from './support/mischief.ts'
 import { World } from './support/world.ts'
 
 const given = process.env.OCTOPUS_SEED
@@ -18,7 +19,13 @@ const soak = process.env.OCTOPUS_SOAK ? 20 : 1
 const seeds = (count: number, times = soak) =>
   given ? [Number(given)] : Array.from({ length: count * times }, (_, i) => i + 1)
 
-async function trouble(seed: number, partitionCount: number, perMille: number, temper: Temper) {
+async function trouble(
+  seed: number,
+  partitionCount: number,
+  perMille: number,
+  temper: Temper,
+  hasCredentials: boolean,
+) {
   const world = new World(seed)
   const broker = new FakeBroker(world)
   broker.createTopic('t', partitionCount)
@@ -29,22 +36,40 @@ async function trouble(seed: number, partitionCount: number, perMille: number, t
     windowBytes: 2_000 + world.below(60_000),
     inFlightRequestsMax: 2 + world.below(30),
   }
-  const client = await world.until(
-    OctopusClient.open(
-      { requestTimeoutMs: 300, livenessTimeoutMs: 250, reconnect: { backoffMinMs: 5, backoffMaxMs: 50 } },
-      broker.ports,
-    ),
-  )
+  const credentials = hasCredentials ? fickleCredentials(world, broker) : undefined
+  const options = {
+    requestTimeoutMs: 300,
+    livenessTimeoutMs: 250,
+    reconnect: { backoffMinMs: 5, backoffMaxMs: 50 },
+    ...(credentials && { token: credentials.token, connectTimeoutMs: 200, retryFirstConnect: true }),
+  }
+  const client = await world.until(OctopusClient.open(options, broker.ports))
   broker.misbehave = mischief(world, partitionCount, perMille, temper)
-  return { world, broker, client }
+  const endOutages = outages(world, broker)
+  const stop = () => {
+    endOutages()
+    credentials?.stop()
+  }
+  return { world, broker, client, stop }
 }
 
-async function produceAtRandom(seed: number, isIdempotent: boolean, bug?: PlantedBug): Promise<string[]> {
+async function produceAtRandom(
+  seed: number,
+  isIdempotent: boolean,
+  bug?: PlantedBug,
+  hasCredentials = false,
+): Promise<string[]> {
   const partitionCount = 1 + (seed % 5)
   const temper = isIdempotent ? 'wicked' : seed % 2 === 0 ? 'fickle' : 'steady'
-  const { world, broker, client } = await trouble(seed, partitionCount, 60 + (seed % 7) * 30, temper)
+  const perMille = 60 + (seed % 7) * 30
+  const { world, broker, client, stop } = await trouble(
+    seed,
+    partitionCount,
+    perMille,
+    temper,
+    hasCredentials,
+  )
   broker.producers.bug = bug
-  const stop = outages(world, broker)
   const options: ProducerOptions = {
     lingerMs: world.below(2) * world.below(30),
     batchBytes: 1_024 + world.below(6_000),
@@ -133,6 +158,7 @@ async function produceAtRandom(seed: number, isIdempotent: boolean, bug?: Plante
   }
   // What is missing was reported; what was reported may be there all the same, its acknowledgement was lost.
   if (missing > failed) faults.push(`${missing} are missing, ${failed} were reported`)
+  if (broker.credentials?.refusedCount === 0) faults.push('no credential ended under a request')
   await world.pass(400)
   if (world.pendingCount > 0) faults.push(`${world.pendingCount} timers are left`)
   return faults
@@ -147,6 +173,15 @@ t.test('without idempotence it loses nothing in silence and keeps the order', as
   for (const seed of seeds(20, 1)) t.same(await produceAtRandom(seed, false), [], `seed ${seed}`)
 })
 
+t.test('credentials that end, in the middle of everything: once and in order all the same', async (t) => {
+  for (const seed of seeds(40)) {
+    t.same(await produceAtRandom(seed, true, undefined, true), [], `seed ${seed}, with sequences`)
+    // One batch in flight keeps the order with whatever ends in between.
+    if (seed % 4 === 0)
+      t.same(await produceAtRandom(seed, false, undefined, true), [], `seed ${seed}, without`)
+  }
+})
+
 const bugs: PlantedBug[] = ['duplicates are stored', 'gaps are stored', 'losses are acknowledged']
 for (const bug of bugs)
   t.test(`a broker that has it wrong is found out: ${bug}`, async (t) => {
@@ -159,11 +194,17 @@ for (const bug of bugs)
     t.fail('nothing was noticed')
   })
 
-async function consumeAtRandom(seed: number): Promise<string[]> {
+async function consumeAtRandom(seed: number, hasCredentials = false): Promise<string[]> {
   const partitionCount = 1 + (seed % 4)
-  const { world, broker, client } = await trouble(seed, partitionCount, 40 + (seed % 5) * 40, 'fickle')
+  const perMille = 40 + (seed % 5) * 40
+  const { world, broker, client, stop } = await trouble(
+    seed,
+    partitionCount,
+    perMille,
+    'fickle',
+    hasCredentials,
+  )
   broker.batchesPerFrameMax = 1 + world.below(8)
-  const stop = outages(world, broker)
   const countMax = 400
   let written = 0
   const write = () => {
@@ -248,4 +289,8 @@ function nothing(world: World, ms = 60_000): Promise<{ value: undefined }> {
 
 t.test('a consumer in trouble skips nothing and repeats nothing', async (t) => {
   for (const seed of seeds(20)) t.same(await consumeAtRandom(seed), [], `seed ${seed}`)
+})
+
+t.test('a consumer whose credentials end skips nothing and repeats nothing', async (t) => {
+  for (const seed of seeds(20)) t.same(await consumeAtRandom(seed, true), [], `seed ${seed}`)
 })

@@ -236,6 +236,26 @@ t.test('an outage is told once, and its end', async (t) => {
   )
 })
 
+t.test('a credential that has ended is told once, one that is to be renewed not at all', async (t) => {
+  const stream = new PassThrough()
+  const tell = outageTeller(new Output(stream))
+  const url = 'ws://b:1'
+  const error = new Error('the credential shown to ws://b:1 has expired: no credential: ENOENT')
+  const unrenewed = { kind: 'unrenewed', url, error, delayMs: 50 } as const
+  tell({ kind: 'renewed', url })
+  tell({ ...unrenewed, isExpired: false })
+  t.equal(stream.read(), null)
+  for (let times = 0; times < 2; times++) {
+    tell({ ...unrenewed, isExpired: true })
+    tell({ ...unrenewed, isExpired: true })
+    tell({ kind: 'renewed', url })
+    t.equal(
+      String(stream.read()),
+      `octopus: ${error.message}; trying again\noctopus: there is a newer credential\n`,
+    )
+  }
+})
+
 t.test('output: back-pressure, a reader that goes away, a write that fails', async (t) => {
   const full = new PassThrough({ highWaterMark: 4 })
   const out = new Output(full)

@@ -13,8 +13,9 @@ import {
   encodeResponse,
   requestedApi,
 } from '../../../client/protocol/codec.ts'
-import { ErrorCode } from '../../../client/protocol/errors.ts'
+import { ErrorCode, ProtocolError } from '../../../client/protocol/errors.ts'
 import { type Frame, readFrame } from '../../../client/protocol/frame.ts'
+import type { AuthenticateRequest } from '../../../client/protocol/messages/authenticate.ts'
 import type { DescribeProducersRequest } from '../../../client/protocol/messages/describe-producers.ts'
 import type { FetchRequest } from '../../../client/protocol/messages/fetch.ts'
 import type { HelloResponse } from '../../../client/protocol/messages/hello.ts'
@@ -32,6 +33,7 @@ import {
   stampBatch,
 } from '../../../storage/record/batch-header.ts'
 import { checkProducedBatch } from '../../../storage/record/validate.ts'
+import { FakeCredentials } from './fake-credentials.ts'
 import { FakeProducers } from './fake-producers.ts'
 import { Network, type ServerSocket } from './network.ts'
 import type { World } from './world.ts'
@@ -116,6 +118,8 @@ export class FakeBroker {
     fetchBytesMax: 16 * 1024 * 1024,
   }
   authenticationRequired = false
+  /** Undefined: every credential is good for ever, and none is as well. */
+  credentials: FakeCredentials | undefined
   /** Of every partition, as metadata tells it. */
   leaderEpoch = 0
   /** Time from a produce request to its answer: what comes within is answered together. */
@@ -141,6 +145,7 @@ export class FakeBroker {
         this.#parked = this.#parked.filter((parked) => parked.socket !== socket)
         this.#commits.delete(socket)
         this.#unanswered.delete(socket)
+        this.credentials?.closed(socket)
       },
     })
   }
@@ -157,6 +162,15 @@ export class FakeBroker {
     const topic = { name, topicId, partitions }
     this.topics.set(name, topic)
     return topic
+  }
+
+  /** From now on a credential is asked for, and is good for so many ms; throws ProtocolError for one that is not. */
+  askForCredentials(lifeMsOf: (token: string) => number): FakeCredentials {
+    this.authenticationRequired = true
+    const credentials = new FakeCredentials(this.#world, lifeMsOf)
+    credentials.onEnd = () => this.#endParked()
+    this.credentials = credentials
+    return credentials
   }
 
   addPartition(name: string): void {
@@ -214,8 +228,15 @@ export class FakeBroker {
     const message: unknown = decodeHeader(api.request, frame.header)
     this.requests.push(api.name)
     this.#count(socket, frame, 1)
-    const wrong = this.misbehave?.({ api, message, frame, socket })
     const { correlationId } = frame
+    const isOpen = api === apis.hello || api === apis.authenticate
+    const refusal = isOpen ? undefined : this.credentials?.refusalOf(socket)
+    if (refusal !== undefined) {
+      this.#count(socket, frame, -1)
+      socket.send(encodeError(api.key, 1, correlationId, refusal, null))
+      return
+    }
+    const wrong = this.misbehave?.({ api, message, frame, socket })
     const work = () => this.#handle(socket, frame, api, message, wrong)
     if (wrong?.kind === 'drop before') socket.drop()
     else if (wrong?.kind === 'fall silent') this.#silent.add(socket)
@@ -256,9 +277,18 @@ export class FakeBroker {
       socket.send(encodeResponse(api, correlationId, response))
     }
     if (api === apis.hello) reply(this.#hello())
-    else if (api === apis.authenticate)
-      reply({ required: this.authenticationRequired, principal: 'somebody', expiresAtMs: null })
-    else if (api === apis.metadata) reply(this.#metadata(message as MetadataRequest))
+    else if (api === apis.authenticate) {
+      const { token } = message as AuthenticateRequest
+      try {
+        const expiresAtMs = this.credentials?.authenticate(socket, token) ?? null
+        reply({ required: this.authenticationRequired, principal: 'somebody', expiresAtMs })
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error
+        const { code, message: sentence, retryAfterMs } = error
+        this.#count(socket, frame, -1)
+        socket.send(encodeError(api.key, 1, correlationId, code, sentence, retryAfterMs))
+      }
+    } else if (api === apis.metadata) reply(this.#metadata(message as MetadataRequest))
     else if (api === apis.listOffsets) reply(this.#listOffsets(message as ListOffsetsRequest))
     else if (api === apis.produce) {
       const delayMs = wrong?.kind === 'delay' ? wrong.ms : 0
@@ -312,7 +342,7 @@ export class FakeBroker {
       apis: offers,
       limits: this.limits,
       authenticationRequired: this.authenticationRequired,
-      serverTimeMs: 0,
+      serverTimeMs: this.credentials?.nowMs ?? this.#world.clock.nowMs(),
     }
   }
 
@@ -460,6 +490,22 @@ export class FakeBroker {
     const parked = this.#parked
     this.#parked = []
     for (const fetch of parked) if (!this.#serve(fetch, false)) this.#parked.push(fetch)
+  }
+
+  /** Whose credential is no longer good is told. */
+  #endParked(): void {
+    const parked = this.#parked
+    this.#parked = []
+    for (const fetch of parked) {
+      const { socket, correlationId } = fetch
+      const refusal = this.credentials?.refusalOf(socket)
+      if (refusal === undefined) this.#parked.push(fetch)
+      else {
+        const unanswered = this.#unanswered.get(socket)
+        if (unanswered) unanswered.requests--
+        socket.send(encodeError(apis.fetch.key, 1, correlationId, refusal, null))
+      }
+    }
   }
 
   /** Answers a fetch if there is something to say, or if it must. */

@@ -88,3 +88,39 @@ export function outages(world: World, broker: FakeBroker): () => void {
     isOver = true
   }
 }
+
+/**
+ * Credentials that live for moments, end early now and then, and come from a source that is slow, fails or never answers;
+ * until told to stop.
+ */
+export function fickleCredentials(
+  world: World,
+  broker: FakeBroker,
+): { readonly token: () => Promise<string>; readonly stop: () => void } {
+  let isOver = false
+  let count = 0
+  const credentials = broker.askForCredentials(() =>
+    isOver ? Number.POSITIVE_INFINITY : 10 + world.below(world.below(4) === 0 ? 3_000 : 150),
+  )
+  credentials.aheadMs = world.below(7_200_000) - 3_600_000
+  const next = () => {
+    if (isOver) return
+    credentials.endAll()
+    world.after(20 + world.below(300), next)
+  }
+  world.after(world.below(200), next)
+  const token = () =>
+    new Promise<string>((resolve, reject) => {
+      const text = `token ${++count}`
+      const chance = isOver ? 0 : world.below(12)
+      if (chance === 11) reject(new Error('the source has nothing'))
+      else if (chance >= 8) world.after(world.below(120), () => resolve(text))
+      else if (chance < 7) resolve(text)
+    })
+  return {
+    token,
+    stop: () => {
+      isOver = true
+    },
+  }
+}
