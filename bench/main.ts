@@ -6,6 +6,7 @@
  * was too noisy for the figures to mean anything.
  */
 import { Command } from 'commander'
+import { accessCommand } from './access/command.ts'
 import { coldCommand } from './cold/command.ts'
 import { ExitCode, endProgress, exitWith } from './command-line.ts'
 import { connectionsCommand } from './connections/command.ts'
@@ -30,6 +31,7 @@ for (const command of [
   retentionCommand(),
   coldCommand(),
   connectionsCommand(),
+  accessCommand(),
 ])
   program.addCommand(command)
 

@@ -14,6 +14,13 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+/** The smallest value that at least so many percent of the values do not exceed. */
+export function percentile(values: readonly number[], percent: number): number {
+  if (values.length === 0) throw new Error('a percentile of nothing')
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]
+}
+
 /** The element with the largest measure; the first of equals. */
 export function best<T>(rounds: readonly T[], measure: (round: T) => number): T {
   if (rounds.length === 0) throw new Error('the best of nothing')

@@ -6,9 +6,11 @@
 import { connect } from '../../client/index.ts'
 import { consume, produce, produceSingleBatches } from './bulk.ts'
 import { produceMarked } from './marked.ts'
+import { newcomers } from './newcomers.ts'
 import { oneInFlight } from './one-in-flight.ts'
 import { consumeLive, producePaced, recordLive } from './paced.ts'
 import { replay } from './replay.ts'
+import { changeRights } from './rights.ts'
 import type { Answers, Report, Request, Task } from './tasks.ts'
 import { verify } from './verify.ts'
 
@@ -47,6 +49,10 @@ async function perform(client: Client, { url, task }: Request): Promise<Answers[
       return replay(client, task)
     case 'one-in-flight':
       return oneInFlight(url, task)
+    case 'newcomers':
+      return newcomers(url, task)
+    case 'rights':
+      return changeRights(url, client, task)
   }
 }
 
@@ -54,7 +60,8 @@ async function perform(client: Client, { url, task }: Request): Promise<Answers[
 process.channel?.ref()
 process.on('message', async (request: Request) => {
   try {
-    const client = await connect({ url: request.url, clientName: 'octopus-bench' })
+    const { url, token } = request
+    const client = await connect({ url, clientName: 'octopus-bench', ...(token !== undefined && { token }) })
     const answer = await perform(client, request)
     await client.close()
     report({ kind: 'done', answer })

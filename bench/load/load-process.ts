@@ -21,11 +21,15 @@ export class LoadProcess {
     })
   }
 
-  /** Rejects with the generator's words when the task failed or the process died. */
+  /**
+   * Rejects with the generator's words when the task failed or the process died.
+   * @param token default: that of the environment
+   */
   run<T extends Task>(
     url: string,
     task: T,
     onProgress?: (events: number) => void,
+    token?: string,
   ): Promise<Answers[T['kind']]> {
     return new Promise((resolve, reject) => {
       const ended = (code: number | null, signal: string | null) =>
@@ -42,7 +46,7 @@ export class LoadProcess {
       }
       this.#child.on('message', received)
       this.#child.once('exit', ended)
-      const request: Request = { url, task }
+      const request: Request = token === undefined ? { url, task } : { url, task, token }
       this.#child.send(request, (error) => {
         if (error) settle(() => reject(error))
       })

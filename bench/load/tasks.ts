@@ -26,6 +26,7 @@ export interface ProducerChoice {
   readonly lingerMs?: number
   readonly maxInFlight?: number
   readonly idempotence?: boolean
+  readonly producerName?: string
 }
 
 /** One record batch of one event to each partition in turn, `turns` times: the most batches for the fewest bytes. */
@@ -117,6 +118,31 @@ export interface OneInFlightTask {
   readonly seed: number
 }
 
+/** Clients that come anew, `atOnce` at a time; as many as there are: all stay until the last is served. */
+export interface NewcomersTask {
+  readonly kind: 'newcomers'
+  /** `lean`: the steps of the SDK with as little work as possible; `sdk`: the SDK's own connection. */
+  readonly client: 'lean' | 'sdk'
+  readonly connections: number
+  readonly atOnce: number
+  /** Taken in turn; null: they show none. */
+  readonly tokens: readonly string[] | null
+  /** What each asks for. */
+  readonly topic: string
+}
+
+/** Rights that are given to live connections and taken away again, one connection after the other. */
+export interface RightsTask {
+  readonly kind: 'rights'
+  /** The live connections: at least twice as many as `rounds`. */
+  readonly clients: readonly { readonly token: string; readonly principal: string; readonly keyId: string }[]
+  readonly rounds: number
+  /** What all of them may read and wait for; it has two partitions and stays empty. */
+  readonly liveTopic: string
+  /** What all of them may describe and nothing else; it has two partitions. */
+  readonly changedTopic: string
+}
+
 export type Task =
   | CreateTopicTask
   | ProduceTask
@@ -129,6 +155,8 @@ export type Task =
   | RecordLiveTask
   | ReplayTask
   | OneInFlightTask
+  | NewcomersTask
+  | RightsTask
 
 export interface Answers {
   'create-topic': Record<string, never>
@@ -143,6 +171,8 @@ export interface Answers {
   'record-live': Timeline
   replay: Replayed
   'one-in-flight': OneInFlight
+  newcomers: Newcomers
+  rights: RightsTimes
 }
 
 export interface Moved {
@@ -194,7 +224,29 @@ export interface OneInFlight {
   readonly total: { readonly events: number; readonly sum: number }
 }
 
-export type Request = { readonly url: string; readonly task: Task }
+export interface Newcomers extends Moved {
+  /** Compressed HdrHistogram of the times in µs from the first step of a connection until it is served. */
+  readonly histogram: string
+}
+
+/** In ms, one for each round. */
+export interface RightsTimes {
+  /** A produce request and its answer, where nothing changes. */
+  readonly roundTripMs: readonly number[]
+  /** Each change by itself, from the administrator's request to its answer: two a round, and one for each key. */
+  readonly changeMs: readonly number[]
+  /** From that answer on: to the first produce that was taken, or that was refused. */
+  readonly grantMs: readonly number[]
+  readonly revokeMs: readonly number[]
+  /** To the end of a fetch that was parked when the right to read was taken away. */
+  readonly parkedMs: readonly number[]
+  /** To the first request that was refused since its key had been revoked, and to the end of a parked fetch. */
+  readonly keyMs: readonly number[]
+  readonly keyParkedMs: readonly number[]
+}
+
+/** Without a token the client takes that of the environment. */
+export type Request = { readonly url: string; readonly task: Task; readonly token?: string }
 export type Report =
   | { readonly kind: 'progress'; readonly events: number }
   | { readonly kind: 'done'; readonly answer: Answers[Task['kind']] }

@@ -4,6 +4,7 @@
  * A probe writes into the directory the broker will use and removes what it wrote. It uses the plain
  * system calls, in order, with nothing else going on in this process.
  */
+import { createHash } from 'node:crypto'
 import {
   closeSync,
   fdatasyncSync,
@@ -141,6 +142,19 @@ function appendMs(file: number, bytes: Uint8Array): number {
   writeSync(file, bytes)
   fdatasyncSync(file)
   return performance.now() - startMs
+}
+
+/** How fast one core computes, in MB/s of SHA-256: it falls when somebody else uses the machine. */
+export async function probeProcessor(chunks: number): Promise<number> {
+  const bytes = randomBytes(SEED, CHUNK_BYTES)
+  let elapsedMs = 0
+  for (let i = 0; i < chunks; i++) {
+    const startMs = performance.now()
+    createHash('sha256').update(bytes).digest()
+    elapsedMs += performance.now() - startMs
+    await turn()
+  }
+  return (chunks * CHUNK_BYTES) / 1e3 / elapsedMs
 }
 
 /** `statfs` types of file systems that live in memory, where fdatasync does nothing. */

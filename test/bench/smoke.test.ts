@@ -164,10 +164,45 @@ t.test('retention --smoke', async (t) => {
   t.ok(left.eventsLeft < left.events, 'and old data has left')
 })
 
+t.test('access --smoke', async (t) => {
+  const run = await bench('access', '--smoke', '--json', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  const effects = ['grant', 'revoke', 'parkedFetch', 'revokedKey', 'revokedKeyParkedFetch', 'change']
+  const kinds = ['newcomers.key', 'newcomers.eddsa', 'newcomers.es256', 'probes.anonymous']
+  const positive = [
+    'cost.check.nanoseconds',
+    'cost.check.compileMicroseconds',
+    'cost.check.compileChangedMicroseconds',
+    ...['bulk', 'single'].flatMap((load) => [
+      `cost.${load}.rateRatio`,
+      `cost.${load}.eventsPerSecond`,
+      ...(linux ? [`cost.${load}.cpuRatio`, `cost.${load}.noise`, `cost.${load}.checkShare`] : []),
+    ]),
+    ...effects.map((name) => `effect.${name}.maxMs`),
+    ...kinds.flatMap((kind) => [
+      `${kind}.perSecond`,
+      `${kind}.anonymousRatio`,
+      `${kind}.p50Ms`,
+      `${kind}.generatorCpuShare`,
+      `${kind}.storm.seconds`,
+      ...(linux ? [`${kind}.brokerCpuMicroseconds`] : []),
+    ]),
+    'probes.sdk.perSecond',
+    'probes.roundTrip.p50Ms',
+    'probes.processor.megabytesPerSecond',
+    ...(linux ? ['broker.anonymousRssBytesMax'] : []),
+  ]
+  for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  t.equal(at(result, 'config.entries'), 800, 'ten entries for each principal')
+  t.equal(at(result, 'cost.single.eventsPerBatch'), 1)
+  t.ok((at(result, 'cost.bulk.eventsPerBatch') as number) > 100)
+})
+
 t.test('without a name it lists what there is', async (t) => {
   const run = await bench()
   t.equal(run.code, 0)
-  for (const name of ['throughput', 'latency', 'partitions', 'retention', 'cold', 'connections'])
+  for (const name of ['throughput', 'latency', 'partitions', 'retention', 'cold', 'connections', 'access'])
     t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
 })
 

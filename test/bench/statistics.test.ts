@@ -5,7 +5,7 @@
 
 import hdr from 'hdr-histogram-js'
 import t from 'tap'
-import { best, median, serialRate, stray } from '../../bench/figures/statistics.ts'
+import { best, median, percentile, serialRate, stray } from '../../bench/figures/statistics.ts'
 import { randomBytes, resultHash, sumBytes, ValuePool } from '../../bench/figures/values.ts'
 import { latencyResult, latencyTargets } from '../../bench/latency/result.ts'
 import type { Machine } from '../../bench/machine/machine.ts'
@@ -15,6 +15,13 @@ t.test('median, best, stray, serial rate', async (t) => {
   t.equal(median([3, 1, 2]), 2)
   t.equal(median([4, 1, 3, 2]), 2.5)
   t.throws(() => median([]), /nothing/)
+  const hundred = Array.from({ length: 100 }, (_, i) => 100 - i)
+  t.same(
+    [0, 25, 99, 99.5, 100].map((percent) => percentile(hundred, percent)),
+    [1, 25, 99, 100, 100],
+  )
+  t.equal(percentile([7], 50), 7)
+  t.throws(() => percentile([], 50), /nothing/)
   t.equal(
     best([1, 5, 3], (n) => n),
     5,
