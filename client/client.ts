@@ -6,7 +6,7 @@ import type { RecordField } from '../storage/record/batch-encoder.ts'
 import type { ConsumedRecord } from '../storage/record/record.ts'
 import { Admin } from './admin.ts'
 import { BrokerLink } from './broker-link.ts'
-import type { RecordView } from './consumer/consumed-batch.ts'
+import type { PlacedRecord, RecordView } from './consumer/consumed-batch.ts'
 import { Consumer } from './consumer/consumer.ts'
 import { type ConsumerOptions, type ConsumerSettings, consumerSettings } from './consumer/options.ts'
 import { TypedRecord } from './consumer/typed-record.ts'
@@ -94,7 +94,7 @@ export class OctopusClient {
     return this.#closed
   }
 
-  #consume<R extends { readonly offset: number } = ConsumedRecord>(
+  #consume<R extends PlacedRecord = ConsumedRecord>(
     settings: ConsumerSettings,
     view: RecordView<R> | undefined,
   ): Consumer<R> {

@@ -54,6 +54,7 @@ export { Consumer, type PartitionPosition } from './consumer/consumer.ts'
 export type {
   Assignment,
   ConsumerOptions,
+  EndPosition,
   LostOffsets,
   OutOfRangePolicy,
   PartitionName,

@@ -10,12 +10,12 @@ import { ExitCode, exitCodeOfSignal } from './exit-codes.ts'
 import { usage } from './failure.ts'
 import { keySeparator } from './key-separator.ts'
 import type { Output } from './output.ts'
+import { showProgress } from './progress.ts'
+import { type ReadFlags, readOptions, timeText } from './read-options.ts'
 import { jsonLine, type PrintableRecord, rawLine } from './record-line.ts'
 import { type ClientFlags, checkPartition, existingTopic, withClient } from './session.ts'
-import { parseStartPosition } from './start-position.ts'
 
-interface ConsumeFlags extends ClientFlags {
-  readonly from: string
+interface ConsumeFlags extends ClientFlags, ReadFlags {
   readonly partition?: readonly number[]
   readonly max?: number
   readonly untilEnd?: true
@@ -23,7 +23,7 @@ interface ConsumeFlags extends ClientFlags {
 }
 
 export function consume(name: string, flags: ConsumeFlags, context: CommandContext): Promise<number> {
-  const from = startPosition(flags.from, context.nowMs())
+  const reading = readOptions(flags, context.nowMs())
   const separator = keySeparator(flags.keySeparator)
   if (flags.json && separator !== undefined) {
     throw usage('--json prints the key already: leave --key-separator out')
@@ -38,7 +38,7 @@ export function consume(name: string, flags: ConsumeFlags, context: CommandConte
       ...(partitions.length === 0
         ? { topics: [name] }
         : { assignments: partitions.map((partition) => ({ topic: name, partition })) }),
-      from,
+      ...reading,
       untilEnd: flags.untilEnd === true,
       onLost: ({ topic, partition, firstOffset, lastOffset }) => {
         context.err.write(
@@ -53,19 +53,30 @@ export function consume(name: string, flags: ConsumeFlags, context: CommandConte
     const print = new Printer(context.out, flags.json === true, separator)
     const max = flags.max ?? Number.POSITIVE_INFINITY
     let count = 0
-    for await (const batch of consumer.batches()) {
-      for (const record of batch.records) {
-        print.record(record)
-        if (++count >= max) break
+    let reachedMs = 0
+    // On a terminal that shows the events themselves a counter would stand between them.
+    const endProgress = context.out.isTerminal
+      ? () => {}
+      : showProgress(context.err, () => progressText(count, reachedMs))
+    try {
+      for await (const batch of consumer.batches()) {
+        for (const record of batch.records) {
+          print.record(record)
+          reachedMs = record.timestampMs
+          if (++count >= max) break
+        }
+        print.flush()
+        if (!context.out.canWrite) await context.out.writable()
+        if (count >= max || endings.aborted) break
       }
-      print.flush()
-      if (!context.out.canWrite) await context.out.writable()
-      if (count >= max || endings.aborted) break
+    } finally {
+      endProgress()
     }
     consumer.close()
-    if (count === 0 && flags.untilEnd && !endings.aborted)
-      tellIfBeyondEnd(topic, partitions, from, context.err)
-    const unfinished = interrupted.aborted && (flags.untilEnd === true || flags.max !== undefined)
+    const endsByItself = flags.untilEnd === true || reading.to !== undefined
+    if (count === 0 && endsByItself && !endings.aborted)
+      tellIfBeyondEnd(topic, partitions, reading.from, context.err)
+    const unfinished = interrupted.aborted && (endsByItself || flags.max !== undefined)
     return unfinished && count < max ? exitCodeOfSignal(interrupted.reason as StopSignal) : ExitCode.OK
   })
 }
@@ -87,12 +98,9 @@ function tellIfBeyondEnd(
   err.write(`octopus: ${name} has nothing from offset ${from.offset} on: ${whose} ${end}\n`)
 }
 
-function startPosition(text: string, nowMs: number): StartPosition {
-  try {
-    return parseStartPosition(text, nowMs)
-  } catch (error) {
-    throw usage(`--from: ${(error as RangeError).message}`)
-  }
+function progressText(count: number, reachedMs: number): string {
+  const reached = count === 0 ? '' : `, up to ${timeText(reachedMs)}`
+  return `${count.toLocaleString('en-US')} events${reached}`
 }
 
 /** Gathers lines and hands them over in pieces of a size that suits a pipe. */

@@ -1,11 +1,21 @@
 /** How the values of flags are read; what is wrong is said the way commander words it. Pure. */
 import { InvalidArgumentError } from 'commander'
 
-export function wholeNumber(minimum: number): (text: string) => number {
+export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const upTo = maximum === Number.MAX_SAFE_INTEGER ? '' : ` to ${maximum}`
   return (text) => {
     const value = Number(text)
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= minimum) return value
-    throw new InvalidArgumentError(`It must be a whole number from ${minimum}.`)
+    if (/^\d+$/.test(text) && value >= minimum && value <= maximum) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${minimum}${upTo}.`)
+  }
+}
+
+/** A number that may have a fraction, from `minimum` to `maximum`. */
+export function decimal(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d*\.?\d+$/.test(text) && value >= minimum && value <= maximum) return value
+    throw new InvalidArgumentError(`It must be a number from ${minimum} to ${maximum}.`)
   }
 }
 

@@ -3,6 +3,7 @@
  * command does lives in the file named after it and is loaded when it is called, so that `--help` is quick.
  */
 import { Command, type CommanderError, Option } from 'commander'
+import { LAST_MAX, SPEED_MAX, SPEED_MIN } from '../../client/consumer/options.ts'
 import type { Setting as BrokerSetting } from '../config/schema.ts'
 import { SERVER_VERSION } from '../version.ts'
 import { addAccessCommands } from './access-commands.ts'
@@ -10,7 +11,7 @@ import { client, examples } from './command-parts.ts'
 import type { CommandContext } from './context.ts'
 import { exitCodeHelp } from './exit-codes.ts'
 import { usage } from './failure.ts'
-import { collect, partitions, setting, wholeNumber } from './flag-values.ts'
+import { collect, decimal, partitions, setting, wholeNumber } from './flag-values.ts'
 
 /** Parses and runs one command line. Resolves with the exit code; failures are thrown. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {
@@ -271,7 +272,20 @@ of the acknowledged that were stored before. If any event failed, the exit code 
 function addConsume(program: Command, context: CommandContext, done: (exitCode: number) => void): void {
   client(program.command('consume <topic>'), context)
     .description('print the events of a topic, one value per line, as they come')
-    .option('-f, --from <position>', 'earliest, latest, OFFSET or @TIME', 'latest')
+    .option('-f, --from <position>', 'earliest, latest, OFFSET or @TIME (default: latest)')
+    .option('-l, --last <count>', 'begin with the newest so many events', wholeNumber(1, LAST_MAX))
+    .option('-t, --to <position>', 'end before OFFSET or @TIME')
+    .option(
+      '-s, --speed <factor>',
+      'replay: keep the distances in time, divided by this; 1 is the original speed',
+      decimal(SPEED_MIN, SPEED_MAX),
+    )
+    .addOption(
+      new Option(
+        '-o, --order <order>',
+        'arrival, or by time over all partitions (default: arrival; time with --last and --speed)',
+      ).choices(['arrival', 'time']),
+    )
     .option('-p, --partition <number>', 'read only this partition; may be repeated', partitions)
     .option('-n, --max <count>', 'end after so many events', wholeNumber(1))
     .option('-e, --until-end', 'end at what is the end of the topic when the command starts')
@@ -281,7 +295,10 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
       examples(`octopus consume readings
       octopus consume readings --from earliest --until-end > all.txt
       octopus consume readings --from @-1h --json | jq .value
-      octopus consume readings --from 5000 --partition 2 --max 10`),
+      octopus consume readings --from 5000 --partition 2 --max 10
+      octopus consume readings --last 100 --until-end
+      octopus consume readings --from @2026-05-01T12:00:00Z --to @2026-05-01T14:00:00Z
+      octopus consume readings --from @-3h --to @-2h --speed 10`),
     )
     .addHelpText(
       'after',
@@ -291,9 +308,15 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
          OFFSET     this offset in every partition read; usually with --partition
          @TIME      the first event at or after a time: @2024-05-01T12:00:00Z, @1714564800000 (ms since
                     1970), or a while ago: @-30s @-2h @-7d
+--last   of all partitions read together, oldest first, then what comes from now on; with --until-end only those.
+--to     OFFSET: what is before it, in every partition read. @TIME: what has a time before it; with --from @TIME
+         exactly the events from the one to the other, wherever they stand, so it reads on to the end of the topic.
+         Ends at what is the end of the topic when the command starts.
+--speed  10 is ten times as fast, 0.5 half as fast. What is late, or was printed late, comes at once.
+--order  time: what is stored when the command starts comes by time, whatever partition it is in.
 Values are written as they are. --json prints one object per line: topic, partition, offset, timestamp (ms
 since 1970), key, value, headers; bytes that are not UTF-8 are base64, marked by "encoding":"base64".
-Ctrl-C ends it: exit code 0, or 130 when --max or --until-end was not reached.`,
+Ctrl-C ends it: exit code 0, or 130 when --max, --to or --until-end was not reached.`,
     )
     .action(async (topic, options) => {
       const { consume } = await import('./consume.ts')

@@ -1,13 +1,13 @@
 /**
- * Reads the value of `--from`: where a consumer begins. Pure; "now" is an argument.
+ * Reads the values of `--from` and `--to`: where a consumer begins and ends. Pure; "now" is an argument.
  *
- *   earliest | latest        the ends of the partitions
+ *   earliest | latest        the ends of the partitions (`--from` only)
  *   1234                     this offset, in every partition read
  *   @2024-05-01T12:00:00Z    the first event at or after this time (ISO 8601; without a zone: local time)
  *   @1714564800000           the same, in ms since 1970
  *   @-2h                     so long before now: ms, s, m, h, d, also combined as in 1h30m
  */
-import type { StartPosition } from '../../client/index.ts'
+import type { EndPosition, StartPosition } from '../../client/index.ts'
 
 const unitMs: Readonly<Record<string, number>> = {
   ms: 1,
@@ -20,15 +20,30 @@ const unitMs: Readonly<Record<string, number>> = {
 /** Throws a RangeError whose message says what would be right. */
 export function parseStartPosition(text: string, nowMs: number): StartPosition {
   if (text === 'earliest' || text === 'latest') return text
+  const place = parsePlace(text, nowMs)
+  if (place !== undefined) return place
+  throw new RangeError(
+    `"${text}" is no place to start; use earliest, latest, an offset such as 1234, or a time such as @2024-05-01T12:00:00Z or @-2h`,
+  )
+}
+
+/** Throws a RangeError whose message says what would be right. */
+export function parseEndPosition(text: string, nowMs: number): EndPosition {
+  const place = parsePlace(text, nowMs)
+  if (place !== undefined) return place
+  throw new RangeError(
+    `"${text}" is no place to end; use an offset such as 1234, or a time such as @2024-05-01T12:00:00Z or @-2h, and for the end of the topic --until-end instead`,
+  )
+}
+
+function parsePlace(text: string, nowMs: number): EndPosition | undefined {
   if (/^\d+$/.test(text)) {
     const offset = Number(text)
     if (Number.isSafeInteger(offset)) return { offset }
   }
   // Nothing is older than 1970: a time before it means everything.
   if (text.startsWith('@')) return { timeMs: Math.max(0, parseTime(text.slice(1), nowMs)) }
-  throw new RangeError(
-    `"${text}" is no place to start; use earliest, latest, an offset such as 1234, or a time such as @2024-05-01T12:00:00Z or @-2h`,
-  )
+  return undefined
 }
 
 function parseTime(text: string, nowMs: number): number {

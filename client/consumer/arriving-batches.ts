@@ -2,15 +2,15 @@
 import { baseOffsetAt, batchBytesAt, lastOffsetAt, leaderEpochAt } from '../../storage/record/batch-header.ts'
 import type { Crc32c } from '../../storage/record/crc32c.ts'
 import { checkCrc, checkFrame } from '../../storage/record/validate.ts'
-import { type BatchReader, ConsumedBatch, damaged } from './consumed-batch.ts'
+import { type BatchReader, ConsumedBatch, damaged, type PlacedRecord } from './consumed-batch.ts'
 import type { Cursor } from './cursor.ts'
 
 /**
  * Gives `take` each batch of `body` in order and moves the cursor's `fetchOffset` behind it. Batches wholly
- * below it are left out. Throws {@link ProtocolError} CORRUPT_MESSAGE naming topic, partition and offset at the
+ * below it are left out, and those from its `endOffset` on. Throws {@link ProtocolError} CORRUPT_MESSAGE naming topic, partition and offset at the
  * first damage; the batches before it have been given.
  */
-export function readArriving<R>(
+export function readArriving<R extends PlacedRecord>(
   cursor: Cursor,
   body: Uint8Array,
   highWatermark: number,
@@ -29,9 +29,13 @@ export function readArriving<R>(
         cursor.fetchOffset,
         `it says that it has the offsets ${baseOffset} to ${lastOffset}`,
       )
-    if (lastOffset < cursor.fetchOffset || baseOffset >= cursor.endOffset) continue
+    if (lastOffset < cursor.fetchOffset) continue
+    if (baseOffset >= cursor.endOffset) {
+      cursor.endPassed()
+      return
+    }
     const fromOffset = cursor.fetchOffset
     cursor.received(lastOffset, leaderEpochAt(body, at))
-    take(new ConsumedBatch(cursor.source, body, at, fromOffset, highWatermark, reader))
+    take(new ConsumedBatch(cursor.source, body, at, fromOffset, cursor.endOffset, highWatermark, reader))
   }
 }

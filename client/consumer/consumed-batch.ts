@@ -15,6 +15,13 @@ import { isLostRangeAt } from '../../storage/record/lost-range.ts'
 import type { ConsumedRecord, RecordSource } from '../../storage/record/record.ts'
 import { RecordError } from '../../storage/record/record-error.ts'
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
+import type { TimeWindow } from './options.ts'
+
+/** What is asked of every record that is handed out. */
+export interface PlacedRecord {
+  readonly offset: number
+  readonly timestampMs: number
+}
 
 /** How a decoded record becomes what the caller reads. */
 export type RecordView<R> = (record: ConsumedRecord) => R
@@ -23,20 +30,24 @@ export type RecordView<R> = (record: ConsumedRecord) => R
 export interface BatchReader<R> {
   readonly codecs: CompressionCodecs
   readonly view: RecordView<R> | undefined
+  /** Records outside are left out. */
+  readonly window: TimeWindow | undefined
 }
 
-export class ConsumedBatch<R = ConsumedRecord> {
+export class ConsumedBatch<R extends PlacedRecord = ConsumedRecord> {
   readonly topic: string
   readonly partition: number
   /** Offset of the first record the batch was built with. */
   readonly baseOffset: number
   /** Records below this offset are left out: they lie before the position asked for. */
   readonly fromOffset: number
-  /** Offset of the last record the batch was built with. */
+  /** Records from this offset on are left out: they lie behind where reading ends. Infinity: none. */
+  readonly endOffset: number
+  /** Offset of the last record the batch was built with that lies before {@link endOffset}. */
   readonly lastOffset: number
   /** Offset after the last record that readers of the partition could see when the batch was sent. */
   readonly highWatermark: number
-  /** Size of the batch. */
+  /** Size of the batch, of which this may be a part. */
   readonly bytes: number
   readonly #source: RecordSource
   readonly #frame: Uint8Array
@@ -44,19 +55,21 @@ export class ConsumedBatch<R = ConsumedRecord> {
   readonly #reader: BatchReader<R>
   #records: readonly R[] | undefined
 
-  /** The batch at `at` of `frame`, whose header has been checked, without the records below `fromOffset`. */
+  /** The batch at `at` of `frame`, whose header has been checked, from `fromOffset` up to, without, `endOffset`. */
   constructor(
     source: RecordSource,
     frame: Uint8Array,
     at: number,
     fromOffset: number,
+    endOffset: number,
     highWatermark: number,
     reader: BatchReader<R>,
   ) {
     this.topic = source.topic
     this.partition = source.partition
     this.baseOffset = baseOffsetAt(frame, at)
-    this.lastOffset = lastOffsetAt(frame, at)
+    this.endOffset = endOffset
+    this.lastOffset = Math.min(lastOffsetAt(frame, at), endOffset - 1)
     this.highWatermark = highWatermark
     this.bytes = batchBytesAt(frame, at)
     this.#source = source
@@ -66,10 +79,10 @@ export class ConsumedBatch<R = ConsumedRecord> {
     this.#reader = reader
   }
 
-  /** Number of {@link records}; does not decode unless records at the front are left out. */
+  /** Number of {@link records}; does not decode unless some are left out. */
   get count(): number {
     if (this.isEmpty) return 0
-    return this.fromOffset > this.baseOffset ? this.records.length : recordCountAt(this.#frame, this.#at)
+    return this.#isWhole ? recordCountAt(this.#frame, this.#at) : this.records.length
   }
 
   /** Markers of transactions, or a batch all of whose records have been removed: there only for its offsets. */
@@ -90,22 +103,54 @@ export class ConsumedBatch<R = ConsumedRecord> {
 
   /** The same batch without the records below `offset`. */
   startingAt(offset: number): ConsumedBatch<R> {
-    return new ConsumedBatch(this.#source, this.#frame, this.#at, offset, this.highWatermark, this.#reader)
+    return this.#between(offset, this.endOffset)
+  }
+
+  /** Some of {@link records}, at least one, as a batch: from the one with index `from` up to, without, `to`. */
+  slice(from: number, to: number): ConsumedBatch<R> {
+    const { records } = this
+    const endOffset = to < records.length ? records[to].offset : this.endOffset
+    const piece = this.#between(records[from].offset, endOffset)
+    piece.#records = records.slice(from, to)
+    return piece
+  }
+
+  get #isWhole(): boolean {
+    const isUncut = this.fromOffset <= this.baseOffset && this.endOffset > lastOffsetAt(this.#frame, this.#at)
+    return isUncut && !this.#reader.window
+  }
+
+  #between(fromOffset: number, endOffset: number): ConsumedBatch<R> {
+    return new ConsumedBatch(
+      this.#source,
+      this.#frame,
+      this.#at,
+      fromOffset,
+      endOffset,
+      this.highWatermark,
+      this.#reader,
+    )
   }
 
   #decode(): readonly R[] {
     const { codecs, view } = this.#reader
     try {
       // The checksum was checked on arrival.
-      const records = decodeBatch(this.#frame, this.#at, this.#source, {
+      const decoded = decodeBatch(this.#frame, this.#at, this.#source, {
         fromOffset: this.fromOffset,
         codecs,
       })
+      const records = this.#isWhole ? decoded : decoded.filter((record) => this.#isWanted(record))
       return view ? records.map(view) : (records as unknown as R[])
     } catch (error) {
       if (!(error instanceof RecordError)) throw error
       throw damaged(this.#source, this.baseOffset, error.message, error)
     }
+  }
+
+  #isWanted({ offset, timestampMs }: PlacedRecord): boolean {
+    const { window } = this.#reader
+    return offset < this.endOffset && (!window || (timestampMs >= window.fromMs && timestampMs < window.toMs))
   }
 }
 

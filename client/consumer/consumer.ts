@@ -8,18 +8,22 @@
 import type { ConsumedRecord } from '../../storage/record/record.ts'
 import type { BrokerLink } from '../broker-link.ts'
 import { Gate } from '../gate.ts'
-import type { ClientPorts } from '../ports.ts'
+import { TIMEOUT_MS_MAX } from '../options.ts'
+import type { ClientPorts, Timer } from '../ports.ts'
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
 import type { FetchedPartition } from '../protocol/messages/fetch.ts'
 import type { Topic, TopicDirectory } from '../topic-directory.ts'
 import { readArriving } from './arriving-batches.ts'
-import { BatchQueue } from './batch-queue.ts'
-import type { BatchReader, ConsumedBatch, RecordView } from './consumed-batch.ts'
-import { Cursor, UNKNOWN_OFFSET } from './cursor.ts'
+import { BatchQueue, type WaitingBatches } from './batch-queue.ts'
+import type { BatchReader, ConsumedBatch, PlacedRecord, RecordView } from './consumed-batch.ts'
+import { Cursor, NO_END, UNKNOWN_OFFSET } from './cursor.ts'
 import { Fetcher } from './fetcher.ts'
+import { NewestLocator } from './newest-locator.ts'
 import { OffsetLocator } from './offset-locator.ts'
 import { type ConsumerSettings, type PartitionName, type StartPosition, startPosition } from './options.ts'
+import { Pace } from './pace.ts'
 import { Subscription } from './subscription.ts'
+import { TimeOrderedQueue } from './time-ordered-queue.ts'
 
 /** Where a consumer stands in one partition. */
 export interface PartitionPosition extends PartitionName {
@@ -35,14 +39,15 @@ const RELOCATIONS_MAX = 5
 
 const done = { value: undefined, done: true } as const
 
-export class Consumer<R extends { readonly offset: number } = ConsumedRecord> implements AsyncIterable<R> {
+export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncIterable<R> {
   readonly #ports: ClientPorts
   readonly #settings: ConsumerSettings
   readonly #reader: BatchReader<R>
-  readonly #queue = new BatchQueue<R>()
+  readonly #queue: WaitingBatches<R>
   readonly #cursors = new Map<string, Cursor>()
   readonly #subscription: Subscription
   readonly #locator: OffsetLocator
+  readonly #newest: NewestLocator
   readonly #fetcher: Fetcher
   readonly #stops: (() => void)[] = []
   /** The batch whose records are handed out one by one, whose it is, and how far. */
@@ -52,6 +57,8 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
   #index = 0
   /** Opened at every change that somebody who waits may care for. */
   readonly #news = new Gate()
+  /** Opens {@link #news} when what waits is due; somebody waits for it. */
+  #alarm: Timer | undefined
   /** Why reading ends, behind everything that was received before. */
   #failure: { readonly error: unknown } | undefined
   #isClosed = false
@@ -67,11 +74,21 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
     this.#stops.push(onClosed)
     this.#ports = ports
     this.#settings = settings
-    this.#reader = { codecs: ports.codecs, view }
+    this.#reader = { codecs: ports.codecs, view, window: settings.window }
+    const ordered = settings.order === 'time' ? this.#inOrderOfTime() : undefined
+    this.#queue = ordered ?? new BatchQueue()
     const stale = (cursor: Cursor) => this.#subscription.refresh(cursor.source.topic)
     const failed = (cursor: Cursor, error: ProtocolError) => this.#failed(cursor, error)
+    const located = (cursor: Cursor) => {
+      this.#fetcher.wake(cursor)
+      this.#news.open()
+    }
     this.#fetcher = new Fetcher(link, ports, settings, {
       bufferedBytes: () => this.#queue.bytes,
+      lanes: ordered && {
+        bytesMax: () => settings.prefetchBytesMax / this.#cursors.size,
+        bufferedBytes: (cursor) => ordered.bytesOf(cursor),
+      },
       arrived: (cursor, body, highWatermark) => this.#arrived(cursor, body, highWatermark),
       outOfRange: (cursor, answer) => this.#outOfRange(cursor, answer),
       stale,
@@ -79,22 +96,32 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
     })
     this.#locator = new OffsetLocator(link, ports, settings.isolationLevel, {
       cursors: () => [...this.#cursors.values()],
-      located: (cursor) => {
-        this.#fetcher.wake(cursor)
-        this.#news.open()
-      },
+      located,
+      stale,
+      failed,
+    })
+    this.#newest = new NewestLocator(link, ports, settings, {
+      cursors: () => [...this.#cursors.values()],
+      isComplete: () => this.#subscription.isComplete,
+      located,
       stale,
       failed,
     })
     this.#subscription = new Subscription(link, directory, ports, settings, {
-      found: (topic, partition, start, untilEnd) => this.#found(topic, partition, start, untilEnd),
-      complete: () => this.#news.open(),
+      found: (topic, partition, start, isAdded) => this.#found(topic, partition, start, isAdded),
+      complete: () => {
+        this.#newest.poke()
+        this.#news.open()
+      },
       known: (topic) => this.#known(topic),
       gone: (name, error) => this.#gone(name, error),
     })
     this.#stops.push(
       link.watch({
-        up: () => this.#fetcher.pump(),
+        up: () => {
+          this.#newest.pump()
+          this.#fetcher.pump()
+        },
         down: () => undefined,
         failed: (error) => this.#fail(error),
       }),
@@ -112,7 +139,7 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
     for (;;) {
       this.#throwIfDead()
       if (this.#isClosed) throw new ProtocolError(ErrorCode.CLOSED)
-      const isLooking = this.#some((cursor) => cursor.timestampWanted !== undefined)
+      const isLooking = this.#some((cursor) => cursor.isLocating)
       if (this.#subscription.isComplete && !isLooking) return
       await this.#news.wait()
     }
@@ -145,9 +172,12 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
     }
     this.#locator.poke()
     this.#fetcher.pump()
+    // Others may have waited for what comes of these.
+    this.#news.open()
   }
 
   resume(partitions?: readonly PartitionName[]): void {
+    this.#queue.restart()
     for (const cursor of this.#chosen(partitions)) {
       cursor.paused = false
       this.#fetcher.wake(cursor)
@@ -162,9 +192,13 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
     const cursor = this.#cursorOf({ topic, partition })
     const start = startPosition('to', typeof to === 'number' ? { offset: to } : to)
     this.#leaveBatchOf(cursor)
-    cursor.seek(start)
+    // Of a copy, so that the newest of this partition are counted alone.
+    cursor.seek(typeof start === 'object' ? { ...start } : start)
+    this.#queue.restart()
     this.#locator.poke()
+    this.#newest.poke()
     this.#fetcher.wake(cursor)
+    this.#news.open()
   }
 
   /** Offset of the next record of a partition to be handed out; undefined while it is being looked up. */
@@ -188,7 +222,9 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
     this.#isClosed = true
     this.#fetcher.close()
     this.#locator.close()
+    this.#newest.close()
     this.#subscription.close()
+    this.#alarm?.cancel()
     for (const stop of this.#stops) stop()
     this.#queue.clear()
     this.#leaveBatch()
@@ -201,7 +237,7 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
       const batch = this.#takeBatch()
       if (batch) this.#enterBatch(batch)
       else if (this.#isOver()) return done
-      else await this.#news.wait()
+      else await this.#wait()
     }
     return { value: this.#records[this.#index++], done: false }
   }
@@ -209,10 +245,41 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
   async #nextBatch(): Promise<IteratorResult<ConsumedBatch<R>, undefined>> {
     for (;;) {
       const batch = this.#takeRestOfBatch() ?? this.#takeBatch()
-      if (batch) return { value: batch, done: false }
+      if (batch && !this.#isOutside(batch)) return { value: batch, done: false }
+      if (batch) continue
       if (this.#isOver()) return done
-      await this.#news.wait()
+      await this.#wait()
     }
+  }
+
+  /** Waits for news, or for what is here to be due. */
+  #wait(): Promise<void> {
+    const { dueInMs } = this.#queue
+    this.#alarm?.cancel()
+    this.#alarm = undefined
+    if (dueInMs !== undefined)
+      this.#alarm = this.#ports.timers.after(Math.min(dueInMs, TIMEOUT_MS_MAX), () => this.#news.open())
+    return this.#news.wait()
+  }
+
+  /** All its records lie outside the window. */
+  #isOutside(batch: ConsumedBatch<R>): boolean {
+    try {
+      return this.#settings.window !== undefined && batch.records.length === 0
+    } catch {
+      // It is damaged: whoever looks at the records gets that error, as without a window.
+      return false
+    }
+  }
+
+  #inOrderOfTime(): TimeOrderedQueue<R> {
+    const { speed } = this.#settings
+    return new TimeOrderedQueue<R>({
+      cursors: () => this.#cursors.values(),
+      isComplete: () => this.#subscription.isComplete,
+      pace: speed === undefined ? undefined : new Pace(speed),
+      monotonicMs: () => this.#ports.clock.monotonicMs(),
+    })
   }
 
   /** The next batch in the queue. Throws the error that stands in its place. */
@@ -245,6 +312,7 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
 
   /** Everything that was received is handed out: whether that is the end. Throws why nothing more will come. */
   #isOver(): boolean {
+    if (this.#queue.dueInMs !== undefined) return false
     this.#throwIfDead()
     return this.#isClosed || (this.#subscription.isComplete && !this.#some((cursor) => !cursor.isFinished))
   }
@@ -312,6 +380,7 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
     const mayLookAgain = ++cursor.attempts <= RELOCATIONS_MAX
     if (mayLookAgain && cursor.relocate(onOutOfRange === 'fail' ? undefined : onOutOfRange)) {
       this.#locator.poke()
+      this.#newest.poke()
       return
     }
     const { topic, partition } = cursor.source
@@ -326,6 +395,7 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
   #failed(cursor: Cursor, error: ProtocolError): void {
     cursor.fail(error)
     this.#queue.push(cursor, error)
+    this.#newest.poke()
     this.#news.open()
   }
 
@@ -334,6 +404,7 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
     this.#failure ??= { error }
     this.#fetcher.close()
     this.#locator.close()
+    this.#newest.close()
     this.#subscription.close()
     this.#news.open()
   }
@@ -361,14 +432,17 @@ export class Consumer<R extends { readonly offset: number } = ConsumedRecord> im
     if (signal.aborted) queueMicrotask(abort)
   }
 
-  #found(topic: Topic, partition: number, start: StartPosition, untilEnd: boolean): void {
-    const cursor = new Cursor(topic, partition, start, untilEnd)
+  #found(topic: Topic, partition: number, start: StartPosition, isAdded: boolean): void {
+    const { untilEnd, endOffset, order } = this.#settings
+    const end = isAdded ? NO_END : { untilEnd, endOffset, isOrdered: order === 'time' }
+    const cursor = new Cursor(topic, partition, start, end)
     this.#cursors.set(nameOf(cursor.source), cursor)
     this.#locator.poke()
     this.#fetcher.wake(cursor)
   }
 
   #known(topic: Topic): void {
+    this.#newest.known(topic)
     for (const cursor of this.#cursors.values()) if (cursor.source.topic === topic.name) cursor.topic = topic
   }
 

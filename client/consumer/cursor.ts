@@ -18,6 +18,18 @@ import { OFFSET_EARLIEST, OFFSET_LATEST } from '../protocol/messages/list-offset
 import type { Topic } from '../topic-directory.ts'
 import type { StartPosition } from './options.ts'
 
+/** Where and whether reading a partition ends. */
+export interface CursorEnd {
+  /** At the latest at the end that the partition has when it is first looked at. */
+  readonly untilEnd: boolean
+  /** Before this offset; Infinity: not said. */
+  readonly endOffset: number
+  /** {@link Cursor.historyEnd} is wanted. */
+  readonly isOrdered: boolean
+}
+
+export const NO_END: CursorEnd = { untilEnd: false, endOffset: Number.POSITIVE_INFINITY, isOrdered: false }
+
 /** Offset of a position that is not known yet. */
 export const UNKNOWN_OFFSET = -1
 
@@ -30,7 +42,9 @@ export class Cursor {
   /** Offset of the next record to ask for, or {@link UNKNOWN_OFFSET}. */
   fetchOffset = UNKNOWN_OFFSET
   /** Reading ends before this offset. */
-  endOffset = Number.POSITIVE_INFINITY
+  endOffset: number
+  /** End of the partition when it was first looked at, if somebody wants that known; else {@link UNKNOWN_OFFSET}. */
+  historyEnd = UNKNOWN_OFFSET
   /** Leader epoch of the last record received, -1: none. */
   lastFetchedEpoch = -1
   highWatermark = UNKNOWN_OFFSET
@@ -48,14 +62,18 @@ export class Cursor {
   #start: StartPosition | undefined
   /** The words that the present position comes from, until a record has been received. */
   #origin: StartPosition | undefined
+  readonly #untilEnd: boolean
+  /** The partition's end must be asked for. */
   #endWanted: boolean
   /** Batches of this epoch that were received and not yet handed out. */
   #waitingCount = 0
 
-  constructor(topic: Topic, partition: number, start: StartPosition, untilEnd: boolean) {
+  constructor(topic: Topic, partition: number, start: StartPosition, end: CursorEnd) {
     this.topic = topic
     this.source = { topic: topic.name, partition }
-    this.#endWanted = untilEnd
+    this.endOffset = end.endOffset
+    this.#untilEnd = end.untilEnd
+    this.#endWanted = end.untilEnd || end.isOrdered
     this.seek(start)
   }
 
@@ -69,17 +87,34 @@ export class Cursor {
 
   /** The time to ask the broker's offset for, as the wire has it; undefined: nothing to ask. */
   get timestampWanted(): number | undefined {
-    if (this.failure) return undefined
+    if (this.failure || this.lastWanted) return undefined
     if (this.#endWanted) return OFFSET_LATEST
     if (this.#start === 'latest') return OFFSET_LATEST
     if (this.#start === 'earliest') return OFFSET_EARLIEST
     return typeof this.#start === 'object' && 'timeMs' in this.#start ? this.#start.timeMs : undefined
   }
 
+  /** The newest records are wanted and their place is not known yet: who waits for the same object shares them. */
+  get lastWanted(): { readonly last: number } | undefined {
+    if (this.failure || typeof this.#start !== 'object' || !('last' in this.#start)) return undefined
+    return this.#start
+  }
+
+  /** Its position or its end is being looked up. */
+  get isLocating(): boolean {
+    return !this.failure && (this.#endWanted || this.#start !== undefined)
+  }
+
+  /** Something that was stored at the start is still to come from the broker. */
+  get isAwaited(): boolean {
+    if (this.paused || this.failure) return false
+    return this.isLocating || this.fetchOffset < Math.min(this.historyEnd, this.endOffset)
+  }
+
   get isFetchable(): boolean {
     return (
       this.fetchOffset !== UNKNOWN_OFFSET &&
-      this.timestampWanted === undefined &&
+      !this.isLocating &&
       !this.fetching &&
       !this.resting &&
       !this.paused &&
@@ -90,11 +125,7 @@ export class Cursor {
 
   /** Nothing more is to come, nor to be handed out. */
   get isFinished(): boolean {
-    return (
-      this.timestampWanted === undefined &&
-      this.position !== UNKNOWN_OFFSET &&
-      this.position >= this.endOffset
-    )
+    return !this.isLocating && this.position !== UNKNOWN_OFFSET && this.position >= this.endOffset
   }
 
   /** Goes elsewhere; what was fetched or is on its way is for nobody. */
@@ -123,18 +154,16 @@ export class Cursor {
 
   /** The broker's answer to {@link timestampWanted}; {@link UNKNOWN_OFFSET}: no record is that young. */
   located(offset: number): void {
-    if (this.#endWanted) {
-      this.#endWanted = false
-      this.endOffset = offset
-    } else if (offset === UNKNOWN_OFFSET) {
-      this.#start = 'latest'
-    } else {
-      this.#origin = this.#start
-      this.#start = undefined
-      this.fetchOffset = offset
-      // Batches from before a relocation may still wait to be handed out.
-      if (this.#waitingCount === 0) this.position = offset
-    }
+    if (this.#endWanted) this.#ended(offset)
+    else if (offset === UNKNOWN_OFFSET) this.#start = 'latest'
+    else this.#begin(offset, this.#start)
+  }
+
+  /** The answer to {@link lastWanted}: where those records begin, and the end they were counted from. */
+  locatedLast(offset: number, endOffset: number): void {
+    if (this.#endWanted) this.#ended(endOffset)
+    // Retention that has passed the place has left only newer ones.
+    this.#begin(offset, 'earliest')
   }
 
   /**
@@ -149,9 +178,15 @@ export class Cursor {
   /** A batch up to and with `lastOffset` came. */
   received(lastOffset: number, leaderEpoch: number): void {
     this.#origin = undefined
-    this.fetchOffset = lastOffset + 1
+    this.fetchOffset = Math.min(lastOffset + 1, this.endOffset)
     this.lastFetchedEpoch = leaderEpoch
     this.#waitingCount++
+  }
+
+  /** What came lies behind the end: there is nothing (more) before it. */
+  endPassed(): void {
+    this.fetchOffset = this.endOffset
+    if (this.#waitingCount === 0) this.position = this.endOffset
   }
 
   /** So was the oldest batch that waits, up to and with `lastOffset`. The last one may stand before a relocation. */
@@ -160,9 +195,28 @@ export class Cursor {
     this.position = this.#waitingCount === 0 ? this.fetchOffset : lastOffset + 1
   }
 
+  /** So was a part of it, up to, without, `offset`. */
+  handedOutBefore(offset: number): void {
+    this.position = offset
+  }
+
   /** Is not read on. What was received before is still handed out, so the epoch stays. */
   fail(error: Error): void {
     this.failure = error
+  }
+
+  #begin(offset: number, origin: StartPosition | undefined): void {
+    this.#origin = origin
+    this.#start = undefined
+    this.fetchOffset = offset
+    // Batches from before a relocation may still wait to be handed out.
+    if (this.#waitingCount === 0) this.position = offset
+  }
+
+  #ended(offset: number): void {
+    this.#endWanted = false
+    this.historyEnd = offset
+    if (this.#untilEnd) this.endOffset = Math.min(this.endOffset, offset)
   }
 
   #restart(): void {

@@ -29,6 +29,15 @@ import type { ConsumerSettings } from './options.ts'
 export interface FetchHost {
   /** Bytes that were received and not yet handed out. */
   bufferedBytes(): number
+  /** Each partition has room of its own, so that none waits for others to be handed out. Undefined: they share all room. */
+  readonly lanes?:
+    | {
+        /** Bytes of each partition. */
+        bytesMax(): number
+        /** Bytes of a partition that were received and not yet handed out. */
+        bufferedBytes(cursor: Cursor): number
+      }
+    | undefined
   /** Whole batches of the cursor's partition, in order, beginning with its `fetchOffset`. */
   arrived(cursor: Cursor, body: Uint8Array, highWatermark: number): void
   /** The broker does not hold the cursor's `fetchOffset`. */
@@ -84,7 +93,11 @@ export class Fetcher {
     const connection = this.#link.connection
     if (this.#closed || !connection || this.#ready.size === 0 || this.#inFlight >= FETCHES_IN_FLIGHT_MAX)
       return
-    const { fetchBytesMax, prefetchBytesMax } = this.#settings
+    const { fetchBytesMax, prefetchBytesMax, partitionFetchBytesMax } = this.#settings
+    if (this.#host.lanes) {
+      this.#pumpLanes(connection, this.#host.lanes)
+      return
+    }
     const roomBytes = prefetchBytesMax - this.#host.bufferedBytes() - this.#reservedBytes
     // Small fetches cost as much as large ones, so wait for the room of half a usual one.
     if (roomBytes < Math.min(fetchBytesMax, prefetchBytesMax) / 2) return
@@ -97,7 +110,23 @@ export class Fetcher {
         connection,
         wanted,
         Math.min(roomBytes, fetchBytesMax, connection.hello.limits.fetchBytesMax),
+        partitionFetchBytesMax,
       )
+  }
+
+  /** Asks for the partitions of which less than half of their room is taken, for at most the other half. */
+  #pumpLanes(connection: Connection, lanes: NonNullable<FetchHost['lanes']>): void {
+    const { fetchBytesMax, partitionFetchBytesMax } = this.#settings
+    const halfBytes = Math.max(1, Math.min(partitionFetchBytesMax, Math.floor(lanes.bytesMax() / 2)))
+    const wanted: Wanted[] = []
+    for (const cursor of this.#ready) {
+      if (cursor.isFetchable && lanes.bufferedBytes(cursor) >= halfBytes) continue
+      this.#ready.delete(cursor)
+      if (cursor.isFetchable) wanted.push({ cursor, topicId: cursor.topic.topicId, epoch: cursor.epoch })
+    }
+    if (wanted.length === 0) return
+    const bytesMax = Math.min(fetchBytesMax, connection.hello.limits.fetchBytesMax, wanted.length * halfBytes)
+    this.#send(connection, wanted, bytesMax, halfBytes)
   }
 
   close(): void {
@@ -106,8 +135,13 @@ export class Fetcher {
     this.#delays.cancelAll()
   }
 
-  #send(connection: Connection, wanted: readonly Wanted[], maxBytes: number): void {
-    const { maxWaitMs, minBytes, isolationLevel, partitionFetchBytesMax } = this.#settings
+  #send(
+    connection: Connection,
+    wanted: readonly Wanted[],
+    maxBytes: number,
+    partitionMaxBytes: number,
+  ): void {
+    const { maxWaitMs, minBytes, isolationLevel } = this.#settings
     for (const { cursor } of wanted) cursor.fetching = true
     this.#inFlight++
     this.#reservedBytes += maxBytes
@@ -131,7 +165,7 @@ export class Fetcher {
           leaderEpoch: cursor.leaderEpoch,
           fetchOffset: cursor.fetchOffset,
           lastFetchedEpoch: cursor.lastFetchedEpoch,
-          partitionMaxBytes: partitionFetchBytesMax,
+          partitionMaxBytes,
         })),
       },
       {

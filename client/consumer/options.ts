@@ -3,10 +3,25 @@ import { oneOf, TIMEOUT_MS_MAX, wholeNumber } from '../options.ts'
 import type { Serializer } from '../serializers.ts'
 
 /**
- * Where reading begins: with the oldest record there is, with what comes from now on, at an offset, or at
- * the first record that is not older than a time (ms since 1970; none that young: from now on).
+ * Where reading begins: with the oldest record there is, with what comes from now on, at an offset, at the first
+ * record that is not older than a time (ms since 1970; none that young: from now on), or so that the newest records
+ * come: so many of all partitions that begin with the consumer's `from` together, or of the one partition that it is
+ * said for. Of several partitions the newest by timestamp; a record counts as being as late as the latest before it
+ * in its partition among those looked at, so that a late one hides nothing.
  */
-export type StartPosition = 'earliest' | 'latest' | { readonly offset: number } | { readonly timeMs: number }
+export type StartPosition =
+  | 'earliest'
+  | 'latest'
+  | { readonly offset: number }
+  | { readonly timeMs: number }
+  | { readonly last: number }
+
+/**
+ * Where reading ends, at the latest at the ends that the partitions had at the start: before an offset, or with all
+ * records whose timestamp is before a time (ms since 1970). Timestamps need not ascend, so the latter reads on to the
+ * ends and leaves out what is outside; with a time in `from` too, also what is older than that.
+ */
+export type EndPosition = { readonly offset: number } | { readonly timeMs: number }
 
 /** One partition of one topic. */
 export interface PartitionName {
@@ -64,10 +79,30 @@ export interface ConsumerOptions<T = never> {
   readonly checkCrc?: boolean
   /** End when the ends that the partitions had at the start are reached. Default false. */
   readonly untilEnd?: boolean
+  /** End there; see {@link EndPosition}. */
+  readonly to?: EndPosition
+  /**
+   * `time`: what was stored at the start comes in the order of its timestamps, whatever partition it is in; of one
+   * partition in the order of its offsets all the same, so a record waits for the one before it, and one that is late
+   * comes at once. What is stored later comes as it arrives. Default `arrival`, unless `from` is `{ last }` or `speed` is given.
+   */
+  readonly order?: 'arrival' | 'time'
+  /**
+   * Replays: hands out records with the distances their timestamps have, divided by this; 1 is the original speed.
+   * From 0.001 to 1,000,000. The first record comes at once and the times of the others count from it, also from the
+   * first after a seek or a resume. Whoever reads too slowly gets what is due without a wait. Default: as fast as they come.
+   */
+  readonly speed?: number
   /** How values become what the caller reads; see `serializers`. Default: records with lazy bytes. */
   readonly deserializer?: Pick<Serializer<T>, 'deserialize'>
   /** When aborted, the consumer closes and the iteration throws the signal's reason. */
   readonly signal?: AbortSignal
+}
+
+/** Records outside are left out: those before `fromMs`, and from `toMs` on. */
+export interface TimeWindow {
+  readonly fromMs: number
+  readonly toMs: number
 }
 
 export interface ConsumerSettings {
@@ -84,11 +119,21 @@ export interface ConsumerSettings {
   readonly onOutOfRange: OutOfRangePolicy
   readonly onLost: 'fail' | ((range: LostOffsets) => void)
   readonly checkCrc: boolean
+  /** Also when only {@link EndPosition} says so. */
   readonly untilEnd: boolean
+  /** Reading ends before this offset; Infinity: nothing said. */
+  readonly endOffset: number
+  readonly window: TimeWindow | undefined
+  readonly order: 'arrival' | 'time'
+  readonly speed: number | undefined
   readonly signal: AbortSignal | undefined
 }
 
 const MIB = 1024 * 1024
+/** Their places are kept in memory while they are looked for. */
+export const LAST_MAX = 1_000_000
+export const SPEED_MIN = 0.001
+export const SPEED_MAX = 1_000_000
 /** The wire counts bytes in 32 bits, and nobody has more room than this to spare. */
 const BYTES_MAX = 1024 * MIB
 
@@ -97,10 +142,14 @@ export function consumerSettings(options: ConsumerOptions<unknown>): ConsumerSet
   const assignments = options.assignments ?? []
   if (topics.length > 0 === assignments.length > 0)
     throw new RangeError('options topics and assignments: give one of them, with at least one entry')
+  const from = startPosition('from', options.from ?? 'latest')
+  const starts = assignments.length > 0 ? assignments.map((assignment) => assignment.from ?? from) : [from]
+  const { to } = options
+  if (to !== undefined) checkEnd(to, starts)
   return {
     topics: [...new Set(topics)],
     assignments: distinct(assignments),
-    from: startPosition('from', options.from ?? 'latest'),
+    from,
     maxWaitMs: wholeNumber('maxWaitMs', options.maxWaitMs ?? 500, 1, TIMEOUT_MS_MAX),
     minBytes: wholeNumber('minBytes', options.minBytes ?? 1, 1, BYTES_MAX),
     fetchBytesMax: wholeNumber('fetchBytesMax', options.fetchBytesMax ?? 8 * MIB, 1, BYTES_MAX),
@@ -121,7 +170,10 @@ export function consumerSettings(options: ConsumerOptions<unknown>): ConsumerSet
         ? options.onLost
         : oneOf('onLost', options.onLost ?? 'fail', ['fail'] as const),
     checkCrc: options.checkCrc ?? true,
-    untilEnd: options.untilEnd ?? false,
+    untilEnd: options.untilEnd === true || to !== undefined,
+    endOffset: to !== undefined && 'offset' in to ? to.offset : Number.POSITIVE_INFINITY,
+    window: timeWindow(from, to),
+    ...handingOut(options, starts),
     signal: options.signal,
   }
 }
@@ -133,11 +185,56 @@ export function startPosition(name: string, from: StartPosition): StartPosition 
     wholeNumber(`${name}.offset`, from.offset, 0, Number.MAX_SAFE_INTEGER)
   else if (typeof from === 'object' && 'timeMs' in from)
     wholeNumber(`${name}.timeMs`, from.timeMs, 0, Number.MAX_SAFE_INTEGER)
+  else if (typeof from === 'object' && 'last' in from) wholeNumber(`${name}.last`, from.last, 1, LAST_MAX)
   else
     throw new RangeError(
-      `option ${name}: expected earliest, latest, { offset } or { timeMs }, got ${JSON.stringify(from)}`,
+      `option ${name}: expected earliest, latest, { offset }, { timeMs } or { last }, got ${JSON.stringify(from)}`,
     )
   return from
+}
+
+/** Throws RangeError when nothing can lie between where reading begins and `to`. */
+function checkEnd(to: EndPosition, starts: readonly StartPosition[]): void {
+  const isThere = typeof to === 'object' && to !== null
+  if (isThere && 'offset' in to) wholeNumber('to.offset', to.offset, 0, Number.MAX_SAFE_INTEGER)
+  else if (isThere && 'timeMs' in to) wholeNumber('to.timeMs', to.timeMs, 0, Number.MAX_SAFE_INTEGER)
+  else throw new RangeError(`option to: expected { offset } or { timeMs }, got ${JSON.stringify(to)}`)
+  for (const from of starts) {
+    if (from === 'latest')
+      throw new RangeError('option to: what comes from now on has no end; give from as well')
+    if (typeof from !== 'object') continue
+    if ('last' in from)
+      throw new RangeError('option to: from { last } counts from the end, so give only one of them')
+    const isEmpty =
+      ('offset' in from && 'offset' in to && from.offset >= to.offset) ||
+      ('timeMs' in from && 'timeMs' in to && from.timeMs >= to.timeMs)
+    if (isEmpty)
+      throw new RangeError(
+        `option to: nothing lies from ${JSON.stringify(from)} to ${JSON.stringify(to)}; the end must be behind the beginning`,
+      )
+  }
+}
+
+function timeWindow(from: StartPosition, to: EndPosition | undefined): TimeWindow | undefined {
+  if (to === undefined || !('timeMs' in to)) return undefined
+  const fromMs = typeof from === 'object' && 'timeMs' in from ? from.timeMs : Number.NEGATIVE_INFINITY
+  return { fromMs, toMs: to.timeMs }
+}
+
+function handingOut(
+  { order, speed }: ConsumerOptions<unknown>,
+  starts: readonly StartPosition[],
+): Pick<ConsumerSettings, 'order' | 'speed'> {
+  const isLast = starts.some((from) => typeof from === 'object' && 'last' in from)
+  const usual = isLast || speed !== undefined ? 'time' : 'arrival'
+  const chosen = oneOf('order', order ?? usual, ['arrival', 'time'])
+  if (speed === undefined) return { order: chosen, speed }
+  if (!(typeof speed === 'number' && speed >= SPEED_MIN && speed <= SPEED_MAX))
+    throw new RangeError(`option speed: expected a number from ${SPEED_MIN} to ${SPEED_MAX}, got ${speed}`)
+  if (chosen !== 'time') throw new RangeError('option speed: a replay has the order of time; leave order out')
+  if (starts.includes('latest'))
+    throw new RangeError('option speed: it replays what is stored; give from as well, such as earliest')
+  return { order: chosen, speed }
 }
 
 function distinct(assignments: readonly Assignment[]): readonly Assignment[] {
@@ -150,5 +247,8 @@ function distinct(assignments: readonly Assignment[]): readonly Assignment[] {
       throw new RangeError(`option assignments: partition ${partition} of ${topic} is there twice`)
     seen.add(name)
   }
-  return assignments
+  // One that says { last } itself counts alone, although the same object may stand in several.
+  return assignments.map((assignment) =>
+    typeof assignment.from === 'object' ? { ...assignment, from: { ...assignment.from } } : assignment,
+  )
 }

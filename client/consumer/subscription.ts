@@ -14,8 +14,8 @@ import type { ConsumerSettings, StartPosition } from './options.ts'
 
 /** The consumer, as its subscription sees it. */
 export interface SubscriptionHost {
-  /** A partition is to be read. */
-  found(topic: Topic, partition: number, start: StartPosition, untilEnd: boolean): void
+  /** A partition is to be read; it was there at the start, or was added later. */
+  found(topic: Topic, partition: number, start: StartPosition, isAdded: boolean): void
   /** Every topic is known; partitions may still be added. */
   complete(): void
   /** What is known of a topic is new. */
@@ -112,7 +112,7 @@ export class Subscription {
   }
 
   #first(topic: Topic): void {
-    const { from, assignments, untilEnd } = this.#settings
+    const { from, assignments } = this.#settings
     const count = topic.partitions.length
     const assigned = assignments.filter((assignment) => assignment.topic === topic.name)
     const missing = assigned.find(({ partition }) => partition >= count)
@@ -122,10 +122,9 @@ export class Subscription {
     }
     this.#topics.set(topic.name, topic)
     for (const assignment of assigned)
-      this.#host.found(topic, assignment.partition, assignment.from ?? from, untilEnd)
+      this.#host.found(topic, assignment.partition, assignment.from ?? from, false)
     if (assigned.length === 0)
-      for (let partition = 0; partition < count; partition++)
-        this.#host.found(topic, partition, from, untilEnd)
+      for (let partition = 0; partition < count; partition++) this.#host.found(topic, partition, from, false)
     if (this.isComplete) this.#host.complete()
   }
 
@@ -137,7 +136,7 @@ export class Subscription {
     // Whatever is in a partition that has just been added is new.
     const start = typeof from === 'object' && 'timeMs' in from ? from : 'earliest'
     for (let partition = before.partitions.length; partition < topic.partitions.length; partition++)
-      this.#host.found(topic, partition, start, false)
+      this.#host.found(topic, partition, start, true)
   }
 
   #lose(name: string, error: ProtocolError): void {

@@ -8,11 +8,12 @@
 import t from 'tap'
 import { OctopusClient } from '../../client/client.ts'
 import type { ProducerOptions } from '../../client/producer/options.ts'
+import { baseOffsetAt, lastOffsetAt, maxTimestampAt } from '../../storage/record/batch-header.ts'
 import { FakeBroker } from './support/fake-broker.ts'
 import type { PlantedBug } from './support/fake-producers.ts'
 import { batchOf } from './support/harness.ts'
 import { fickleCredentials, mischief, outages, type Temper } from './support/mischief.ts'
-import { World } from './support/world.ts'
+import { EPOCH_MS, World } from './support/world.ts'
 
 const given = process.env.OCTOPUS_SEED
 const soak = process.env.OCTOPUS_SOAK ? 20 : 1
@@ -194,6 +195,9 @@ for (const bug of bugs)
     t.fail('nothing was noticed')
   })
 
+/** What must come next from a partition: an offset, or, where that depends on when the broker was asked, one of some. */
+type Due = number | { readonly from: number; readonly to: number }
+
 async function consumeAtRandom(seed: number, hasCredentials = false): Promise<string[]> {
   const partitionCount = 1 + (seed % 4)
   const perMille = 40 + (seed % 5) * 40
@@ -213,7 +217,7 @@ async function consumeAtRandom(seed: number, hasCredentials = false): Promise<st
       { length: 1 + world.below(8) },
       () => `${written++} ${'x'.repeat(world.below(400))}`,
     )
-    broker.append('t', world.below(partitionCount), batchOf(values))
+    broker.append('t', world.below(partitionCount), batchOf(values, EPOCH_MS + written))
     world.after(world.below(10), write)
   }
   write()
@@ -224,33 +228,61 @@ async function consumeAtRandom(seed: number, hasCredentials = false): Promise<st
     fetchBytesMax: 500 + world.below(5_000),
     prefetchBytesMax: 500 + world.below(8_000),
     partitionFetchBytesMax: 200 + world.below(3_000),
+    ...(seed % 3 === 1 && { order: 'time' }),
+    ...(seed % 3 === 2 && { speed: 0.5 + world.below(20) }),
   })
   await world.until(consumer.ready())
   const faults: string[] = []
   /** What must come next, by partition. */
-  const next = new Array<number>(partitionCount).fill(0)
+  const next = new Array<Due>(partitionCount).fill(0)
   const seen = next.map(() => new Map<number, string | null>())
   let moves = 0
+  const seekAtRandom = (partition: number) => {
+    const { logEnd } = broker.topic('t').partitions[partition]
+    const kind = world.below(4)
+    if (kind === 0) {
+      next[partition] = 0
+      consumer.seek('t', partition, 'earliest')
+    } else if (kind === 1) {
+      const last = 1 + world.below(60)
+      next[partition] = { from: Math.max(0, logEnd - last), to: Number.POSITIVE_INFINITY }
+      consumer.seek('t', partition, { last })
+    } else if (kind === 2 && logEnd > 0) {
+      const offset = world.below(logEnd)
+      // Batches have one time each, which ascends: the first record that is not older begins a batch.
+      const batch = broker
+        .topic('t')
+        .partitions[partition].batches.find((each) => lastOffsetAt(each, 0) >= offset)
+      next[partition] = baseOffsetAt(batch as Uint8Array, 0)
+      consumer.seek('t', partition, { timeMs: maxTimestampAt(batch as Uint8Array, 0) })
+    } else {
+      const offset = world.below(logEnd + 1)
+      next[partition] = offset
+      consumer.seek('t', partition, offset)
+    }
+  }
   const move = () => {
     const partition = world.below(partitionCount)
     const what = world.below(4)
-    if (what === 0) {
-      next[partition] = world.below(broker.topic('t').partitions[partition].logEnd + 1)
-      consumer.seek('t', partition, next[partition])
-    } else if (what === 1) {
+    if (what === 0) seekAtRandom(partition)
+    else if (what === 1) {
       consumer.pause([{ topic: 't', partition }])
       world.after(world.below(150), () => consumer.resume([{ topic: 't', partition }]))
-    } else if (consumer.position('t', partition) !== next[partition]) faults.push(`position of ${partition}`)
+    } else if (!isDue(next[partition], consumer.position('t', partition)))
+      faults.push(`position of ${partition}`)
     if (++moves < 40) world.after(world.below(60), move)
   }
   world.after(20, move)
   const isDone = () =>
     written >= countMax &&
     moves >= 40 &&
-    next.every((offset, partition) => offset >= broker.topic('t').partitions[partition].logEnd)
+    next.every(
+      (due, partition) => typeof due === 'number' && due >= broker.topic('t').partitions[partition].logEnd,
+    )
   const take = (record: { partition: number; offset: number; text(): string | null }) => {
     const { partition, offset } = record
-    if (offset !== next[partition]) faults.push(`${offset} came, ${next[partition]} was due in ${partition}`)
+    if (!isDue(next[partition], offset))
+      faults.push(`${offset} came, ${JSON.stringify(next[partition])} was due in ${partition}`)
     next[partition] = offset + 1
     seen[partition].set(offset, record.text())
   }
@@ -279,6 +311,12 @@ async function consumeAtRandom(seed: number, hasCredentials = false): Promise<st
         faults.push(`other bytes at ${offset}`)
   await world.until(client.close())
   return faults
+}
+
+/** A position that is not known yet may become the one that is due. */
+function isDue(due: Due, offset: number | undefined): boolean {
+  if (offset === undefined) return true
+  return typeof due === 'number' ? offset === due : offset >= due.from && offset <= due.to
 }
 
 function nothing(world: World, ms = 60_000): Promise<{ value: undefined }> {

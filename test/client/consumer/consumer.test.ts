@@ -607,7 +607,7 @@ t.test('wrong options are refused by name', async (t) => {
   t.equal(refused({}), 'options topics and assignments: give one of them, with at least one entry')
   t.equal(
     refused({ topics: ['t'], from: 'oldest' }),
-    'option from: expected earliest, latest, { offset } or { timeMs }, got "oldest"',
+    'option from: expected earliest, latest, { offset }, { timeMs } or { last }, got "oldest"',
   )
   t.match(
     refused({ topics: ['t'], from: { offset: -1 } }),

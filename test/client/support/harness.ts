@@ -43,3 +43,12 @@ export async function failureOf(promise: Promise<unknown>): Promise<Error & { co
   }
   throw new Error('it did not fail')
 }
+
+/** A batch of records with times of their own. */
+export function timedBatch(
+  records: readonly { readonly text: string; readonly timestampMs: number }[],
+): Uint8Array {
+  const encoder = new BatchEncoder({ crc32c: nodePorts.crc32c, bytesMax: 1024 * 1024 })
+  for (const { text, timestampMs } of records) encoder.append(timestampMs, null, text)
+  return encoder.finish()
+}

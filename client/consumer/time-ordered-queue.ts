@@ -1,0 +1,178 @@
+/**
+ * What was fetched and waits to be handed out, in the order of timestamps over all partitions, each partition in the
+ * order of its offsets; with a pace also not before it is due. A batch is handed out in pieces, cut where another
+ * partition has its turn.
+ *
+ * Nothing is handed out while a partition has nothing here but will have: something earlier may be in what comes. That
+ * ends for each partition where it ended when reading began; behind that, nobody waits for it. So each partition must
+ * get room for itself ({@link bytesOf}), or the others could take all of it and wait for ever.
+ */
+import { Queue } from '../queue.ts'
+import type { Arrived, WaitingBatches } from './batch-queue.ts'
+import type { ConsumedBatch, PlacedRecord } from './consumed-batch.ts'
+import type { Cursor } from './cursor.ts'
+import type { Pace } from './pace.ts'
+
+export interface TimeOrder {
+  /** Every partition that is read. */
+  cursors(): Iterable<Cursor>
+  /** Every partition is known that was there at the start. */
+  isComplete(): boolean
+  readonly pace: Pace | undefined
+  monotonicMs(): number
+}
+
+/** What waits of one partition; its first batch may have been handed out in part. */
+interface Lane<R extends PlacedRecord> {
+  readonly queue: Queue<Arrived<R>>
+  bytes: number
+  /** Index of the next record of the first batch. */
+  index: number
+}
+
+export class TimeOrderedQueue<R extends PlacedRecord> implements WaitingBatches<R> {
+  readonly #order: TimeOrder
+  readonly #lanes = new Map<Cursor, Lane<R>>()
+  #bytes = 0
+  #dueInMs: number | undefined
+
+  constructor(order: TimeOrder) {
+    this.#order = order
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get dueInMs(): number | undefined {
+    return this.#dueInMs
+  }
+
+  /** Bytes that wait of one partition. */
+  bytesOf(cursor: Cursor): number {
+    const lane = this.#lanes.get(cursor)
+    if (lane) this.#dropStale(lane)
+    return lane?.bytes ?? 0
+  }
+
+  push(cursor: Cursor, what: ConsumedBatch<R> | Error): void {
+    let lane = this.#lanes.get(cursor)
+    if (!lane) {
+      lane = { queue: new Queue(), bytes: 0, index: 0 }
+      this.#lanes.set(cursor, lane)
+    }
+    lane.queue.push({ cursor, epoch: cursor.epoch, what })
+    this.#count(lane, what, 1)
+  }
+
+  shift(): Arrived<R> | undefined {
+    this.#dueInMs = undefined
+    let isAwaited = !this.#order.isComplete()
+    let first: Lane<R> | undefined
+    let firstMs = Number.POSITIVE_INFINITY
+    let secondMs = Number.POSITIVE_INFINITY
+    for (const cursor of this.#order.cursors()) {
+      const lane = this.#lanes.get(cursor)
+      const head = lane && this.#head(lane)
+      if (!lane || !head) {
+        isAwaited ||= cursor.isAwaited
+        continue
+      }
+      // Errors and losses have no time of their own.
+      if (!hasRecords(head.what)) return this.#takeWhole(lane)
+      const timestampMs = head.what.records[lane.index].timestampMs
+      if (timestampMs < firstMs) {
+        secondMs = firstMs
+        firstMs = timestampMs
+        first = lane
+      } else if (timestampMs < secondMs) secondMs = timestampMs
+    }
+    if (isAwaited || !first) return undefined
+    const { pace } = this.#order
+    if (!pace) return this.#take(first, secondMs)
+    const nowMs = this.#order.monotonicMs()
+    const waitMs = pace.waitMs(firstMs, nowMs)
+    if (waitMs === 0) return this.#take(first, Math.min(secondMs, pace.timeMs(nowMs)))
+    this.#dueInMs = waitMs
+    return undefined
+  }
+
+  restart(): void {
+    this.#order.pace?.restart()
+  }
+
+  clear(): void {
+    this.#lanes.clear()
+    this.#bytes = 0
+    this.#dueInMs = undefined
+  }
+
+  /** What is first in a lane and for somebody: with records that can be looked at, or something to be told whole. */
+  #head(lane: Lane<R>): Arrived<R> | undefined {
+    for (;;) {
+      this.#dropStale(lane)
+      const head = lane.queue.peek()
+      if (!head || head.what instanceof Error || head.what.isLost) return head
+      if (!head.what.isEmpty && (!hasRecords(head.what) || head.what.records.length > 0)) return head
+      this.#drop(lane)
+      head.cursor.handedOut(head.what.lastOffset)
+    }
+  }
+
+  /** A failure holds until a seek has healed it; a batch only as long as nothing moved the cursor. */
+  #dropStale(lane: Lane<R>): void {
+    for (let head = lane.queue.peek(); head; head = lane.queue.peek()) {
+      const { cursor, epoch, what } = head
+      if (what instanceof Error ? cursor.failure === what : cursor.epoch === epoch) return
+      this.#drop(lane)
+    }
+  }
+
+  /** The records of the first batch up to one that is later than `untilMs`, at least one. */
+  #take(lane: Lane<R>, untilMs: number): Arrived<R> | undefined {
+    const head = lane.queue.peek() as Arrived<R>
+    const batch = head.what as ConsumedBatch<R>
+    const { records } = batch
+    const from = lane.index
+    let to = from + 1
+    while (to < records.length && records[to].timestampMs <= untilMs) to++
+    if (to === records.length && from === 0) return this.#takeWhole(lane)
+    const piece = { ...head, what: batch.slice(from, to) }
+    if (to === records.length) this.#takeWhole(lane)
+    else {
+      lane.index = to
+      head.cursor.handedOutBefore(records[to].offset)
+    }
+    return piece
+  }
+
+  #takeWhole(lane: Lane<R>): Arrived<R> | undefined {
+    const head = this.#drop(lane)
+    if (head && !(head.what instanceof Error)) head.cursor.handedOut(head.what.lastOffset)
+    return head
+  }
+
+  #drop(lane: Lane<R>): Arrived<R> | undefined {
+    const head = lane.queue.shift()
+    if (head) this.#count(lane, head.what, -1)
+    lane.index = 0
+    return head
+  }
+
+  #count(lane: Lane<R>, what: ConsumedBatch<R> | Error, sign: 1 | -1): void {
+    if (what instanceof Error) return
+    lane.bytes += sign * what.bytes
+    this.#bytes += sign * what.bytes
+  }
+}
+
+/** False for an error, for what was lost, and for damage, of which whoever looks at the records is told. */
+function hasRecords<R extends PlacedRecord>(what: ConsumedBatch<R> | Error): what is ConsumedBatch<R> {
+  if (what instanceof Error || what.isLost) return false
+  try {
+    return what.records.length >= 0
+  } catch {
+    // The records are looked at once more when the batch has been handed out, and the error is thrown there.
+    return false
+  }
+}
