@@ -23,6 +23,8 @@ export interface Identity {
   readonly credentialId: string | undefined
   /** Undefined: all that the principal may. */
   readonly scope: Scope | undefined
+  /** What can be revoked and was used to have this credential made, or was used to have that made: it ends with any of them. */
+  readonly issuedWith?: readonly string[]
 }
 
 export const anonymousIdentity: Identity = {
@@ -31,4 +33,9 @@ export const anonymousIdentity: Identity = {
   expiresAtMs: undefined,
   credentialId: undefined,
   scope: undefined,
+}
+
+/** All that can be revoked and ends it. */
+export function credentialsOf({ credentialId, issuedWith = [] }: Identity): readonly string[] {
+  return credentialId === undefined ? issuedWith : [...issuedWith, credentialId]
 }

@@ -6,9 +6,8 @@
 import { createHash } from 'node:crypto'
 import { type CryptoKey, errors, type JWSHeaderParameters, type JWTPayload, jwtVerify } from 'jose'
 import { CredentialError } from '../credential-error.ts'
-import type { AuthenticationMethod, Identity, Scope } from '../identity.ts'
+import type { AuthenticationMethod, Identity } from '../identity.ts'
 import type { Clock } from '../ports.ts'
-import type { Principal } from '../principal.ts'
 import { type Authenticator, TOKEN_CHARACTERS_MAX } from './authenticator.ts'
 import type { RevocationCheck } from './revocations.ts'
 
@@ -45,7 +44,7 @@ export interface TokenProfile {
   readonly clockToleranceMs: number
   readonly keys: KeySource
   /** Throws CredentialError. */
-  identify(claims: JWTPayload): { readonly principal: Principal; readonly scope: Scope | undefined }
+  identify(claims: JWTPayload): Pick<Identity, 'principal' | 'scope' | 'issuedWith'>
   /** What a token is called in lists of the revoked: its `jti`, where only this node gives them. */
   readonly hasOwnTokenIds: boolean
 }
@@ -110,7 +109,7 @@ export class JwtAuthenticator implements Authenticator {
   }
 
   #identityOf(token: string, claims: JWTPayload, profile: TokenProfile): Identity {
-    const { principal, scope } = profile.identify(claims)
+    const { principal, scope, issuedWith } = profile.identify(claims)
     const tokenId = tokenIdOf(token, claims, profile)
     const issuedAtMs = claims.iat === undefined ? undefined : claims.iat * 1000
     if (this.#revoked.isRevoked(tokenId, principal.name, issuedAtMs))
@@ -121,6 +120,7 @@ export class JwtAuthenticator implements Authenticator {
       expiresAtMs: Math.min((claims.exp as number) * 1000 + profile.clockToleranceMs, DATE_MS_MAX),
       credentialId: `token:${tokenId}`,
       scope,
+      ...(issuedWith && issuedWith.length > 0 && { issuedWith }),
     }
   }
 

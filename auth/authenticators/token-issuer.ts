@@ -9,13 +9,15 @@
  *
  *     header   alg EdDSA, typ octopus+jwt, kid
  *     claims   iss, aud, sub (the user's ID), jti, iat, exp, groups, roles,
- *              octopus_scope (only where narrower): [{ operations, resource: "topic:lab.*" }]
+ *              octopus_scope (only where narrower): [{ operations, resource: "topic:lab.*" }],
+ *              octopus_issued_with: ["key:ID"], the credential it was asked for with, and what that was asked for with:
+ *              it ends when one of them is revoked
  */
 import { type CryptoKey, importJWK, type JWK, type JWSHeaderParameters, type JWTPayload, SignJWT } from 'jose'
 import { isOperation } from '../acl/operation.ts'
 import { formatResourcePattern, parseResourcePattern } from '../acl/resource.ts'
 import { CredentialError } from '../credential-error.ts'
-import type { Scope, ScopeEntry } from '../identity.ts'
+import type { Identity, Scope, ScopeEntry } from '../identity.ts'
 import type { Clock, Random } from '../ports.ts'
 import { type Principal, principalIdProblem } from '../principal.ts'
 import type { KeySource, TokenProfile } from './jwt.ts'
@@ -45,6 +47,8 @@ export interface TokenRequest {
   readonly roles: readonly string[]
   readonly lifetimeMs: number
   readonly scope: Scope | undefined
+  /** Of who asks: what he came with, and what that was issued with. */
+  readonly issuedWith: readonly string[]
 }
 
 export interface IssuedToken {
@@ -56,6 +60,8 @@ export interface IssuedToken {
 
 const TOKEN_TYPE = 'octopus+jwt'
 const TOKEN_ID_BYTES = 16
+/** Tokens that were asked for with tokens that were asked for with tokens … */
+const ISSUED_WITH_MAX = 8
 
 export class TokenIssuer implements KeySource {
   readonly #config: TokenIssuerConfig
@@ -63,6 +69,7 @@ export class TokenIssuer implements KeySource {
   readonly #revocations: Revocations
   readonly #clock: Pick<Clock, 'nowMs'>
   readonly #random: Random
+  readonly #hasEnded: (credentialId: string) => boolean
   /** By key id; of keys that are in the store only. */
   readonly #imported = new Map<
     string,
@@ -77,6 +84,8 @@ export class TokenIssuer implements KeySource {
       readonly revocations: Revocations
       readonly clock: Pick<Clock, 'nowMs'>
       readonly random: Random
+      /** Whether what was called so, a key or a token, has been revoked. */
+      readonly hasEnded: (credentialId: string) => boolean
     },
   ) {
     this.#config = config
@@ -84,6 +93,7 @@ export class TokenIssuer implements KeySource {
     this.#revocations = ports.revocations
     this.#clock = ports.clock
     this.#random = ports.random
+    this.#hasEnded = ports.hasEnded
   }
 
   /** What tokens of this issuer must be like, for the authenticator of signed tokens. */
@@ -96,7 +106,7 @@ export class TokenIssuer implements KeySource {
       type: TOKEN_TYPE,
       clockToleranceMs: this.#config.clockToleranceMs,
       keys: this,
-      identify: principalOf,
+      identify: (claims) => this.#identify(claims),
       hasOwnTokenIds: true,
     }
   }
@@ -107,10 +117,21 @@ export class TokenIssuer implements KeySource {
   }
 
   /** Makes the first key where there is none. Throws RangeError for a request no token can be made of. */
-  async issue({ principal, groups, roles, lifetimeMs, scope }: TokenRequest): Promise<IssuedToken> {
+  async issue({
+    principal,
+    groups,
+    roles,
+    lifetimeMs,
+    scope,
+    issuedWith,
+  }: TokenRequest): Promise<IssuedToken> {
     const { issuer, audience, lifetimeMaxMs, clockToleranceMs } = this.#config
     if (!(lifetimeMs >= 1_000 && lifetimeMs <= lifetimeMaxMs))
       throw new RangeError(`a token lives from 1000 to ${lifetimeMaxMs} ms, not ${lifetimeMs}`)
+    if (issuedWith.length > ISSUED_WITH_MAX)
+      throw new RangeError(
+        `a token is asked for with a token at most ${ISSUED_WITH_MAX} times in a row; use the first credential`,
+      )
     for (const id of [principal, ...groups, ...roles]) {
       const problem = principalIdProblem(id)
       if (problem !== undefined) throw new RangeError(`${JSON.stringify(id.slice(0, 80))} ${problem}`)
@@ -127,6 +148,7 @@ export class TokenIssuer implements KeySource {
     const claims = {
       groups,
       roles,
+      ...(issuedWith.length > 0 && { octopus_issued_with: issuedWith }),
       ...(scope && {
         octopus_scope: scope.map((part) => ({ ...part, resource: formatResourcePattern(part.resource) })),
       }),
@@ -157,6 +179,13 @@ export class TokenIssuer implements KeySource {
     if (!key)
       throw new CredentialError('BAD_SIGNATURE', 'the token is signed with a key this node does not have')
     return this.#import(key).verifies
+  }
+
+  #identify(claims: JWTPayload): Pick<Identity, 'principal' | 'scope' | 'issuedWith'> {
+    const identified = principalOf(claims)
+    if (identified.issuedWith.some(this.#hasEnded))
+      throw new CredentialError('REVOKED', 'the credential that the token was issued with was revoked')
+    return identified
   }
 
   /** One change of the keys after the other. */
@@ -213,12 +242,18 @@ export class TokenIssuer implements KeySource {
 }
 
 /** We signed it; it is read strictly all the same, for a newer node may have written what this one cannot read. */
-function principalOf(claims: JWTPayload): { principal: Principal; scope: Scope | undefined } {
-  const { sub, groups, roles, octopus_scope } = claims
-  if (typeof sub !== 'string' || !isTexts(groups) || !isTexts(roles)) throw unreadable()
+function principalOf(claims: JWTPayload): {
+  principal: Principal
+  scope: Scope | undefined
+  issuedWith: readonly string[]
+} {
+  const { sub, groups, roles, octopus_scope, octopus_issued_with: issuedWith = [] } = claims
+  if (typeof sub !== 'string' || !isTexts(groups) || !isTexts(roles) || !isTexts(issuedWith))
+    throw unreadable()
   return {
     principal: { name: sub, isAnonymous: false, groups, roles },
     scope: octopus_scope === undefined ? undefined : scopeOf(octopus_scope),
+    issuedWith,
   }
 }
 

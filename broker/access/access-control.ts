@@ -4,7 +4,7 @@
  */
 import { compileAccess } from '../../auth/acl/access.ts'
 import { Policy } from '../../auth/acl/policy.ts'
-import type { Identity } from '../../auth/identity.ts'
+import { credentialsOf, type Identity } from '../../auth/identity.ts'
 import type { Fetch } from '../../auth/ports.ts'
 import type { MetadataStore } from '../../storage/metadata-store.ts'
 import type { Config } from '../config/schema.ts'
@@ -89,8 +89,9 @@ export class AccessControl {
       timers,
       random,
       keysMax: settings.keysPerPrincipalMax,
-      onEnded: (id, atMs) =>
-        atMs === 0 ? sessions.revoked(`key:${id}`) : sessions.endsAt(`key:${id}`, atMs),
+      onReplaced: (id, atMs) =>
+        atMs === 0 ? sessions.replaced(`key:${id}`) : sessions.endsAt(`key:${id}`, atMs),
+      onRevoked: (id) => sessions.revoked(`key:${id}`),
       onProblem,
     })
     const issuer = await MetadataIssuerStore.open({
@@ -115,6 +116,8 @@ export class AccessControl {
   /** Makes the session that identity's, with a namespace of his own where the configuration wants it. */
   async admit(session: Session, identity: Identity): Promise<void> {
     this.sessions.authenticated(session, identity)
+    // It may have been revoked while it was looked at, when there was no session to be told.
+    if (credentialsOf(identity).some((id) => this.authentication.hasEnded(id))) session.revoked()
     if (this.#options.settings.personalNamespaces === 'off') return
     const name = personalNamespaceOf(identity.principal.name)
     if (this.namespaces.get(name)) return

@@ -51,8 +51,10 @@ export interface ApiKeyStoreOptions {
   readonly random: Random
   /** Of one principal. */
   readonly keysMax: number
-  /** The key is no more, or its former secret is good only until then: who came in with it has to come again. */
-  readonly onEnded: (id: string, atMs: number) => void
+  /** Its former secret is good only until then: who came in with it has to come again. */
+  readonly onReplaced: (id: string, atMs: number) => void
+  /** The key is no more, and nothing that was made with it. */
+  readonly onRevoked: (id: string) => void
   readonly onProblem: (error: Error) => void
 }
 
@@ -210,7 +212,7 @@ export class MetadataApiKeyStore implements ApiKeyStore {
     const former = before?.secretHashes[0]
     if (!former || former.hash === record.secretHashes[0]?.hash) return
     const kept = record.secretHashes.find(({ hash }) => hash === former.hash)
-    this.#options.onEnded(id, kept ? (kept.expiresAtMs ?? Number.POSITIVE_INFINITY) : 0)
+    this.#options.onReplaced(id, kept ? (kept.expiresAtMs ?? Number.POSITIVE_INFINITY) : 0)
   }
 
   #went(id: string, { principal }: ApiKeyRecord): void {
@@ -219,7 +221,7 @@ export class MetadataApiKeyStore implements ApiKeyStore {
     if (ids?.size === 0) this.#idsOf.delete(principal)
     this.#usedAtMs.delete(id)
     this.#unwritten.delete(id)
-    this.#options.onEnded(id, 0)
+    this.#options.onRevoked(id)
   }
 
   /** Holds the place of a key while it is being written, so that concurrent ones cannot exceed the bound. */

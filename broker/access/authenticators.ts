@@ -41,6 +41,8 @@ export interface NodeAuthentication {
   readonly identify: Identify
   readonly tokenIssuer: TokenIssuer
   readonly revocations: Revocations
+  /** Whether what is called so, `key:ID` or `token:ID`, was revoked. */
+  hasEnded(credentialId: string): boolean
 }
 
 /** Clocks of this node's own tokens are its own clock, or that of another node of the cluster. */
@@ -59,6 +61,7 @@ export function buildAuthentication(
   ports: AuthenticatorPorts,
 ): NodeAuthentication {
   const { clock, random } = ports
+  const isOver = (credentialId: string) => hasEnded(credentialId, ports)
   const revocations = new Revocations(ports.revocations, clock)
   const tokenIssuer = new TokenIssuer(
     {
@@ -67,7 +70,13 @@ export function buildAuthentication(
       lifetimeMaxMs: settings.tokenLifetimeMaxMs,
       clockToleranceMs: OWN_CLOCK_TOLERANCE_MS,
     },
-    { store: ports.issuerKeys, revocations, clock, random },
+    {
+      store: ports.issuerKeys,
+      revocations,
+      clock,
+      random,
+      hasEnded: isOver,
+    },
   )
   const prefixes = [...settings.issuers, ...(settings.introspection ? [settings.introspection] : [])]
     .map(({ prefix }) => prefix)
@@ -85,7 +94,16 @@ export function buildAuthentication(
     sourcesMax: THROTTLED_SOURCES_MAX,
   })
   const identify = throttled(authenticators, throttle, clock)
-  return { identify, tokenIssuer, revocations }
+  return { identify, tokenIssuer, revocations, hasEnded: isOver }
+}
+
+/** A revoked key is one that is not there any more. */
+function hasEnded(
+  credentialId: string,
+  { apiKeys, revocations }: Pick<AuthenticatorPorts, 'apiKeys' | 'revocations'>,
+): boolean {
+  const id = credentialId.slice(credentialId.indexOf(':') + 1)
+  return credentialId.startsWith('key:') ? apiKeys.get(id) === undefined : revocations.token(id) !== undefined
 }
 
 function profileOf(

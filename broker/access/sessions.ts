@@ -2,7 +2,7 @@
  * Every session there is, by the credential it came with, so that what is revoked ends at once, also for requests
  * that are parked: whoever waits is told to look again.
  */
-import type { Identity } from '../../auth/identity.ts'
+import { credentialsOf, type Identity } from '../../auth/identity.ts'
 import type { Timer, Timers } from '../ports.ts'
 import { Session, type SessionOptions } from './session.ts'
 
@@ -40,7 +40,7 @@ export class Sessions {
 
   close(session: Session): void {
     this.#all.delete(session)
-    this.#forget(session)
+    this.#forgetAs(session, session.identity)
   }
 
   /** Throws what {@link Session.authenticated} throws. */
@@ -49,23 +49,30 @@ export class Sessions {
     if (!this.#all.has(session)) return
     const before = session.identity
     session.authenticated(identity)
-    this.#forgetAs(session, before.credentialId)
+    this.#forgetAs(session, before)
     this.#told.delete(session)
-    const { credentialId } = identity
-    if (credentialId === undefined) return
-    const sessions = this.#byCredential.get(credentialId)
-    if (sessions) sessions.add(session)
-    else this.#byCredential.set(credentialId, new Set([session]))
+    for (const credentialId of credentialsOf(identity)) {
+      const sessions = this.#byCredential.get(credentialId)
+      if (sessions) sessions.add(session)
+      else this.#byCredential.set(credentialId, new Set([session]))
+    }
   }
 
+  /** Also for whoever came in with what was issued with it. */
   revoked(credentialId: string): void {
     for (const session of this.#byCredential.get(credentialId) ?? []) session.revoked()
     this.changed()
   }
 
-  /** The credential is good no longer than this. */
+  /** There is a newer secret in its place; what was issued with it goes on. */
+  replaced(credentialId: string): void {
+    for (const session of this.#cameWith(credentialId)) session.revoked()
+    this.changed()
+  }
+
+  /** The credential is good no longer than this; what was issued with it goes on. */
   endsAt(credentialId: string, atMs: number): void {
-    for (const session of this.#byCredential.get(credentialId) ?? []) session.endsAt(atMs)
+    for (const session of this.#cameWith(credentialId)) session.endsAt(atMs)
     this.changed()
   }
 
@@ -111,14 +118,16 @@ export class Sessions {
     })
   }
 
-  #forget(session: Session): void {
-    this.#forgetAs(session, session.identity.credentialId)
+  #cameWith(credentialId: string): Session[] {
+    const sessions = [...(this.#byCredential.get(credentialId) ?? [])]
+    return sessions.filter(({ identity }) => identity.credentialId === credentialId)
   }
 
-  #forgetAs(session: Session, credentialId: string | undefined): void {
-    if (credentialId === undefined) return
-    const sessions = this.#byCredential.get(credentialId)
-    sessions?.delete(session)
-    if (sessions?.size === 0) this.#byCredential.delete(credentialId)
+  #forgetAs(session: Session, identity: Identity): void {
+    for (const credentialId of credentialsOf(identity)) {
+      const sessions = this.#byCredential.get(credentialId)
+      sessions?.delete(session)
+      if (sessions?.size === 0) this.#byCredential.delete(credentialId)
+    }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Issue token: by the built-in issuer, for sites without another. An administrator has tokens made for anybody,
- * everyone else for himself, no wider and no longer than the credential he came with.
+ * everyone else for himself, no wider and no longer than the credential he came with. It ends when that is revoked.
  */
 import type { IssuedToken, TokenRequest } from '../../auth/authenticators/token-issuer.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
@@ -27,7 +27,7 @@ export function issueTokenHandler({
     const scope = scopeOf(request.scope)
     const refusal = credentialRefusal(session, { principal, groups, roles, scope })
     if (refusal) throw refusal
-    const { expiresAtMs } = session.identity
+    const { expiresAtMs, credentialId, issuedWith = [] } = session.identity
     const leftMs =
       expiresAtMs === undefined || session.access.isAdministrator
         ? Number.POSITIVE_INFINITY
@@ -45,6 +45,7 @@ export function issueTokenHandler({
         roles,
         lifetimeMs,
         scope,
+        issuedWith: credentialId === undefined ? issuedWith : [...issuedWith, credentialId],
       })
       return { token, tokenId, principal, expiresAtMs }
     } catch (error) {

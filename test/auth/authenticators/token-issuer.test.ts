@@ -20,6 +20,7 @@ const request: TokenRequest = {
   roles: ['operator'],
   lifetimeMs: HOUR_MS,
   scope: undefined,
+  issuedWith: [],
 }
 
 function setUp(entriesMax?: number) {
@@ -32,10 +33,12 @@ function setUp(entriesMax?: number) {
     lifetimeMaxMs: 24 * HOUR_MS,
     clockToleranceMs: TOLERANCE_MS,
   }
-  const issuer = new TokenIssuer(config, { store, revocations, clock: time, random })
+  const ended = new Set<string>()
+  const hasEnded = (credentialId: string) => ended.has(credentialId)
+  const issuer = new TokenIssuer(config, { store, revocations, clock: time, random, hasEnded })
   const authenticator = new JwtAuthenticator([issuer.profile], revocations, time)
   const who = (token: string) => outcome(authenticator.authenticate(token))
-  return { time, store, revocations, issuer, authenticator, who }
+  return { time, store, revocations, issuer, authenticator, who, ended }
 }
 
 t.test('a key pair from given bytes is that of RFC 8037, A', async (t) => {
@@ -269,4 +272,21 @@ t.test('tokens of this node’s key that say what it never would', async (t) => 
     { octopus_scope: [{ operations: 'read', resource: 'topic:x' }] },
   ])
     t.equal(await who(await signed(claims)), 'MALFORMED', JSON.stringify(claims))
+})
+
+t.test('a token ends with the credentials it was issued with', async (t) => {
+  const { issuer, authenticator, who, ended } = setUp()
+  const issuedWith = ['key:k1', 'token:t1']
+  const { token } = await issuer.issue({ ...request, issuedWith })
+  t.same((await authenticator.authenticate(token)).issuedWith, issuedWith)
+  const { token: other } = await issuer.issue({ ...request, issuedWith: ['key:k2'] })
+  for (const credentialId of issuedWith) {
+    ended.add(credentialId)
+    t.equal(await who(token), 'REVOKED', credentialId)
+    t.not(await who(other), 'REVOKED')
+    ended.clear()
+  }
+  await t.rejects(issuer.issue({ ...request, issuedWith: Array(9).fill('token:t') }), {
+    message: 'a token is asked for with a token at most 8 times in a row; use the first credential',
+  })
 })

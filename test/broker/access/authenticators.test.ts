@@ -82,7 +82,8 @@ auth:
     scope: null,
   })
   t.equal(await who(key.token), 'user:ada')
-  const request = { principal: 'bob', groups: [], roles: [], lifetimeMs: 60_000, scope: undefined }
+  const rights = { principal: 'bob', groups: [], roles: [], scope: undefined }
+  const request = { ...rights, lifetimeMs: 60_000, issuedWith: [] }
   t.equal(await who((await tokenIssuer.issue(request)).token), 'user:bob')
   t.equal(await who(await first.token()), `user:${CLIENT_ID}`)
   t.equal(await who(await second.token()), `user:second/${CLIENT_ID}`)

@@ -1,61 +1,11 @@
 /** A whole node, asked by callers with every kind of right for topics of every kind: exact outcomes. */
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pino } from 'pino'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { apiAccess } from '../../../broker/access/api-access.ts'
-import { loadConfig } from '../../../broker/config/load-config.ts'
-import { startNode } from '../../../broker/node.ts'
-import { systemPorts } from '../../../broker/system-ports.ts'
-import { loadUwsTransport } from '../../../broker/transport/uws-transport.ts'
 import { apis } from '../../../client/protocol/api.ts'
-import { errorDefinition, ProtocolError } from '../../../client/protocol/errors.ts'
-import { provisionAdminKey } from '../../support/admin-key.ts'
 import { batchOf, ProtocolClient } from '../protocol-client.ts'
-
-const transport = await loadUwsTransport()
-
-async function launch(t: Test, isProvisioned: boolean, flags: Record<string, string> = {}) {
-  const path = await mkdtemp(join(tmpdir(), 'octopus-access-'))
-  const data = join(path, 'data')
-  if (isProvisioned) await provisionAdminKey(data)
-  const given = { data, listen: '127.0.0.1:0', 'storage.segmentBytes': '16MiB', ...flags }
-  const config = loadConfig({ flags: given, env: {}, readFile: () => '' })
-  const started = await startNode({ config, logger: pino({ level: 'silent' }), transport, ...systemPorts() })
-  t.teardown(async () => {
-    await started.stop()
-    await rm(path, { recursive: true })
-  })
-  return { url: started.url, data }
-}
-
-async function node(t: Test, flags: Record<string, string> = {}) {
-  const started = await launch(t, true, flags)
-  const admin = await ProtocolClient.connect(started.url)
-  const grant = async (principal: string, operations: string[], resource: string, effect = 'allow') => {
-    const entry = { principal, operations, resource, effect, expiresAtMs: null, note: null }
-    const { entries } = await admin.call(apis.createAcls, { entries: [entry] })
-    if (entries[0]?.error) throw new Error(`${entries[0].message}`)
-    return entries[0]?.id as string
-  }
-  const keyOf = (principal: string, groups: string[] = []) =>
-    admin.call(apis.createKey, { principal, name: 'test', groups, roles: [], expiresAtMs: null, scope: null })
-  const as = async (principal: string, groups: string[] = []) =>
-    ProtocolClient.connect(started.url, (await keyOf(principal, groups)).key)
-  return { url: started.url, admin, grant, keyOf, as }
-}
-
-const named = (code: number | undefined) => errorDefinition(code ?? 0).name
-
-async function refusal(call: Promise<unknown>): Promise<string> {
-  try {
-    await call
-    return 'NONE'
-  } catch (error) {
-    return error instanceof ProtocolError ? error.name : String(error)
-  }
-}
+import { launch, named, node, refusal } from './access-node.ts'
 
 t.test('every API has a row, and none answers who has no credential', async (t) => {
   t.same(Object.keys(apiAccess).sort(), Object.keys(apis).sort())
