@@ -171,7 +171,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     initProducerId: initProducerIdHandler({ registry, ids: producerIds }),
     describeProducers: describeProducersHandler({ topics, log }),
     ...accessHandlers({ access, topics, metadata, settings: config.auth, onProblem }),
-    createTopics: createTopicsHandler(service, access.namespaces),
+    createTopics: createTopicsHandler(service, access.namespaces, access.acls),
     alterTopics: alterTopicsHandler(service),
     describeTopics: describeTopicsHandler({ identity, topics }),
     listTopics: listTopicsHandler(topics),

@@ -41,6 +41,8 @@ export interface Access {
   allowsPattern(operation: Operation, pattern: ResourcePattern): boolean
   /** Whether everything the pattern is about belongs to the identity, whatever it is denied; an administrator owns all. */
   ownsPattern(pattern: ResourcePattern): boolean
+  /** Whether it is in a namespace of the identity's, whatever the scope. */
+  isOwnerOf(type: ResourceType, name: string): boolean
   explain(operation: Operation, type: ResourceType, name: string): Decision
 }
 
@@ -141,6 +143,10 @@ class CompiledAccess implements Access {
 
   ownsPattern(pattern: ResourcePattern): boolean {
     return this.#isInScope(bitOf('grant'), pattern) && (this.isAdministrator || this.#ownsAll(pattern))
+  }
+
+  isOwnerOf(type: ResourceType, name: string): boolean {
+    return this.#ownerOf(type, name) !== undefined
   }
 
   explain(operation: Operation, type: ResourceType, name: string): Decision {

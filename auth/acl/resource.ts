@@ -8,7 +8,13 @@
  * with `lab.`. There is one cluster, so it has no name. All but cluster and namespaces have
  * qualified names (`auth/acl/qualified-name.ts`).
  */
-import { NAME_CHARACTERS_MAX, parseQualifiedName, problemOfNamespace, quoteName } from './qualified-name.ts'
+import {
+  NAME_CHARACTERS_MAX,
+  namespaceOf,
+  parseQualifiedName,
+  problemOfNamespace,
+  quoteName,
+} from './qualified-name.ts'
 
 export const resourceTypes = [
   'cluster',
@@ -69,6 +75,13 @@ export function coversPattern(wider: ResourcePattern, narrower: ResourcePattern)
 /** Whether there can be something that both are about. */
 export function meetsPattern(one: ResourcePattern, other: ResourcePattern): boolean {
   return coversPattern(one, other) || coversPattern(other, one)
+}
+
+/** The namespace that everything the pattern is about is in, or which it is; undefined: there may be several. */
+export function namespaceOfPattern({ type, name, match }: ResourcePattern): string | undefined {
+  if (type === 'cluster') return undefined
+  if (type === 'namespace') return match === 'literal' ? name : undefined
+  return match === 'literal' || name.includes('.') ? namespaceOf(name) : undefined
 }
 
 const namedTypes = resourceTypes.filter((type) => type !== 'cluster')

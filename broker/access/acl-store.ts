@@ -16,7 +16,7 @@ import { bitsOf } from '../../auth/acl/operation.ts'
 import type { Policy } from '../../auth/acl/policy.ts'
 import { coversPattern, formatResourcePattern } from '../../auth/acl/resource.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
-import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
+import type { MetadataEntry, MetadataStore, Operation } from '../../storage/metadata-store.ts'
 import { decodeMetadataJson, encodeMetadataJson, MetadataValueError } from '../metadata-json.ts'
 import type { Clock } from '../ports.ts'
 import { WatchedRecords } from '../watched-records.ts'
@@ -45,6 +45,14 @@ export interface AclStoreOptions {
   readonly onProblem: (error: Error) => void
 }
 
+/** What has to be done in a transaction for an entry to be there. */
+export interface AclClaim {
+  readonly operations: readonly Operation[]
+  /** Resolves when the entry that was committed with this revision is in force. */
+  caughtUp(revision: number): Promise<void>
+  release(): void
+}
+
 export type NewAclEntry = Omit<AclEntry, 'id' | 'createdAtMs'>
 
 export class AclStore {
@@ -52,6 +60,7 @@ export class AclStore {
   readonly #records: WatchedRecords<AclEntry>
   /** On their way into metadata. */
   #arriving = 0
+  readonly #putting = new Set<Promise<unknown>>()
 
   private constructor(options: AclStoreOptions, records: WatchedRecords<AclEntry>) {
     this.#options = options
@@ -75,18 +84,38 @@ export class AclStore {
    * Resolves with the id of the entry, once it is durable and in force on this node. Rejects with ProtocolError
    * POLICY_VIOLATION when there are too many, or with StorageError.
    */
-  async put(entry: NewAclEntry): Promise<string> {
-    const { store, clock, policy } = this.#options
+  put(entry: NewAclEntry): Promise<string> {
+    const putting = this.#put(entry)
+    this.#putting.add(putting)
+    return putting.finally(() => this.#putting.delete(putting))
+  }
+
+  /**
+   * For the transaction of whoever creates what the entry is about. Rejects with ProtocolError POLICY_VIOLATION when
+   * there are too many. Whoever gets it releases it in the end.
+   */
+  async claim(entry: NewAclEntry): Promise<AclClaim> {
     const id = aclIdOf(entry)
-    if (!policy.entry(id)) await this.#makeRoom()
+    if (!this.#options.policy.entry(id)) await this.#makeRoom()
     this.#arriving++
+    const value = encodeAclEntry({ ...entry, createdAtMs: this.#options.clock.nowMs() })
+    return {
+      operations: [{ kind: 'put', key: ACL_KEY_PREFIX + id, value }],
+      caughtUp: (revision) => this.#records.caughtUp(revision),
+      release: () => {
+        this.#arriving--
+      },
+    }
+  }
+
+  async #put(entry: NewAclEntry): Promise<string> {
+    const claim = await this.claim(entry)
     try {
-      const value = encodeAclEntry({ ...entry, createdAtMs: clock.nowMs() })
-      const { revision } = await store.transact([], [{ kind: 'put', key: ACL_KEY_PREFIX + id, value }])
-      await this.#records.caughtUp(revision)
-      return id
+      const { revision } = await this.#options.store.transact([], claim.operations)
+      await claim.caughtUp(revision)
+      return aclIdOf(entry)
     } finally {
-      this.#arriving--
+      claim.release()
     }
   }
 
@@ -120,9 +149,14 @@ export class AclStore {
     this.#records.close()
   }
 
+  /** Until there are none: whoever still may goes on giving while what he may do it by is being taken away. */
   async #deleteWhere(matches: (entry: AclEntry) => boolean): Promise<number> {
-    const ids = [...this.#options.policy.entries()].filter(matches).map(({ id }) => id)
-    return (await this.delete(ids)).filter((isGone) => isGone).length
+    for (let deleted = 0; ; ) {
+      await Promise.allSettled(this.#putting)
+      const ids = [...this.#options.policy.entries()].filter(matches).map(({ id }) => id)
+      if (ids.length === 0) return deleted
+      deleted += (await this.delete(ids)).filter((isGone) => isGone).length
+    }
   }
 
   async #delete(id: string): Promise<boolean> {

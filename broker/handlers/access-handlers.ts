@@ -74,7 +74,7 @@ export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, A
     whoami: whoamiHandler(policy),
     explainAccess: explainAccessHandler(policy),
     describeAcls: describeAclsHandler(policy),
-    createAcls: createAclsHandler(acls, onProblem),
+    createAcls: createAclsHandler(acls, namespaces, onProblem),
     deleteAcls: deleteAclsHandler(policy, acls, onProblem),
     createKey: createKeyHandler(keys),
     listKeys: listKeysHandler(keys),

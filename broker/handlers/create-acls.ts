@@ -1,6 +1,9 @@
 /** Create ACLs: each entry succeeds or fails on its own, and is in force when it is answered. */
+
+import { namespaceOfPattern } from '../../auth/acl/resource.ts'
 import type { AclToCreate } from '../../client/protocol/messages/acls.ts'
 import type { AclStore } from '../access/acl-store.ts'
+import { type NamespaceStore, unknownNamespace } from '../access/namespace-store.ts'
 import { checkExpiry, invalid, operationsOf, principalOf, resourceOf } from './access-words.ts'
 import { writeRefusal } from './acl-rights.ts'
 import { callerOf } from './authorization.ts'
@@ -10,6 +13,7 @@ import type { Handler } from './handlers.ts'
 
 export function createAclsHandler(
   acls: Pick<AclStore, 'put'>,
+  namespaces: Pick<NamespaceStore, 'get'>,
   onProblem: (error: Error) => void,
 ): Handler<'createAcls'> {
   async function createOne(wanted: AclToCreate, { session, clock }: RequestContext): Promise<string> {
@@ -22,6 +26,9 @@ export function createAclsHandler(
     checkExpiry(expiresAtMs, clock.nowMs())
     const refusal = writeRefusal(session, { resource, effect })
     if (refusal) throw refusal
+    // Nothing is left for whoever has the name of a namespace next. In this very turn: one that goes waits for it.
+    const namespace = namespaceOfPattern(resource)
+    if (namespace !== undefined && !namespaces.get(namespace)) throw unknownNamespace(namespace)
     const grantedBy = callerOf(session)
     return acls.put({ principal, resource, operations, effect, expiresAtMs, grantedBy, note })
   }

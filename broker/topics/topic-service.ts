@@ -17,6 +17,7 @@ import type {
 import type { TypeOf } from '../../client/protocol/schema.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { MetadataEntry, MetadataStore } from '../../storage/metadata-store.ts'
+import type { AclClaim } from '../access/acl-store.ts'
 import { type NamespaceClaim, type NamespaceStore, unknownNamespace } from '../access/namespace-store.ts'
 import type { Clock, Random } from '../ports.ts'
 import { isUnexpected, refusalOf } from '../refusal.ts'
@@ -58,6 +59,8 @@ export interface TopicCreator {
   readonly refusal: (name: string) => Error | undefined
   /** Who is to own the namespace of the topic if it has to be created, too; undefined: it is not. */
   readonly ownerOfNew: () => string | undefined
+  /** What is to be written about him together with the topic; undefined: nothing. */
+  readonly rightsOfNew: (name: string) => Promise<AclClaim | undefined>
 }
 
 /** Who deletes. */
@@ -155,7 +158,7 @@ export class TopicService {
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         const claim = this.#claimNamespace(namespace, caller)
         if (validateOnly) return succeeded(name, null, partitions)
-        const topicId = await this.#putNew(topic, partitions, namespace, claim)
+        const topicId = await this.#putNewFor(caller, topic, partitions, namespace, claim)
         if (topicId) return succeeded(name, topicId, partitions)
       }
       throw new ProtocolError(
@@ -175,12 +178,28 @@ export class TopicService {
     return namespaces.claimOfNew(namespace, [owner], {})
   }
 
+  async #putNewFor(
+    caller: TopicCreator,
+    topic: TopicToCreate,
+    partitions: number,
+    namespace: string,
+    claim: NamespaceClaim,
+  ): Promise<Uint8Array | undefined> {
+    const rights = await caller.rightsOfNew(topic.name)
+    try {
+      return await this.#putNew(topic, partitions, namespace, claim, rights)
+    } finally {
+      rights?.release()
+    }
+  }
+
   /** Undefined: the namespace is not as it was any more. */
   async #putNew(
     { name, configs: wanted }: TopicToCreate,
     partitions: number,
     namespace: string,
     claim: NamespaceClaim,
+    rights: AclClaim | undefined,
   ): Promise<Uint8Array | undefined> {
     const { store, table, clock, random, namespaces } = this.#options
     const topicId = newTopicId(random)
@@ -189,7 +208,11 @@ export class TopicService {
     const key = topicKey(name)
     const result = await store.transact(
       [{ key, modRevision: 0 }, ...claim.compares],
-      [{ kind: 'put', key, value: encodeTopicRecord(record) }, ...claim.operations],
+      [
+        { kind: 'put', key, value: encodeTopicRecord(record) },
+        ...claim.operations,
+        ...(rights?.operations ?? []),
+      ],
     )
     if (!result.committed) {
       if (await store.get(key)) throw alreadyExists(name)
@@ -197,6 +220,7 @@ export class TopicService {
     }
     await table.caughtUp(result.revision)
     if (claim.operations.length > 0) await namespaces.caughtUp(result.revision)
+    await rights?.caughtUp(result.revision)
     return topicId
   }
 

@@ -95,6 +95,7 @@ async function setUp() {
   await service.create([{ name: 'lab.hidden', partitions: 1, replicationFactor: 1, configs: [] }], false, {
     refusal: () => undefined,
     ownerOfNew: () => undefined,
+    rightsOfNew: async () => undefined,
   })
   const hidden = opened.table.byName('lab.hidden')
   if (!hidden) throw new Error('it was not created')
@@ -112,7 +113,9 @@ t.test('topics', async (t) => {
   const metadata = metadataHandler({ identity, topics })
   const describe = describeTopicsHandler({ identity, topics })
   const remove = deleteTopicsHandler(service)
-  const create = createTopicsHandler(service, watched('namespaces', namespaces, steps))
+  const create = createTopicsHandler(service, watched('namespaces', namespaces, steps), {
+    claim: () => Promise.reject(new Error('it must not come to this')),
+  })
   const missingId = new Uint8Array(16).fill(9)
   const asks: Record<string, (name: string, topicId: Uint8Array) => unknown> = {
     'metadata by name': (name) => metadata({ topics: [{ name, topicId: null }] }, context),

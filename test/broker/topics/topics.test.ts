@@ -74,7 +74,7 @@ async function openTopics(
   })
   // Whoever may do everything; who may not is the business of test/broker/access.
   const refusal = () => undefined
-  const creator = { refusal, ownerOfNew: () => 'user:admin' }
+  const creator = { refusal, ownerOfNew: () => 'user:admin', rightsOfNew: async () => undefined }
   const deleter = { refusal, isVisible: () => true }
   const service = {
     create: (topics: Parameters<TopicService['create']>[0], validateOnly: boolean) =>
