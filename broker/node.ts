@@ -37,6 +37,7 @@ import { httpHandler } from './http/http-handler.ts'
 import { type NodeStorage, type NodeStorageOptions, openNodeStorage } from './node-storage.ts'
 import { Metrics } from './observability/metrics.ts'
 import { Tally } from './observability/tally.ts'
+import { NamelessOwners } from './producers/nameless-owners.ts'
 import { ProducerIds } from './producers/producer-ids.ts'
 import { ProducerRegistry } from './producers/producer-registry.ts'
 import { Purgatory } from './purgatory.ts'
@@ -155,8 +156,10 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     process: options.process,
   })
   const onProblem = (error: Error) => logger.error({ err: error }, 'a request met an unexpected error')
+  const nameless = new NamelessOwners()
   const handlers: Handlers = {
     produce: produceHandler({
+      nameless,
       producerNameOf: (producerId) => registry.nameOf(producerId),
       topics,
       log,
@@ -168,7 +171,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
     hello: helloHandler({ identity, limits, budget, credentials: credentialsOf(access) }),
-    initProducerId: initProducerIdHandler({ registry, ids: producerIds }),
+    initProducerId: initProducerIdHandler({ registry, ids: producerIds, nameless }),
     describeProducers: describeProducersHandler({ topics, log }),
     ...accessHandlers({ access, topics, metadata, settings: config.auth, onProblem }),
     createTopics: createTopicsHandler(service, access.namespaces, access.acls),

@@ -29,6 +29,18 @@ export function callerOf(session: RequestSession): string {
   return namesOf(session.identity.principal)[0]
 }
 
+/** Whose a producer id without a name is. An ID is never empty, so nobody is called as those are who show none. */
+export function ownerOf({ identity }: RequestSession): string {
+  return identity.principal.isAnonymous ? '' : identity.principal.name
+}
+
+export function notTheirs(producerId: number): ProtocolError {
+  return new ProtocolError(
+    ErrorCode.UNKNOWN_PRODUCER_ID,
+    `producer ${producerId} is somebody else's; ask for a new id`,
+  )
+}
+
 export function notAuthorized(
   session: RequestSession,
   operation: Operation,

@@ -1,25 +1,28 @@
 /**
  * Init producer id: an id and an epoch for an idempotent producer. With a name the registry keeps them; an id
  * without a name and its epochs are the producer's own to keep, nothing is stored for it; that it has a new
- * epoch is remembered for a while.
+ * epoch, and whose it is, is remembered for a while. Who has no right at all may have an id: it is of no use without
+ * a topic to write to, and nobody's but his.
  */
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { InitProducerIdRequest } from '../../client/protocol/messages/init-producer-id.ts'
+import type { NamelessOwners } from '../producers/nameless-owners.ts'
 import { hasName, type ProducerIds } from '../producers/producer-ids.ts'
 import type { GivenProducer, ProducerRegistry } from '../producers/producer-registry.ts'
-import { notAuthorized } from './authorization.ts'
+import { notAuthorized, notTheirs, ownerOf } from './authorization.ts'
 import type { Handler } from './handlers.ts'
 
 export interface InitProducerIdDependencies {
   readonly registry: Pick<ProducerRegistry, 'claim' | 'renew'>
   readonly ids: ProducerIds
+  readonly nameless: Pick<NamelessOwners, 'take'>
 }
 
 export function initProducerIdHandler(dependencies: InitProducerIdDependencies): Handler<'initProducerId'> {
-  const { registry, ids } = dependencies
+  const { registry } = dependencies
   return async (request, { session }) => {
     const { producerName, producerId, producerEpoch } = request
-    if (producerName === null) return nameless(request, registry, ids)
+    if (producerName === null) return nameless(request, ownerOf(session), dependencies)
     // Whether somebody has the name is not looked at: there is nothing to be learned about names of others.
     if (!session.allows('write', 'producer', producerName))
       throw notAuthorized(session, 'write', 'producer', producerName)
@@ -34,8 +37,8 @@ export function initProducerIdHandler(dependencies: InitProducerIdDependencies):
 
 async function nameless(
   { producerId, producerEpoch }: InitProducerIdRequest,
-  registry: Pick<ProducerRegistry, 'renew'>,
-  ids: ProducerIds,
+  owner: string,
+  { registry, ids, nameless: owners }: InitProducerIdDependencies,
 ): Promise<GivenProducer> {
   if (producerId < -1)
     refuse(`producerId is ${producerId}; it must be an id given before, or -1 for a new one`)
@@ -45,8 +48,12 @@ async function nameless(
       `producerEpoch is ${producerEpoch}; it must be ${isNew ? '-1, since a new id is asked for' : '0 or more, the epoch the producer has'}`,
     )
   if (hasName(producerId)) refuse(`producer ${producerId} has a name; its next epoch is had by that name`)
-  if (isNew) return { producerId: await ids.give({ isNamed: false }), producerEpoch: 0 }
-  return registry.renew({ producerId, producerEpoch })
+  if (!isNew && !owners.take(producerId, owner)) throw notTheirs(producerId)
+  const given = isNew
+    ? { producerId: await ids.give({ isNamed: false }), producerEpoch: 0 }
+    : await registry.renew({ producerId, producerEpoch })
+  owners.take(given.producerId, owner)
+  return given
 }
 
 function refuse(sentence: string): never {

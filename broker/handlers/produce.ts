@@ -13,11 +13,12 @@ import type { Appended } from '../../storage/log/shard-log-options.ts'
 import { nextBatchEnd, producerIdAt } from '../../storage/record/batch-header.ts'
 import type { Crc32c } from '../../storage/record/crc32c.ts'
 import { checkProducedBatch } from '../../storage/record/validate.ts'
+import type { NamelessOwners } from '../producers/nameless-owners.ts'
 import { hasName } from '../producers/producer-ids.ts'
 import type { Purgatory } from '../purgatory.ts'
 import { BATCH_BYTES_MAX } from '../topics/topic-config.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
-import { notAuthorized } from './authorization.ts'
+import { notAuthorized, notTheirs, ownerOf } from './authorization.ts'
 import type { RequestContext, RequestSession } from './context.ts'
 import {
   codeOfBatchProblem,
@@ -40,6 +41,7 @@ export interface ProduceDependencies {
   /** Why no events can be taken now; undefined: they can. */
   readonly refusal: () => Error | undefined
   readonly producerNameOf: (producerId: number) => string | undefined
+  readonly nameless: Pick<NamelessOwners, 'take'>
 }
 
 /**
@@ -53,7 +55,7 @@ export type ProduceHandler = (
 ) => Promise<ProducedPartition[]>
 
 export function produceHandler(dependencies: ProduceDependencies): ProduceHandler {
-  const { topics, log: shard, purgatory, crc32c, refusal, producerNameOf } = dependencies
+  const { topics, log: shard, purgatory, crc32c, refusal, producerNameOf, nameless } = dependencies
 
   /** The batches of one partition, checked, or the rule that one of them breaks. */
   function check(
@@ -88,9 +90,14 @@ export function produceHandler(dependencies: ProduceDependencies): ProduceHandle
     return undefined
   }
 
-  /** The sequences of a name are its owner's: nobody else may go on with them. */
+  /** Sequences are their owner's: nobody else may go on with them. */
   function checkProducer(producerId: number, session: RequestSession): PartitionError | undefined {
-    if (!hasName(producerId)) return undefined
+    if (producerId < 0) return undefined
+    if (!hasName(producerId)) {
+      if (nameless.take(producerId, ownerOf(session))) return undefined
+      const { code, message } = notTheirs(producerId)
+      return { error: code, message }
+    }
     const name = producerNameOf(producerId)
     // The log knows what to say of a name that has gone.
     if (name === undefined) return undefined

@@ -1,6 +1,7 @@
 /** Producer ids and names: nothing given twice, one epoch that counts, names that go when nobody wants them. */
 import t, { type Test } from 'tap'
 import { initProducerIdHandler } from '../../../broker/handlers/init-producer-id.ts'
+import { NamelessOwners } from '../../../broker/producers/nameless-owners.ts'
 import { hasName, ProducerIds } from '../../../broker/producers/producer-ids.ts'
 import {
   decodeProducerIds,
@@ -50,7 +51,7 @@ async function nodeOn(store: MetadataStore, options: { namesMax?: number; clock?
   })
   const known = new Set<number>()
   registry.watchesOver({ placed: async () => {}, knownProducers: async () => known })
-  const handler = initProducerIdHandler({ registry, ids })
+  const handler = initProducerIdHandler({ registry, ids, nameless: new NamelessOwners() })
   const init = (producerName: string | null, producerId = -1, producerEpoch = -1) =>
     handler({ producerName, producerId, producerEpoch }, contextOf())
   return { ids, registry, clock, known, init }
