@@ -4,6 +4,7 @@
  */
 import type { BackoffLimits } from './backoff.ts'
 import type { CredentialSource } from './credential.ts'
+import { isExposed } from './loopback.ts'
 
 /** How a `wss://` broker proves who it is. It always has to: there is no option that switches that off. */
 export interface TlsOptions {
@@ -42,6 +43,11 @@ export interface ClientOptions {
    * expires. Default: none is sent.
    */
   readonly token?: string | CredentialSource
+  /**
+   * Show the credential also where others could read it on the way: to a `ws://` address beyond this machine, whose
+   * network is safe by itself. Default false: that is refused.
+   */
+  readonly insecurePlaintext?: boolean
   /** Bound on one attempt to connect, greetings included. Default 10,000. */
   readonly connectTimeoutMs?: number
   /** A request without an answer for so long ends the connection, as in Kafka. Default 30,000. */
@@ -83,6 +89,12 @@ export const TIMEOUT_MS_MAX = 86_400_000
 
 export function clientSettings(options: ClientOptions): ClientSettings {
   const { token } = options
+  const url = brokerUrl(options.url ?? DEFAULT_URL)
+  if (token !== undefined && !options.insecurePlaintext && isExposed(url))
+    throw new RangeError(
+      `option url: on the way to ${url} others could read the credential; use wss://, or give insecurePlaintext: true if that ` +
+        'network is safe (127.0.0.1, [::1] and localhost need neither)',
+    )
   const backoffMinMs = wholeNumber(
     'reconnect.backoffMinMs',
     options.reconnect?.backoffMinMs ?? 50,
@@ -90,8 +102,8 @@ export function clientSettings(options: ClientOptions): ClientSettings {
     TIMEOUT_MS_MAX,
   )
   return {
-    url: brokerUrl(options.url ?? DEFAULT_URL),
-    tls: tlsOptions(options.tls ?? {}, options.url ?? DEFAULT_URL),
+    url,
+    tls: tlsOptions(options.tls ?? {}, url),
     clientName: options.clientName ?? 'octopus-client',
     token: typeof token === 'string' ? () => token : token,
     connectTimeoutMs: wholeNumber('connectTimeoutMs', options.connectTimeoutMs ?? 10_000, 1, TIMEOUT_MS_MAX),

@@ -11,6 +11,10 @@ export function client(command: Command, context: CommandContext): Command {
       '--ca-file <file>',
       'PEM file with the issuers to trust instead of the usual ones (or OCTOPUS_CA_FILE)',
     )
+    .option(
+      '--insecure-plaintext',
+      'show the credential also to a ws:// address beyond this machine (or OCTOPUS_INSECURE_PLAINTEXT=on)',
+    )
     .option('-j, --json', 'print JSON for programs')
 }
 

@@ -8,6 +8,7 @@ import {
   type OctopusClient,
   type TopicDescription,
 } from '../../client/index.ts'
+import { isExposed } from '../../client/loopback.ts'
 import { isCertificateFailure } from '../../client/node/connect-failure.ts'
 import { environmentToken } from '../../client/node/environment-token.ts'
 import { holdsMore } from '../../client/options.ts'
@@ -22,6 +23,7 @@ import { trustedIssuers } from './trusted-issuers.ts'
 export interface ClientFlags {
   readonly url?: string
   readonly caFile?: string
+  readonly insecurePlaintext?: true
   readonly json?: true
 }
 
@@ -36,13 +38,21 @@ export async function withClient<T>(
 ): Promise<T> {
   const url = brokerUrl(flags.url, context.env)
   const tls = trustedIssuers(flags.caFile, url, context.env)
+  const credential = tokenOf(context.env)
+  const insecurePlaintext = flags.insecurePlaintext ?? context.env.OCTOPUS_INSECURE_PLAINTEXT === 'on'
+  if (credential.token && !insecurePlaintext && isExposed(url))
+    throw usage(
+      `on the way to ${url} others could read the credential; use wss://, or say --insecure-plaintext if that network is safe ` +
+        '(127.0.0.1, [::1] and localhost need neither)',
+    )
   let client: OctopusClient
   try {
     client = await connect({
       url,
       tls,
       clientName: 'octopus-cli',
-      ...tokenOf(context.env),
+      ...credential,
+      insecurePlaintext,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       onConnection: outageTeller(context.err),
     })

@@ -6,10 +6,10 @@
  * value and what is allowed.
  */
 import type { z } from 'zod'
+import { isLoopbackHost } from '../../client/loopback.ts'
 import { tokenSourceProblems } from './auth-settings.ts'
 import { ConfigError } from './config-error.ts'
 import { readConfigFile, unknownSetting } from './config-file.ts'
-import { isLoopbackHost } from './loopback.ts'
 import { nearest } from './nearest.ts'
 import { type Config, configSchema, fileSettings, settings } from './schema.ts'
 import type { Given, Source } from './source.ts'

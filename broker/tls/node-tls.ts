@@ -3,7 +3,7 @@
  * without although others can listen in.
  */
 import type { Logger } from 'pino'
-import { isLoopbackHost } from '../config/loopback.ts'
+import { isLoopbackHost } from '../../client/loopback.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock, FilePort, Timers } from '../ports.ts'
 import type { Listening, TlsFiles } from '../transport/transport.ts'

@@ -134,6 +134,23 @@ t.test('a wrong client option is refused by name', async (t) => {
       refused({ url }),
       'option url: an address has no user, password, query or fragment, for it stands in logs; a credential goes into the option token',
     )
+  for (const url of ['ws://lab.example:1', 'ws://0.0.0.0:1', 'ws://127.0.0.1.evil.example', 'WS://[::2]']) {
+    t.equal(
+      refused({ url, token: 'secret' }),
+      `option url: on the way to ${url} others could read the credential; use wss://, or give insecurePlaintext: true if ` +
+        'that network is safe (127.0.0.1, [::1] and localhost need neither)',
+    )
+    t.equal(refused({ url, token: 'secret', insecurePlaintext: true }), 'taken')
+    t.equal(refused({ url }), 'taken', 'there is nothing to read')
+  }
+  for (const url of [
+    'ws://localhost:1',
+    'ws://LOCALHOST',
+    'ws://[::1]:1',
+    'ws://127.9.9.9',
+    'wss://lab.example',
+  ])
+    t.equal(refused({ url, token: () => 'secret' }), 'taken', url)
   t.equal(
     refused({ requestTimeoutMs: 0 }),
     'option requestTimeoutMs: expected a whole number from 1 to 86400000, got 0',

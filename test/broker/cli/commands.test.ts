@@ -412,6 +412,27 @@ t.test('no credential: where there is one', async (t) => {
   )
 })
 
+t.test('a credential is not shown where others could read it, unless that is said to be safe', async (t) => {
+  const url = broker.url.replace('127.0.0.1', '0.0.0.0')
+  const status = ['status', '--json', '--url', url]
+  const refused = {
+    exitCode: 64,
+    out: '',
+    err: new RegExp(
+      `^octopus: on the way to ${url} others could read the credential; .*--insecure-plaintext`,
+    ),
+  }
+  t.match(await inProcess(status), refused)
+  t.match(await inProcess(status, { env: { OCTOPUS_INSECURE_PLAINTEXT: 'off' } }), refused)
+  t.match(await inProcess([...status, '--insecure-plaintext']), { exitCode: 0 })
+  t.match(await inProcess(status, { env: { OCTOPUS_INSECURE_PLAINTEXT: 'on' } }), { exitCode: 0 })
+  t.match(
+    await asProcess(status, { env: { OCTOPUS_TOKEN: '' } }),
+    { exitCode: 1, err: /asks for a credential/ },
+    'without one there is nothing to read',
+  )
+})
+
 t.test('no broker: one line and what to do', async (t) => {
   for (const command of ['topic list', 'topic create x', 'produce x', 'consume x', 'status']) {
     t.same(

@@ -3,9 +3,9 @@ import t from 'tap'
 import { ConfigError } from '../../../broker/config/config-error.ts'
 import { webSocketUrl } from '../../../broker/config/listen-address.ts'
 import { loadConfig } from '../../../broker/config/load-config.ts'
-import { isLoopbackHost } from '../../../broker/config/loopback.ts'
 import { editDistance, nearest } from '../../../broker/config/nearest.ts'
 import { settings } from '../../../broker/config/schema.ts'
+import { isLoopbackHost } from '../../../client/loopback.ts'
 
 interface Given {
   readonly flags?: Record<string, string | undefined>

@@ -5,3 +5,9 @@ const LOOPBACK_IPV4 = /^127(?:\.(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}$/
 export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || LOOPBACK_IPV4.test(host)
 }
+
+/** Whether others may read on the way what is sent to this address of a broker. */
+export function isExposed(url: string): boolean {
+  const { protocol, hostname } = new URL(url)
+  return protocol === 'ws:' && !isLoopbackHost(hostname.replace(/^\[(.*)\]$/, '$1'))
+}
