@@ -247,8 +247,11 @@ export class Idempotence {
     for (const queue of this.#host.queues()) {
       this.#host.renumbering(queue)
       if (this.epoch.isNamed) this.#unnumbered.set(queue, this.#numbering)
-      else if (!queue.sequences?.isUncertain) this.#restart(queue, undefined)
-      else if (!this.#unnumbered.has(queue)) this.#unnumbered.set(queue, before)
+      else if (!queue.sequences?.isUncertain) {
+        // What an epoch before was still to be told of it would begin its count again in the middle of this one.
+        this.#unnumbered.delete(queue)
+        this.#restart(queue, undefined)
+      } else if (!this.#unnumbered.has(queue)) this.#unnumbered.set(queue, before)
     }
     this.#host.changed()
     if (this.#unnumbered.size > 0) void this.#locate()

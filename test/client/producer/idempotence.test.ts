@@ -596,3 +596,25 @@ t.test('nextSequence waits for a broker that comes back, and not for ever', asyn
   await world.pass(5_000)
   t.equal(world.pendingCount, 0)
 })
+
+t.test('what is told late of an epoch before does not count in the present one', async (t) => {
+  const { world, broker, client } = await connected(1, { reconnect: { backoffMinMs: 1, backoffMaxMs: 5 } })
+  const producer = client.producer({ deliveryTimeoutMs: 1_000 })
+  broker.misbehave = ({ api }) =>
+    api.name === 'produce' || api.name === 'describe-producers' ? { kind: 'drop before' } : undefined
+  const first = failureOf(producer.send('t', { value: 'a' }))
+  await world.pass(600)
+  const second = failureOf(producer.send('t', { value: 'b' }))
+  t.match(await world.until(first), { code: ErrorCode.REQUEST_TIMED_OUT })
+  // Of the second one it is asked whether it is stored, until it has failed as well.
+  t.match(await world.until(second), { code: ErrorCode.REQUEST_TIMED_OUT })
+  broker.misbehave = ({ api }) => (api.name === 'describe-producers' ? { kind: 'delay', ms: 300 } : undefined)
+  const offsets: number[] = []
+  for (const value of numbered('c', 8)) {
+    offsets.push((await world.until(producer.send('t', { value }))).offset)
+    await world.pass(100)
+  }
+  t.same(broker.texts('t', 0), numbered('c', 8))
+  t.same(offsets, [0, 1, 2, 3, 4, 5, 6, 7])
+  await world.until(client.close())
+})

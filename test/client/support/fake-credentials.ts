@@ -37,6 +37,7 @@ export class FakeCredentials {
   authenticate(socket: ServerSocket, token: string): number | null {
     this.shown.push(token)
     const lifeMs = this.lifeMsOf(token)
+    if (!socket.isOpen) return null
     this.#sessions.get(socket)?.timer?.cancel()
     const isEndless = lifeMs === Number.POSITIVE_INFINITY
     const timer = isEndless ? undefined : this.#world.after(Math.max(0, lifeMs), () => this.onEnd())
