@@ -14,6 +14,7 @@ import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
 import type { FetchedPartition } from '../protocol/messages/fetch.ts'
 import type { Topic, TopicDirectory } from '../topic-directory.ts'
 import { readArriving } from './arriving-batches.ts'
+import { BatchInHand } from './batch-in-hand.ts'
 import { BatchQueue, type WaitingBatches } from './batch-queue.ts'
 import type { BatchReader, ConsumedBatch, PlacedRecord, RecordView } from './consumed-batch.ts'
 import { Cursor, NO_END, UNKNOWN_OFFSET } from './cursor.ts'
@@ -50,11 +51,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   readonly #newest: NewestLocator
   readonly #fetcher: Fetcher
   readonly #stops: (() => void)[] = []
-  /** The batch whose records are handed out one by one, whose it is, and how far. */
-  #batch: ConsumedBatch<R> | undefined
-  #batchCursor: Cursor | undefined
-  #records: readonly R[] = []
-  #index = 0
+  readonly #hand = new BatchInHand<R>()
   /** Opened at every change that somebody who waits may care for. */
   readonly #news = new Gate()
   /** Opens {@link #news} when what waits is due; somebody waits for it. */
@@ -151,9 +148,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<R, undefined> {
     return iterator(() =>
-      this.#index < this.#records.length
-        ? Promise.resolve({ value: this.#records[this.#index++], done: false })
-        : this.#nextRecord(),
+      this.#hand.hasNext ? Promise.resolve({ value: this.#hand.next(), done: false }) : this.#nextRecord(),
     )
   }
 
@@ -166,7 +161,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   pause(partitions?: readonly PartitionName[]): void {
     for (const cursor of this.#chosen(partitions)) {
       if (cursor.paused) continue
-      this.#leaveBatchOf(cursor)
+      this.#hand.dropOf(cursor)
       cursor.paused = true
       cursor.rewind()
     }
@@ -191,7 +186,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   seek(topic: string, partition: number, to: number | StartPosition): void {
     const cursor = this.#cursorOf({ topic, partition })
     const start = startPosition('to', typeof to === 'number' ? { offset: to } : to)
-    this.#leaveBatchOf(cursor)
+    this.#hand.dropOf(cursor)
     // Of a copy, so that the newest of this partition are counted alone.
     cursor.seek(typeof start === 'object' ? { ...start } : start)
     this.#queue.restart()
@@ -203,14 +198,14 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
 
   /** Offset of the next record of a partition to be handed out; undefined while it is being looked up. */
   position(topic: string, partition: number): number | undefined {
-    return this.#positionOf(this.#cursorOf({ topic, partition }))
+    return known(this.#hand.positionOf(this.#cursorOf({ topic, partition })))
   }
 
   /** Every partition that is read, and how far. */
   positions(): PartitionPosition[] {
     return [...this.#cursors.values()].map((cursor) => ({
       ...cursor.source,
-      position: this.#positionOf(cursor),
+      position: known(this.#hand.positionOf(cursor)),
       highWatermark: known(cursor.highWatermark),
       isPaused: cursor.paused,
     }))
@@ -227,24 +222,24 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#alarm?.cancel()
     for (const stop of this.#stops) stop()
     this.#queue.clear()
-    this.#leaveBatch()
+    this.#hand.drop()
     this.#news.open()
   }
 
   /** Nothing is awaited between taking a batch and having it in place: several may ask at once. */
   async #nextRecord(): Promise<IteratorResult<R, undefined>> {
-    while (this.#index >= this.#records.length) {
+    while (!this.#hand.hasNext) {
       const batch = this.#takeBatch()
       if (batch) this.#enterBatch(batch)
       else if (this.#isOver()) return done
       else await this.#wait()
     }
-    return { value: this.#records[this.#index++], done: false }
+    return { value: this.#hand.next(), done: false }
   }
 
   async #nextBatch(): Promise<IteratorResult<ConsumedBatch<R>, undefined>> {
     for (;;) {
-      const batch = this.#takeRestOfBatch() ?? this.#takeBatch()
+      const batch = this.#hand.takeRest() ?? this.#takeBatch()
       if (batch && !this.#isOutside(batch)) return { value: batch, done: false }
       if (batch) continue
       if (this.#isOver()) return done
@@ -320,7 +315,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   #enterBatch(batch: ConsumedBatch<R>): void {
     const cursor = this.#cursorOf(batch)
     try {
-      this.#records = batch.records
+      this.#hand.take(cursor, batch)
     } catch (error) {
       // None of it has been handed out, so the position is before it, and nothing behind it may come.
       cursor.position = Math.max(batch.baseOffset, batch.fromOffset)
@@ -328,38 +323,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
       cursor.fail(error as Error)
       throw error
     }
-    this.#batch = batch
-    this.#batchCursor = cursor
-    this.#index = 0
-  }
-
-  #leaveBatch(): void {
-    this.#batch = undefined
-    this.#batchCursor = undefined
-    this.#records = []
-    this.#index = 0
-  }
-
-  /** Before a cursor moves: what is left of its batch is not handed out. */
-  #leaveBatchOf(cursor: Cursor): void {
-    if (this.#batchCursor !== cursor) return
-    cursor.position = this.#positionOf(cursor) ?? cursor.position
-    this.#leaveBatch()
-  }
-
-  /** What is left when an iteration over events ended within a batch. */
-  #takeRestOfBatch(): ConsumedBatch<R> | undefined {
-    const rest =
-      this.#index < this.#records.length
-        ? this.#batch?.startingAt(this.#records[this.#index].offset)
-        : undefined
-    this.#leaveBatch()
-    return rest
-  }
-
-  #positionOf(cursor: Cursor): number | undefined {
-    const isWithinBatch = this.#batchCursor === cursor && this.#index < this.#records.length
-    return isWithinBatch ? this.#records[this.#index].offset : known(cursor.position)
   }
 
   #arrived(cursor: Cursor, body: Uint8Array, highWatermark: number): void {
