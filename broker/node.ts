@@ -173,7 +173,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     hello: helloHandler({ identity, limits, budget, credentials: credentialsOf(access) }),
     initProducerId: initProducerIdHandler({ registry, ids: producerIds, nameless }),
     describeProducers: describeProducersHandler({ topics, log }),
-    ...accessHandlers({ access, topics, metadata, settings: config.auth, onProblem }),
+    ...accessHandlers({ access, topics, metadata, settings: config.auth, timers, onProblem }),
     createTopics: createTopicsHandler(service, access.namespaces, access.acls),
     alterTopics: alterTopicsHandler(service),
     describeTopics: describeTopicsHandler({ identity, topics }),

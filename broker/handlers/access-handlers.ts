@@ -3,6 +3,7 @@ import type { MetadataStore } from '../../storage/metadata-store.ts'
 import type { AccessControl } from '../access/access-control.ts'
 import type { Session } from '../access/session.ts'
 import type { Config } from '../config/schema.ts'
+import type { Timers } from '../ports.ts'
 import { TOPIC_KEY_PREFIX } from '../topics/topic-record.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import { alterNamespaceHandler } from './alter-namespace.ts'
@@ -29,6 +30,7 @@ export interface AccessHandlersOptions {
   readonly topics: TopicTable
   readonly metadata: MetadataStore
   readonly settings: Config['auth']
+  readonly timers: Pick<Timers, 'soon'>
   /** Told of errors nobody expected in an entry of a request. */
   readonly onProblem: (error: Error) => void
 }
@@ -65,7 +67,7 @@ export function credentialsOf(access: AccessControl): AuthenticateDependencies {
 }
 
 export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, AccessApi> {
-  const { access, topics, metadata, settings, onProblem } = options
+  const { access, topics, metadata, settings, timers, onProblem } = options
   const { policy, acls, namespaces, keys } = access
   const { tokenIssuer, revocations } = access.authentication
   const lifetimeMaxMs = settings.tokenLifetimeMaxMs
@@ -73,7 +75,7 @@ export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, A
     authenticate: authenticateHandler(credentialsOf(access)),
     whoami: whoamiHandler(policy),
     explainAccess: explainAccessHandler(policy),
-    describeAcls: describeAclsHandler(policy),
+    describeAcls: describeAclsHandler(policy, timers),
     createAcls: createAclsHandler(acls, namespaces, onProblem),
     deleteAcls: deleteAclsHandler(policy, acls, onProblem),
     createKey: createKeyHandler(keys),

@@ -225,6 +225,7 @@ export const apis = {
     [
       'REQUEST_TIMED_OUT',
       'POLICY_VIOLATION',
+      'UNKNOWN_PRODUCER_ID',
       'INVALID_PRODUCER_EPOCH',
       'KAFKA_STORAGE_ERROR',
       'STORAGE_FULL',
@@ -237,7 +238,7 @@ export const apis = {
     'Tells entries of the access control list.',
     describeAclsRequest,
     describeAclsResponse,
-    [],
+    ['POLICY_VIOLATION'],
   ),
   createAcls: api(
     30,
@@ -249,6 +250,7 @@ export const apis = {
       ...metadataErrors,
       'TOPIC_AUTHORIZATION_FAILED',
       'GROUP_AUTHORIZATION_FAILED',
+      'RESOURCE_NOT_FOUND',
       'CLUSTER_AUTHORIZATION_FAILED',
       'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
       'PRODUCER_NAME_AUTHORIZATION_FAILED',

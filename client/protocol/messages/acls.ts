@@ -43,7 +43,7 @@ export const describeAclsResponse = struct('DescribeAclsResponse', {
         note,
       }),
     ),
-    'The entries the caller may see: about himself, and on what he may grant. With describe on the cluster: all.',
+    'The entries the caller may see: about himself, and on what he may grant. With describe on the cluster: all. At most 10,000; where there are more: POLICY_VIOLATION.',
   ),
 })
 
