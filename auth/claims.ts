@@ -10,7 +10,13 @@ import { isOperation, operations } from './acl/operation.ts'
 import { parseResourcePattern } from './acl/resource.ts'
 import { CredentialError } from './credential-error.ts'
 import type { Scope, ScopeEntry } from './identity.ts'
-import { ADMINISTRATOR_NAME, ADMINISTRATOR_ROLE, type Principal, principalIdProblem } from './principal.ts'
+import {
+  ADMINISTRATOR_NAME,
+  ADMINISTRATOR_ROLE,
+  kindBefore,
+  type Principal,
+  principalIdProblem,
+} from './principal.ts'
 
 /** Where things stand. A claim is named as it is, or by a path: `groups`, `wlcg.groups`, `realm_access.roles`. */
 export interface ClaimsMapping {
@@ -88,6 +94,13 @@ function userOf(mapping: ClaimsMapping, claims: Claims): string {
     throw new CredentialError(
       'REFUSED',
       `the user ${ADMINISTRATOR_NAME} is this node's own; give its issuer a prefix`,
+    )
+  // `user:user:x`: nobody could write it and be understood, least of all who has to revoke it.
+  const kind = kindBefore(name)
+  if (kind !== undefined)
+    throw new CredentialError(
+      'REFUSED',
+      `the name of the user begins with ${kind}:, which names begin with here; give its issuer a prefix`,
     )
   if (isForeign(mapping, name))
     throw new CredentialError('REFUSED', 'the name of the user begins with the prefix of another issuer')

@@ -3,6 +3,7 @@
  * entries name those: `user:ID`, `group:ID`, `role:ID`, `authenticated` (everybody with a credential) and
  * `anonymous` (nobody else: a connection with a credential never matches it).
  */
+import { unshowableProblem } from './showable-text.ts'
 
 export interface Principal {
   /** The ID without its kind, such as `alice@uni.edu`; `anonymous` for who showed no credential. */
@@ -33,22 +34,38 @@ export const anonymousPrincipal: Principal = {
   roles: [],
 }
 
-/**
- * Control characters, lone surrogates, separators of lines, and marks that turn the direction of writing:
- * with them a name could look like another one, or break a line of a log.
- */
-const FOREIGN_CHARACTER = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u
-
 /** What is wrong with an ID, to be read behind it; undefined where nothing is. */
 export function principalIdProblem(id: string): string | undefined {
   if (id === '') return 'is empty'
   if (id.length > PRINCIPAL_ID_CHARACTERS_MAX)
     return `has ${id.length} characters, at most ${PRINCIPAL_ID_CHARACTERS_MAX} are allowed`
   if (id.trim() !== id) return 'begins or ends with white space'
-  const foreign = FOREIGN_CHARACTER.exec(id)
-  if (!foreign) return undefined
-  const code = (foreign[0].codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0')
-  return `has the character U+${code} at ${foreign.index}, which cannot be shown`
+  return unshowableProblem(id)
+}
+
+/**
+ * What is wrong with an ID that stands where its kind is known, to be read behind it: of what principalIdProblem takes,
+ * what people write who mean something else. It would be the name of nobody, and what is done about it would do nothing.
+ */
+export function bareIdProblem(id: string): string | undefined {
+  const kind = kindBefore(id)
+  if (kind !== undefined)
+    return `begins with its kind, which stands not here: write ${id.slice(kind.length + 1)}`
+  return id === '*' ? STAR : principalIdProblem(id)
+}
+
+/** The kind that stands before what looks like an ID and is a whole name. */
+export function kindBefore(id: string): PrincipalName['kind'] | undefined {
+  return (['user', 'group', 'role'] as const).find((kind) => id.startsWith(`${kind}:`))
+}
+
+const STAR =
+  'stands for nobody: there is no pattern for principals; everybody with a credential is "authenticated"'
+
+/** As {@link parsePrincipalName}, for what people write now: a star is nobody's ID. */
+export function parseWrittenPrincipal(text: string): PrincipalName | { readonly problem: string } {
+  const parsed = parsePrincipalName(text)
+  return 'id' in parsed && parsed.id === '*' ? { problem: STAR } : parsed
 }
 
 /** Takes the text form apart, or says what is wrong with it, to be read behind the text. */

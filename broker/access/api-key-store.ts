@@ -16,7 +16,7 @@ import {
   type ApiKeyStore,
   rotateSecret,
 } from '../../auth/authenticators/api-key-record.ts'
-import { mintApiKey, withNewSecret } from '../../auth/authenticators/api-key-token.ts'
+import { looksLikeApiKey, mintApiKey, withNewSecret } from '../../auth/authenticators/api-key-token.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { type MetadataEntry, type MetadataStore, metadataLimits } from '../../storage/metadata-store.ts'
 import { decodeMetadataJson, encodeMetadataJson } from '../metadata-json.ts'
@@ -264,7 +264,13 @@ export class MetadataApiKeyStore implements ApiKeyStore {
 }
 
 export function unknownKey(id: string): ProtocolError {
-  return new ProtocolError(ErrorCode.RESOURCE_NOT_FOUND, `there is no API key ${JSON.stringify(id)}`)
+  // Who takes a whole key for its id does not want to see it again.
+  return new ProtocolError(
+    ErrorCode.RESOURCE_NOT_FOUND,
+    looksLikeApiKey(id)
+      ? 'a whole key is not the id of one: that is what stands between oct_ and the next _'
+      : `there is no API key ${JSON.stringify(id)}`,
+  )
 }
 
 function encodeApiKey(record: ApiKeyRecord): Uint8Array {

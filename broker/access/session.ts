@@ -49,6 +49,11 @@ export class Session implements RequestSession {
     return this.#isAuthenticated
   }
 
+  /** Whether anything was asked of this identity yet. */
+  get wasAsked(): boolean {
+    return this.#access !== undefined
+  }
+
   /** Infinity: never by itself. */
   get endsAtMs(): number {
     return this.#endsAtMs

@@ -17,6 +17,13 @@ export interface SessionsOptions extends SessionOptions {
   readonly onChanged: () => void
 }
 
+/** Whether the rules say the same of both, whatever they are. */
+function isSameRight(one: Identity, other: Identity): boolean {
+  const rightsOf = ({ principal, method, scope }: Identity) =>
+    JSON.stringify([principal, method, scope ?? null])
+  return rightsOf(one) === rightsOf(other)
+}
+
 export class Sessions {
   readonly #options: SessionsOptions
   readonly #all = new Set<Session>()
@@ -47,10 +54,12 @@ export class Sessions {
   authenticated(session: Session, identity: Identity): void {
     // The connection may have gone while the credential was looked at.
     if (!this.#all.has(session)) return
-    const before = session.identity
+    const { identity: before, wasAsked } = session
     session.authenticated(identity)
     this.#forgetAs(session, before)
     this.#told.delete(session)
+    // What waits on the connection is told; not those of everybody at each renewal.
+    if (wasAsked && !isSameRight(before, identity)) this.changed()
     for (const credentialId of credentialsOf(identity)) {
       const sessions = this.#byCredential.get(credentialId)
       if (sessions) sessions.add(session)

@@ -1,6 +1,6 @@
 /** The setting `auth.administrators`: principals in text form. Flags and variables have it as one text with commas. */
 import { z } from 'zod'
-import { parsePrincipalName } from '../../auth/principal.ts'
+import { parseWrittenPrincipal } from '../../auth/principal.ts'
 
 export const administrators = z
   .preprocess(
@@ -9,7 +9,7 @@ export const administrators = z
   )
   .superRefine((names, context) => {
     for (const name of names) {
-      const parsed = parsePrincipalName(name)
+      const parsed = parseWrittenPrincipal(name)
       const problem =
         'problem' in parsed
           ? parsed.problem

@@ -14,6 +14,8 @@ import type { Topic } from '../topics/topic-table.ts'
 export interface RequestSession {
   /** The anonymous one until there is another. */
   readonly identity: Identity
+  /** Whether somebody has shown who he is, however long ago. */
+  readonly isAuthenticated: boolean
   /** By the rules of this moment; not to be kept. */
   readonly access: Access
   /** Why nothing at all may be asked for now, since there is no credential or it is no good any more. */

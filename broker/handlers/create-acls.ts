@@ -4,7 +4,7 @@ import { namespaceOfPattern } from '../../auth/acl/resource.ts'
 import type { AclToCreate } from '../../client/protocol/messages/acls.ts'
 import type { AclStore } from '../access/acl-store.ts'
 import { type NamespaceStore, unknownNamespace } from '../access/namespace-store.ts'
-import { checkExpiry, invalid, operationsOf, principalOf, resourceOf } from './access-words.ts'
+import { checkExpiry, checkShowable, invalid, principalOf, rightOf } from './access-words.ts'
 import { writeRefusal } from './acl-rights.ts'
 import { callerOf } from './authorization.ts'
 import type { RequestContext } from './context.ts'
@@ -21,8 +21,8 @@ export function createAclsHandler(
     principalOf(principal)
     if (effect !== 'allow' && effect !== 'deny')
       throw invalid(`effect is ${JSON.stringify(effect)}; it must be "allow" or "deny"`)
-    const operations = operationsOf(wanted.operations)
-    const resource = resourceOf(wanted.resource)
+    const { operations, resource } = rightOf(wanted.operations, wanted.resource)
+    if (note !== null) checkShowable('note', note)
     checkExpiry(expiresAtMs, clock.nowMs())
     const refusal = writeRefusal(session, { resource, effect })
     if (refusal) throw refusal

@@ -1,6 +1,6 @@
 /** Create key: an API key that is good at once. The answer is the only place where it ever stands. */
 import type { MetadataApiKeyStore } from '../access/api-key-store.ts'
-import { checkExpiry, checkIds, invalid, scopeOf } from './access-words.ts'
+import { checkExpiry, checkIds, checkShowable, invalid, scopeOf } from './access-words.ts'
 import { credentialRefusal } from './credential-rights.ts'
 import type { Handler } from './handlers.ts'
 
@@ -12,6 +12,7 @@ export function createKeyHandler(keys: Pick<MetadataApiKeyStore, 'create'>): Han
     checkIds('group', groups)
     checkIds('role', roles)
     if (name.trim() === '') throw invalid('the key has no name; say what it is for')
+    checkShowable('the name of the key', name)
     checkExpiry(expiresAtMs, clock.nowMs())
     const scope = scopeOf(request.scope)
     const refusal = credentialRefusal(session, { principal, groups, roles, scope })

@@ -40,7 +40,7 @@ export function helloHandler(dependencies: HelloDependencies): Handler<'hello'> 
         inFlightRequestsMax: limits.inFlightRequestsMax,
         fetchBytesMax: limits.fetchBytesMax,
       },
-      authenticationRequired: token === undefined && !credentials.isAnonymousAllowed,
+      authenticationRequired: !context.session.isAuthenticated && !credentials.isAnonymousAllowed,
       serverTimeMs: context.clock.nowMs(),
     }
   }

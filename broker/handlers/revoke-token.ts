@@ -27,6 +27,7 @@ export function revokeTokenHandler(dependencies: RevokeTokenDependencies): Handl
         ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
         `${callerOf(session)} may revoke the token he came with and all of his own, no others`,
       )
+    if (tokenId !== null) checkTokenId(tokenId)
     try {
       if (tokenId === null) {
         checkIds('user', [whose])
@@ -38,4 +39,17 @@ export function revokeTokenHandler(dependencies: RevokeTokenDependencies): Handl
     }
     return { revoked: true }
   }
+}
+
+/** As every authenticator makes them. */
+const TOKEN_ID = /^[\w-]{22}$/
+
+/** A revocation of what can be the id of no token would do nothing, and say that it had. */
+function checkTokenId(tokenId: string): void {
+  if (TOKEN_ID.test(tokenId)) return
+  // Not said back: it may be a token, or a key.
+  const hint = /^(key:|oct_)/.test(tokenId)
+    ? 'this is an API key, and is revoked as one'
+    : 'it has 22 of the characters a-z A-Z 0-9 _ -, as whoami shows it behind token:'
+  throw invalid(`tokenId is not the id of a token: ${hint}`)
 }

@@ -126,6 +126,10 @@ t.test('no issuer speaks for another, nor for this node', async (t) => {
     identify(bare, { sub: 'admin' }),
     /^REFUSED: the user admin is this node's own; give its issuer a prefix$/,
   )
+  t.match(
+    identify(bare, { sub: 'user:ada' }),
+    /^REFUSED: the name of the user begins with user:, which names begin with here; give its issuer a prefix$/,
+  )
   const cern = mapping('oidc', { prefix: 'cern/', foreignPrefixes: ['x/'] })
   t.match(identify(cern, { sub: 'admin' }), { name: 'cern/admin' })
   t.match(identify(cern, { sub: 'x/ada' }), { name: 'cern/x/ada' })

@@ -2,9 +2,11 @@
 import t from 'tap'
 import {
   anonymousPrincipal,
+  bareIdProblem,
   formatPrincipalName,
   namesOf,
   parsePrincipalName,
+  parseWrittenPrincipal,
   principalIdProblem,
 } from '../../auth/principal.ts'
 
@@ -36,6 +38,7 @@ t.test('what names nobody says why', async (t) => {
     ['user:a\u0000', 'has an ID that has the character U+0000 at 1, which cannot be shown'],
     ['user:\ud800x', 'has an ID that has the character U+D800 at 0, which cannot be shown'],
     ['user:ab\u202ecba', 'has an ID that has the character U+202E at 2, which cannot be shown'],
+    ['user:bob\u200b', 'has an ID that has the character U+200B at 3, which cannot be shown'],
     ['user:a\u2028b', 'has an ID that has the character U+2028 at 1, which cannot be shown'],
     [`role:${'x'.repeat(257)}`, 'has an ID that has 257 characters, at most 256 are allowed'],
   ])
@@ -47,4 +50,16 @@ t.test('anonymous matches only who showed nothing', async (t) => {
   t.same(namesOf(anonymousPrincipal), ['anonymous'])
   const posing = { name: 'anonymous', isAnonymous: false, groups: ['a'], roles: ['r'] }
   t.same(namesOf(posing), ['user:anonymous', 'group:a', 'role:r', 'authenticated'])
+})
+
+t.test('what people write who mean something else', async (t) => {
+  const star =
+    'stands for nobody: there is no pattern for principals; everybody with a credential is "authenticated"'
+  t.same(parseWrittenPrincipal('user:*'), { problem: star })
+  t.same(parseWrittenPrincipal('group:a*'), { kind: 'group', id: 'a*' })
+  t.match(parseWrittenPrincipal('bob'), { problem: /^names nobody/ })
+  t.equal(bareIdProblem('*'), star)
+  t.equal(bareIdProblem('user:bob'), 'begins with its kind, which stands not here: write bob')
+  t.equal(bareIdProblem('urn:bob'), undefined)
+  t.equal(bareIdProblem(''), 'is empty')
 })

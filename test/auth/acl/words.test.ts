@@ -92,7 +92,9 @@ t.test('presets', async (t) => {
   t.same(operationsOfPreset('read', 'topic'), ['read'])
   t.same(operationsOfPreset('read', 'group'), ['read'])
   t.same(operationsOfPreset('write', 'producer'), ['write'])
-  t.same(operationsOfPreset('manage', 'namespace'), ['read', 'write', 'create', 'alter', 'delete', 'grant'])
+  t.same(operationsOfPreset('manage', 'topic'), ['read', 'write', 'create', 'alter', 'delete', 'grant'])
+  t.same(operationsOfPreset('manage', 'group'), ['read', 'create', 'alter', 'delete', 'grant'])
+  t.same(operationsOfPreset('manage', 'namespace'), ['create', 'alter', 'delete', 'grant'])
   t.same(operationsOfPreset('write', 'group'), {
     problem: 'write is given on: topic, producer, transactional-id; not on a group',
   })

@@ -214,3 +214,13 @@ t.test('what stands in the file only has no flag and no variable', async (t) => 
     'OCTOPUS_AUTH_ISSUERS: auth.issuers stands in the config file only',
   ])
 })
+
+t.test('administrators are named one by one', async (t) => {
+  t.same(load('auth:\n  administrators: [user:ada, group:it]').administrators, ['user:ada', 'group:it'])
+  for (const [name, problem] of [
+    ['user:*', /"user:\*" stands for nobody: there is no pattern for principals/],
+    ['authenticated', /"authenticated" would make everybody an administrator/],
+    ['ada', /"ada" names nobody; write user:ID/],
+  ] as const)
+    t.match(problems(`auth:\n  administrators: ['${name}']`), [problem])
+})
