@@ -11,7 +11,7 @@ import { client, examples } from './command-parts.ts'
 import type { CommandContext } from './context.ts'
 import { exitCodeHelp } from './exit-codes.ts'
 import { usage } from './failure.ts'
-import { collect, decimal, partitions, setting, wholeNumber } from './flag-values.ts'
+import { collect, decimal, durationMs, partitions, setting, wholeNumber } from './flag-values.ts'
 
 /** Parses and runs one command line. Resolves with the exit code; failures are thrown. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {
@@ -276,6 +276,11 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
     .option('-l, --last <count>', 'begin with the newest so many events', wholeNumber(1, LAST_MAX))
     .option('-t, --to <position>', 'end before OFFSET or @TIME')
     .option(
+      '--late <while>',
+      'with --to @TIME: no event is stored later than this behind one that is newer: 30s, 15m, 2h or 7d',
+      durationMs,
+    )
+    .option(
       '-s, --speed <factor>',
       'replay: keep the distances in time, divided by this; 1 is the original speed',
       decimal(SPEED_MIN, SPEED_MAX),
@@ -311,7 +316,8 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
 --last   of all partitions read together, oldest first, then what comes from now on; with --until-end only those.
 --to     OFFSET: what is before it, in every partition read. @TIME: what has a time before it; with --from @TIME
          exactly the events from the one to the other, wherever they stand, so it reads on to the end of the topic.
-         Ends at what is the end of the topic when the command starts.
+         Ends at what is the end of the topic when the command starts. --late 10m ends it sooner: in each partition with
+         the first event that is ten minutes past @TIME.
 --speed  10 is ten times as fast, 0.5 half as fast. What is late, or was printed late, comes at once.
 --order  time: what is stored when the command starts comes by time, whatever partition it is in.
 Values are written as they are. --json prints one object per line: topic, partition, offset, timestamp (ms

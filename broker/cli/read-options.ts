@@ -10,6 +10,7 @@ export interface ReadFlags {
   readonly from?: string
   readonly last?: number
   readonly to?: string
+  readonly late?: number
   readonly order?: 'arrival' | 'time'
   readonly speed?: number
 }
@@ -17,13 +18,14 @@ export interface ReadFlags {
 export interface ReadOptions {
   readonly from: StartPosition
   readonly to?: EndPosition
+  readonly lateMs?: number
   readonly order?: 'arrival' | 'time'
   readonly speed?: number
 }
 
 /** Throws the failure of a wrong command line. */
 export function readOptions(flags: ReadFlags, nowMs: number): ReadOptions {
-  const { from: fromText, to: toText, last, order, speed } = flags
+  const { from: fromText, to: toText, late, last, order, speed } = flags
   if (last !== undefined && fromText !== undefined)
     throw usage('--last and --from both say where to begin: leave one of them out')
   const from: StartPosition =
@@ -34,9 +36,13 @@ export function readOptions(flags: ReadFlags, nowMs: number): ReadOptions {
     )
   if (speed !== undefined && order === 'arrival')
     throw usage('--speed has the order of time: leave --order arrival out')
+  const to = toText === undefined ? undefined : endPosition(toText, from, nowMs)
+  if (late !== undefined && !(to && 'timeMs' in to))
+    throw usage('--late says how long reading goes on behind the time of --to: give one, as in --to @-1h')
   return {
     from,
-    ...(toText !== undefined && { to: endPosition(toText, from, nowMs) }),
+    ...(to !== undefined && { to }),
+    ...(late !== undefined && { lateMs: late }),
     ...(order !== undefined && { order }),
     ...(speed !== undefined && { speed }),
   }

@@ -36,6 +36,6 @@ export function readArriving<R extends PlacedRecord>(
     }
     const fromOffset = cursor.fetchOffset
     cursor.received(lastOffset, leaderEpochAt(body, at))
-    take(new ConsumedBatch(cursor.source, body, at, fromOffset, cursor.endOffset, highWatermark, reader))
+    take(new ConsumedBatch(cursor.source, body, at, fromOffset, cursor.cutOffset, highWatermark, reader))
   }
 }

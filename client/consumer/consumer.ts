@@ -77,6 +77,8 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     const stale = (cursor: Cursor) => this.#subscription.refresh(cursor.source.topic)
     const failed = (cursor: Cursor, error: ProtocolError) => this.#failed(cursor, error)
     const located = (cursor: Cursor) => {
+      // Whoever waited for its newest records may have an end to ask for.
+      this.#locator.poke()
       this.#fetcher.wake(cursor)
       this.#news.open()
     }
@@ -396,8 +398,8 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   }
 
   #found(topic: Topic, partition: number, start: StartPosition, isAdded: boolean): void {
-    const { untilEnd, endOffset, order } = this.#settings
-    const end = isAdded ? NO_END : { untilEnd, endOffset, isOrdered: order === 'time' }
+    const { untilEnd, endOffset, endTimeMs, order } = this.#settings
+    const end = isAdded ? NO_END : { untilEnd, endOffset, endTimeMs, isOrdered: order === 'time' }
     const cursor = new Cursor(topic, partition, start, end)
     this.#cursors.set(nameOf(cursor.source), cursor)
     this.#locator.poke()

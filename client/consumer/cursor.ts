@@ -24,6 +24,8 @@ export interface CursorEnd {
   readonly untilEnd: boolean
   /** Before this offset; Infinity: not said. */
   readonly endOffset: number
+  /** With the first record of this time or later, ms since 1970; undefined: not said. */
+  readonly endTimeMs?: number | undefined
   /** {@link Cursor.historyEnd} is wanted. */
   readonly isOrdered: boolean
 }
@@ -43,6 +45,8 @@ export class Cursor {
   fetchOffset = UNKNOWN_OFFSET
   /** Reading ends before this offset. */
   endOffset: number
+  /** The last batch is handed out without its records from here on. */
+  cutOffset: number
   /** End of the partition when it was first looked at, if somebody wants that known; else {@link UNKNOWN_OFFSET}. */
   historyEnd = UNKNOWN_OFFSET
   /** Leader epoch of the last record received, -1: none. */
@@ -65,6 +69,8 @@ export class Cursor {
   readonly #untilEnd: boolean
   /** The partition's end must be asked for. */
   #endWanted: boolean
+  /** So must be the end that this time stands for. */
+  #endTimeMs: number | undefined
   /** Batches of this epoch that were received and not yet handed out. */
   #waitingCount = 0
 
@@ -72,6 +78,8 @@ export class Cursor {
     this.topic = topic
     this.source = { topic: topic.name, partition }
     this.endOffset = end.endOffset
+    this.cutOffset = end.endOffset
+    this.#endTimeMs = end.endTimeMs
     this.#untilEnd = end.untilEnd
     this.#endWanted = end.untilEnd || end.isOrdered
     this.seek(start)
@@ -89,6 +97,7 @@ export class Cursor {
   get timestampWanted(): number | undefined {
     if (this.failure || this.lastWanted) return undefined
     if (this.#endWanted) return OFFSET_LATEST
+    if (this.#endTimeMs !== undefined) return this.#endTimeMs
     if (this.#start === 'latest') return OFFSET_LATEST
     if (this.#start === 'earliest') return OFFSET_EARLIEST
     return typeof this.#start === 'object' && 'timeMs' in this.#start ? this.#start.timeMs : undefined
@@ -102,7 +111,8 @@ export class Cursor {
 
   /** Its position or its end is being looked up. */
   get isLocating(): boolean {
-    return !this.failure && (this.#endWanted || this.#start !== undefined)
+    if (this.failure) return false
+    return this.#endWanted || this.#endTimeMs !== undefined || this.#start !== undefined
   }
 
   /** Something that was stored at the start is still to come from the broker. */
@@ -155,6 +165,7 @@ export class Cursor {
   /** The broker's answer to {@link timestampWanted}; {@link UNKNOWN_OFFSET}: no record is that young. */
   located(offset: number): void {
     if (this.#endWanted) this.#ended(offset)
+    else if (this.#endTimeMs !== undefined) this.#endedInTime(offset)
     else if (offset === UNKNOWN_OFFSET) this.#start = 'latest'
     else this.#begin(offset, this.#start)
   }
@@ -217,6 +228,15 @@ export class Cursor {
     this.#endWanted = false
     this.historyEnd = offset
     if (this.#untilEnd) this.endOffset = Math.min(this.endOffset, offset)
+  }
+
+  /**
+   * The record itself is still read, and the batch it is in whole: where the broker cannot look into a batch, it says
+   * the batch's first record, and what is wanted may stand behind it.
+   */
+  #endedInTime(offset: number): void {
+    this.#endTimeMs = undefined
+    if (offset !== UNKNOWN_OFFSET) this.endOffset = Math.min(this.endOffset, offset + 1)
   }
 
   #restart(): void {

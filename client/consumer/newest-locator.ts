@@ -149,6 +149,7 @@ class Search {
         if (looking.failure) continue
         looking.seek({ offset: fromOffset })
         looking.endOffset = endOffset
+        looking.cutOffset = endOffset
         this.#fetcher.wake(looking)
       }
       await this.#until(({ isFinished }) => isFinished)

@@ -82,6 +82,12 @@ export interface ConsumerOptions<T = never> {
   /** End there; see {@link EndPosition}. */
   readonly to?: EndPosition
   /**
+   * With a time in `to`: a record is stored at most so long, ms, after one with a later timestamp. Then each partition
+   * ends with the first record that is so much later than `to`, instead of being read to its end; what is later than
+   * that is missing. Default: nothing is known of it.
+   */
+  readonly lateMs?: number
+  /**
    * `time`: what was stored at the start comes in the order of its timestamps, whatever partition it is in; of one
    * partition in the order of its offsets all the same, so a record waits for the one before it, and one that is late
    * comes at once. What is stored later comes as it arrives. Default `arrival`, unless `from` is `{ last }` or `speed` is given.
@@ -123,6 +129,8 @@ export interface ConsumerSettings {
   readonly untilEnd: boolean
   /** Reading ends before this offset; Infinity: nothing said. */
   readonly endOffset: number
+  /** Reading ends with the first record of this time or later, ms since 1970. */
+  readonly endTimeMs: number | undefined
   readonly window: TimeWindow | undefined
   readonly order: 'arrival' | 'time'
   readonly speed: number | undefined
@@ -172,6 +180,7 @@ export function consumerSettings(options: ConsumerOptions<unknown>): ConsumerSet
     checkCrc: options.checkCrc ?? true,
     untilEnd: options.untilEnd === true || to !== undefined,
     endOffset: to !== undefined && 'offset' in to ? to.offset : Number.POSITIVE_INFINITY,
+    endTimeMs: endTimeMs(to, options.lateMs),
     window: timeWindow(from, to),
     ...handingOut(options, starts),
     signal: options.signal,
@@ -213,6 +222,15 @@ function checkEnd(to: EndPosition, starts: readonly StartPosition[]): void {
         `option to: nothing lies from ${JSON.stringify(from)} to ${JSON.stringify(to)}; the end must be behind the beginning`,
       )
   }
+}
+
+function endTimeMs(to: EndPosition | undefined, lateMs: number | undefined): number | undefined {
+  if (lateMs === undefined) return undefined
+  if (to === undefined || !('timeMs' in to))
+    throw new RangeError(
+      'option lateMs: it says when reading ends that goes to { timeMs }; give that as well',
+    )
+  return to.timeMs + wholeNumber('lateMs', lateMs, 0, Number.MAX_SAFE_INTEGER - to.timeMs)
 }
 
 function timeWindow(from: StartPosition, to: EndPosition | undefined): TimeWindow | undefined {

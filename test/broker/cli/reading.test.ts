@@ -72,6 +72,7 @@ t.test('--from and --to: a window of time, of offsets', async (t) => {
   t.same(await read(`${window} --order time`), range(10, 20))
   t.same(ascending(await read('--from @-50m --to @-40m', { nowMs: NOON + 60 * MINUTE })), range(10, 20))
   t.same(ascending(await read(`--from earliest --to @${NOON + MINUTE}`)), [0])
+  t.same(ascending(await read(`${window} --late 5m`)), range(10, 20))
   t.same(ascending(await read('--from 3 --to 5')), range(9, 15))
   t.same(await read('--from 15 --to 1000 -p 0 --until-end'), [45, 48, 51, 54, 57])
   t.same(await read('--from @2024-05-01T14:00:00Z --to @2024-05-01T15:00:00Z'), [])
@@ -126,6 +127,15 @@ t.test('flags that are wrong, or contradict each other: one line, exit code 64',
     ['--last 5 --from earliest', '--last and --from both say where to begin: leave one of them out'],
     ['--last 5 --to 7', '--last counts from the end: leave --to out'],
     ['--to @-1h', '--to ends what is stored: say from where, as in --from earliest or --from @-2h'],
+    [
+      '--from 5 --to 9 --late 5m',
+      '--late says how long reading goes on behind the time of --to: give one, as in --to @-1h',
+    ],
+    ['--late 5m', '--late says how long reading goes on behind the time of --to: give one, as in --to @-1h'],
+    [
+      '--from @-3h --to @-2h --late 5',
+      "option '--late <while>' argument '5' is invalid. It must be a while: 30s, 15m, 2h or 7d. See: octopus consume --help",
+    ],
     [
       '--from latest --to 9',
       '--to ends what is stored: say from where, as in --from earliest or --from @-2h',

@@ -77,7 +77,12 @@ function question(world: World, all: readonly Expected[], isLate: boolean) {
     const fromMs = time()
     const toMs = fromMs + 1 + world.below(1_500)
     return {
-      options: { from: { timeMs: fromMs }, to: { timeMs: toMs } } as const,
+      // Nothing is later than that; see above.
+      options: {
+        from: { timeMs: fromMs },
+        to: { timeMs: toMs },
+        ...(world.below(2) === 0 && { lateMs: 300 }),
+      } as const,
       expected: all.filter(({ timestampMs }) => timestampMs >= fromMs && timestampMs < toMs),
     }
   }

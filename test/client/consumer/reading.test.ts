@@ -179,6 +179,11 @@ t.test('a window of time holds exactly what has a time in it, whatever the order
     await texts({ from: { offset: 1 }, to: { offset: 1_000 }, order: 'time' }),
     'a10 a11 a12 a19 a20 a30 a7 a8 a9 b15',
   )
+  t.equal(await texts({ from: at(10), to: at(20), lateMs: 21 }), 'a10 a11 a12 a19 b15')
+  t.equal(await texts({ from: at(10), to: at(20), lateMs: 20 }), 'a10 a11 a12 a19', 'b15 came after b40')
+  t.equal(await texts({ from: at(4), to: at(12), lateMs: 8 }), 'a11 a5 a8 a9', 'up to the batch with a20')
+  t.equal(await texts({ from: at(10), to: at(13), lateMs: 0 }), 'a11 a12', 'a10 came later than that')
+  t.equal(await texts({ from: at(10), to: at(20), lateMs: 0, order: 'time' }), 'a11 a12')
   const windowed = harness.client.consumer({ topics: ['t'], from: at(10), to: at(20) })
   await harness.world.until(windowed.ready())
   stored(harness, 1, [16])
@@ -195,6 +200,21 @@ t.test('a window of time holds exactly what has a time in it, whatever the order
   await harness.world.until(rest)
   t.equal(cut.position('t', 0), 2)
   t.ok(broker.requests.length > 0)
+})
+
+t.test('a window whose events are never late is not read to the end of the topic', async (t) => {
+  const harness = await connected(1)
+  const { broker } = harness
+  for (let i = 0; i < 500; i++) broker.append('t', 0, batchOf(['x'.repeat(1_000)], EPOCH_MS + i))
+  const window = { from: { timeMs: EPOCH_MS + 100 }, to: { timeMs: EPOCH_MS + 120 } }
+  const fetches = async (options: Partial<ConsumerOptions>) => {
+    broker.requests.length = 0
+    const { texts } = await readAll(harness, { ...window, partitionFetchBytesMax: 10_000, ...options })
+    t.equal(texts.length, 20)
+    return broker.requests.filter((name) => name === 'fetch').length
+  }
+  t.ok((await fetches({})) > 40)
+  t.ok((await fetches({ lateMs: 0 })) <= 3)
 })
 
 t.test('the order of time: all that was stored at the start, each partition in its own order', async (t) => {
@@ -367,6 +387,9 @@ t.test('options that contradict each other are refused by name', async (t) => {
     'option to: nothing lies from {"timeMs":5} to {"timeMs":5}; the end must be behind the beginning',
   )
   t.match(refused({ from: { offset: 6 }, to: { offset: 5 } }), /^option to: nothing lies from/)
+  t.match(refused({ lateMs: 5 }), /^option lateMs: it says when reading ends/)
+  t.match(refused({ to: { offset: 5 }, lateMs: 5 }), /^option lateMs: it says when reading ends/)
+  t.match(refused({ to: { timeMs: 5 }, lateMs: -1 }), /^option lateMs: expected a whole number from 0/)
   for (const speed of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '2'])
     t.equal(refused({ speed }), `option speed: expected a number from 0.001 to 1000000, got ${speed}`)
   t.equal(
