@@ -81,6 +81,19 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
     )
     .action(async (ids, options) => done(await (await load()).revoke(ids, options, context)))
 
+  key
+    .command('recover')
+    .description("make another administrator's key, in a data directory no broker has open")
+    .option('--data <dir>', 'the data directory', context.env.OCTOPUS_DATA ?? './data')
+    .option('--out <file>', OUT)
+    .option('-j, --json', 'print JSON for programs')
+    .addHelpText(
+      'after',
+      examples(`octopus key recover --data /var/lib/octopus --out new-admin.key
+      octopus key recover --json`),
+    )
+    .action(async (options) => done(await (await import('./recover-key.ts')).recover(options, context)))
+
   client(key.command('rotate <id>'), context)
     .description('give an API key a new secret')
     .option('--overlap <while>', 'for how long the old secret is still good', durationMs, HOUR_MS)

@@ -5,9 +5,8 @@
  */
 import { basename } from 'node:path'
 import prettyBytes from 'pretty-bytes'
-import { type DataDirectory, openDataDirectory } from '../../storage/data-directory.ts'
+import type { DataDirectory } from '../../storage/data-directory.ts'
 import type { MetadataEntry } from '../../storage/metadata-store.ts'
-import { StorageError } from '../../storage/segment-store.ts'
 import { PlanDraft, type RepairPlan } from '../../storage/verify/repair-plan.ts'
 import { type RewrittenSegment, repairShard } from '../../storage/verify/repair-shard.ts'
 import { type DirectoryVerdict, verifyDirectory } from '../../storage/verify/verify-directory.ts'
@@ -17,8 +16,9 @@ import { type SystemPorts, systemPorts } from '../system-ports.ts'
 import { decodeTopicRecord, TOPIC_KEY_PREFIX, topicNameOfKey } from '../topics/topic-record.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
-import { asFailure, Failure, usage } from './failure.ts'
+import { Failure, usage } from './failure.ts'
 import { findingLine } from './finding-line.ts'
+import { withDataDirectory } from './offline.ts'
 import { showProgress } from './progress.ts'
 import { planText } from './repair-text.ts'
 
@@ -122,34 +122,6 @@ function rewrittenLine({ id, newId, keptAs }: RewrittenSegment): string {
   const what = newId === undefined ? 'removed, nothing was left of it' : `written anew as segment ${newId}`
   const kept = keptAs === undefined ? '' : `; the damaged file is kept as ${basename(keptAs)}`
   return `repaired  segment ${id} ${what}${kept}\n`
-}
-
-async function withDataDirectory(
-  path: string,
-  ports: SystemPorts,
-  context: CommandContext,
-  work: (data: DataDirectory) => Promise<number>,
-): Promise<number> {
-  let data: DataDirectory | undefined
-  try {
-    data = await openDataDirectory({
-      path,
-      now: context.nowMs,
-      randomUuid: () => Buffer.from(ports.random.bytes(16)).toString('hex'),
-      mustExist: true,
-    })
-    return await work(data)
-  } catch (error) {
-    if (!(error instanceof StorageError)) throw asFailure(error)
-    throw new Failure(exitCodeOf(error), error.message, { cause: error })
-  } finally {
-    await data?.close()
-  }
-}
-
-function exitCodeOf({ code }: StorageError): ExitCode {
-  if (code === 'DAMAGED') return ExitCode.DAMAGED
-  return code === 'WRITE_FAILED' || code === 'NO_SPACE' ? ExitCode.STORAGE : ExitCode.CANNOT_CREATE
 }
 
 /** Verifies, and writes each finding as it is found. */

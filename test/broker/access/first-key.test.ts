@@ -178,6 +178,39 @@ t.test('two first starts at once: one serves, and its key is the one in the file
   t.same((await Promise.all(outcomes)).map(({ exitCode }) => exitCode).sort(), [0, 73])
 })
 
+t.test('a lost key: another one is made where no broker runs', async (t) => {
+  const directory = await directoryOf(t)
+  const data = join(directory, 'data')
+  const first = serve(data)
+  t.ok(await ready(first))
+  const out = join(directory, 'new.key')
+  const recover = ['key', 'recover', '--data', data, '--out', out]
+  t.match(await asProcess(recover), { exitCode: 73, out: '' }, 'not while one runs')
+  await t.rejects(stat(out), { code: 'ENOENT' })
+  const firstExit = once(first, 'exit')
+  first.kill('SIGTERM')
+  await firstExit
+  await rm(join(data, 'admin.key'))
+  t.match(await asProcess(recover), {
+    exitCode: 0,
+    out: /^key \w{16} of user:admin, good from the next start of the broker; revoke the one that was lost; it is in .*new\.key/,
+  })
+  t.equal((await stat(out)).mode & 0o777, 0o600)
+  const second = serve(data)
+  const url = (await ready(second)) as string
+  const env = { ...cleanEnvironment(), OCTOPUS_TOKEN: '', OCTOPUS_TOKEN_FILE: out }
+  t.match(await asProcess(['whoami', '--url', url], { env }), { exitCode: 0, out: /\(administrator\)/ })
+  const keys = JSON.parse((await asProcess(['key', 'list', '--url', url, '--json'], { env })).out)
+  t.same(keys.map(({ name }: { name: string }) => name).sort(), ['of the first start', 'recovered'])
+  const secondExit = once(second, 'exit')
+  second.kill('SIGTERM')
+  await secondExit
+  t.match(await asProcess(['key', 'recover', '--data', directory]), {
+    exitCode: 73,
+    err: /is no data directory/,
+  })
+})
+
 t.test('killed in its first start, at any moment: the next one has a key that is good', async (t) => {
   const random = seededRandom(t)
   for (let round = 0; round < (process.env.OCTOPUS_SOAK === '1' ? 100 : 6); round++) {

@@ -303,7 +303,7 @@ t.test('what is wrong is said before the broker is asked, where it can be', asyn
 t.test('every command has help with examples', async (t) => {
   const commands = [
     'whoami',
-    ...['create', 'list', 'revoke', 'rotate'].map((name) => `key ${name}`),
+    ...['create', 'list', 'revoke', 'rotate', 'recover'].map((name) => `key ${name}`),
     ...['issue', 'revoke', 'rotate-issuer-key'].map((name) => `token ${name}`),
     ...['create', 'list', 'alter', 'delete'].map((name) => `namespace ${name}`),
     'grant',
