@@ -25,6 +25,8 @@ export interface WaitingBatches<R extends PlacedRecord> {
    * that stands in its place. Moves the cursor's position behind it.
    */
   shift(): Arrived<R> | undefined
+  /** Partitions were added or are gone. */
+  cursorsChanged(): void
   /** Somebody went elsewhere or goes on: times count anew from what comes next. */
   restart(): void
   clear(): void
@@ -56,6 +58,10 @@ export class BatchQueue<R extends PlacedRecord> implements WaitingBatches<R> {
       }
     }
     return undefined
+  }
+
+  cursorsChanged(): void {
+    // Whatever is here knows whose it is.
   }
 
   restart(): void {

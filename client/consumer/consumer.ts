@@ -87,6 +87,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
       lanes: ordered && {
         bytesMax: () => settings.prefetchBytesMax / this.#cursors.size,
         bufferedBytes: (cursor) => ordered.bytesOf(cursor),
+        takeFreed: () => ordered.takeFreed(),
       },
       arrived: (cursor, body, highWatermark) => this.#arrived(cursor, body, highWatermark),
       outOfRange: (cursor, answer) => this.#outOfRange(cursor, answer),
@@ -402,6 +403,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     const end = isAdded ? NO_END : { untilEnd, endOffset, endTimeMs, isOrdered: order === 'time' }
     const cursor = new Cursor(topic, partition, start, end)
     this.#cursors.set(nameOf(cursor.source), cursor)
+    this.#queue.cursorsChanged()
     this.#locator.poke()
     this.#fetcher.wake(cursor)
   }

@@ -36,6 +36,8 @@ export interface FetchHost {
         bytesMax(): number
         /** Bytes of a partition that were received and not yet handed out. */
         bufferedBytes(cursor: Cursor): number
+        /** Partitions that have got room since the last call. */
+        takeFreed(): readonly Cursor[]
       }
     | undefined
   /** Whole batches of the cursor's partition, in order, beginning with its `fetchOffset`. */
@@ -91,13 +93,13 @@ export class Fetcher {
   /** Sends what may be sent. To be called whenever room has become free. */
   pump(): void {
     const connection = this.#link.connection
-    if (this.#closed || !connection || this.#ready.size === 0 || this.#inFlight >= FETCHES_IN_FLIGHT_MAX)
-      return
+    if (this.#closed || !connection || this.#inFlight >= FETCHES_IN_FLIGHT_MAX) return
     const { fetchBytesMax, prefetchBytesMax, partitionFetchBytesMax } = this.#settings
     if (this.#host.lanes) {
       this.#pumpLanes(connection, this.#host.lanes)
       return
     }
+    if (this.#ready.size === 0) return
     const roomBytes = prefetchBytesMax - this.#host.bufferedBytes() - this.#reservedBytes
     // Small fetches cost as much as large ones, so wait for the room of half a usual one.
     if (roomBytes < Math.min(fetchBytesMax, prefetchBytesMax) / 2) return
@@ -118,12 +120,13 @@ export class Fetcher {
   #pumpLanes(connection: Connection, lanes: NonNullable<FetchHost['lanes']>): void {
     const { fetchBytesMax, partitionFetchBytesMax } = this.#settings
     const halfBytes = Math.max(1, Math.min(partitionFetchBytesMax, Math.floor(lanes.bytesMax() / 2)))
+    for (const cursor of lanes.takeFreed()) this.#ready.add(cursor)
     const wanted: Wanted[] = []
-    for (const cursor of this.#ready) {
-      if (cursor.isFetchable && lanes.bufferedBytes(cursor) >= halfBytes) continue
-      this.#ready.delete(cursor)
-      if (cursor.isFetchable) wanted.push({ cursor, topicId: cursor.topic.topicId, epoch: cursor.epoch })
-    }
+    for (const cursor of this.#ready)
+      if (cursor.isFetchable && lanes.bufferedBytes(cursor) < halfBytes)
+        wanted.push({ cursor, topicId: cursor.topic.topicId, epoch: cursor.epoch })
+    // Who has enough comes back when something of it is taken.
+    this.#ready.clear()
     if (wanted.length === 0) return
     const bytesMax = Math.min(fetchBytesMax, connection.hello.limits.fetchBytesMax, wanted.length * halfBytes)
     this.#send(connection, wanted, bytesMax, halfBytes)

@@ -24,7 +24,12 @@ export interface TimeOrder {
 
 /** What waits of one partition; its first batch may have been handed out in part. */
 interface Lane<R extends PlacedRecord> {
+  readonly cursor: Cursor
   readonly queue: Queue<Arrived<R>>
+  /** Timestamp of the next record; undefined: to be looked up, since what is first may be another. */
+  nextMs: number | undefined
+  /** Epoch of the cursor that `nextMs` is of. */
+  epoch: number
   bytes: number
   /** Index of the next record of the first batch. */
   index: number
@@ -33,6 +38,10 @@ interface Lane<R extends PlacedRecord> {
 export class TimeOrderedQueue<R extends PlacedRecord> implements WaitingBatches<R> {
   readonly #order: TimeOrder
   readonly #lanes = new Map<Cursor, Lane<R>>()
+  /** A lane for each partition that is read; undefined: to be made anew. Looked through for every piece, so it is a list. */
+  #list: readonly Lane<R>[] | undefined
+  /** Lanes that have got room. */
+  readonly #freed = new Set<Cursor>()
   #bytes = 0
   #dueInMs: number | undefined
 
@@ -55,13 +64,17 @@ export class TimeOrderedQueue<R extends PlacedRecord> implements WaitingBatches<
     return lane?.bytes ?? 0
   }
 
+  /** Partitions of which something was taken since the last call. */
+  takeFreed(): Cursor[] {
+    const freed = [...this.#freed]
+    this.#freed.clear()
+    return freed
+  }
+
   push(cursor: Cursor, what: ConsumedBatch<R> | Error): void {
-    let lane = this.#lanes.get(cursor)
-    if (!lane) {
-      lane = { queue: new Queue(), bytes: 0, index: 0 }
-      this.#lanes.set(cursor, lane)
-    }
+    const lane = this.#laneOf(cursor)
     lane.queue.push({ cursor, epoch: cursor.epoch, what })
+    lane.nextMs = undefined
     this.#count(lane, what, 1)
   }
 
@@ -71,16 +84,20 @@ export class TimeOrderedQueue<R extends PlacedRecord> implements WaitingBatches<
     let first: Lane<R> | undefined
     let firstMs = Number.POSITIVE_INFINITY
     let secondMs = Number.POSITIVE_INFINITY
-    for (const cursor of this.#order.cursors()) {
-      const lane = this.#lanes.get(cursor)
-      const head = lane && this.#head(lane)
-      if (!lane || !head) {
-        isAwaited ||= cursor.isAwaited
-        continue
+    this.#list ??= this.#makeList()
+    for (const lane of this.#list) {
+      if (lane.nextMs === undefined || lane.epoch !== lane.cursor.epoch) {
+        const head = this.#head(lane)
+        if (!head) {
+          isAwaited ||= lane.cursor.isAwaited
+          continue
+        }
+        // Errors and losses have no time of their own.
+        if (!hasRecords(head.what)) return this.#takeWhole(lane)
+        lane.nextMs = head.what.records[lane.index].timestampMs
+        lane.epoch = lane.cursor.epoch
       }
-      // Errors and losses have no time of their own.
-      if (!hasRecords(head.what)) return this.#takeWhole(lane)
-      const timestampMs = head.what.records[lane.index].timestampMs
+      const timestampMs = lane.nextMs
       if (timestampMs < firstMs) {
         secondMs = firstMs
         firstMs = timestampMs
@@ -97,14 +114,40 @@ export class TimeOrderedQueue<R extends PlacedRecord> implements WaitingBatches<
     return undefined
   }
 
+  cursorsChanged(): void {
+    this.#list = undefined
+  }
+
   restart(): void {
     this.#order.pace?.restart()
   }
 
   clear(): void {
     this.#lanes.clear()
+    this.#list = undefined
+    this.#freed.clear()
     this.#bytes = 0
     this.#dueInMs = undefined
+  }
+
+  #laneOf(cursor: Cursor): Lane<R> {
+    let lane = this.#lanes.get(cursor)
+    if (!lane) {
+      lane = { cursor, queue: new Queue(), nextMs: undefined, epoch: 0, bytes: 0, index: 0 }
+      this.#lanes.set(cursor, lane)
+    }
+    return lane
+  }
+
+  #makeList(): Lane<R>[] {
+    const list = Array.from(this.#order.cursors(), (cursor) => this.#laneOf(cursor))
+    const cursors = new Set(list.map(({ cursor }) => cursor))
+    for (const [cursor, lane] of this.#lanes) {
+      if (cursors.has(cursor)) continue
+      this.#bytes -= lane.bytes
+      this.#lanes.delete(cursor)
+    }
+    return list
   }
 
   /** What is first in a lane and for somebody: with records that can be looked at, or something to be told whole. */
@@ -141,6 +184,7 @@ export class TimeOrderedQueue<R extends PlacedRecord> implements WaitingBatches<
     if (to === records.length) this.#takeWhole(lane)
     else {
       lane.index = to
+      lane.nextMs = records[to].timestampMs
       head.cursor.handedOutBefore(records[to].offset)
     }
     return piece
@@ -156,6 +200,8 @@ export class TimeOrderedQueue<R extends PlacedRecord> implements WaitingBatches<
     const head = lane.queue.shift()
     if (head) this.#count(lane, head.what, -1)
     lane.index = 0
+    lane.nextMs = undefined
+    this.#freed.add(lane.cursor)
     return head
   }
 
