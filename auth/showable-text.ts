@@ -10,6 +10,16 @@ const UNSHOWABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Poi
 export function unshowableProblem(text: string): string | undefined {
   const foreign = UNSHOWABLE.exec(text)
   if (!foreign) return undefined
-  const code = (foreign[0].codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0')
-  return `has the character U+${code} at ${foreign.index}, which cannot be shown`
+  return `has the character U+${codeOf(foreign[0])} at ${foreign.index}, which cannot be shown`
+}
+
+const UNSHOWABLE_ONES = new RegExp(UNSHOWABLE, 'gu')
+
+/** The text with each of those characters written out, as `\u{001B}`: for a terminal, whoever it comes from. */
+export function showable(text: string): string {
+  return text.replace(UNSHOWABLE_ONES, (character) => `\\u{${codeOf(character)}}`)
+}
+
+function codeOf(character: string): string {
+  return (character.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0')
 }

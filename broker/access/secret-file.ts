@@ -2,6 +2,7 @@
  * A file with a secret, for the eyes of its owner: written once, mode 0600, never over one that is there. Where others
  * may read it, it is no secret, and is refused.
  */
+import { statSync } from 'node:fs'
 import { access, open, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { replaceFile, syncDirectory } from '../../storage/durable-file.ts'
@@ -25,6 +26,8 @@ export interface NewSecretFile {
 
 const MODE = 0o600
 const OTHERS = 0o077
+/** By the group, or by everybody. */
+const READABLE = 0o044
 /** Far more than any key has. */
 const BYTES_MAX = 4_096
 
@@ -61,6 +64,13 @@ export async function newSecretFile(path: string): Promise<NewSecretFile> {
       await rm(path, { force: true })
     },
   }
+}
+
+/** The mode of a file that others than its owner may read, in octal; undefined: they may not, or it is no file. */
+export function modeForOthers(path: string, others = READABLE): string | undefined {
+  const found = statSync(path)
+  const isOpen = process.platform !== 'win32' && found.isFile() && (found.mode & others) !== 0
+  return isOpen ? (found.mode & 0o777).toString(8).padStart(4, '0') : undefined
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -3,11 +3,15 @@ import { Argument, type Command } from 'commander'
 import { presets } from '../../auth/acl/grants.ts'
 import { client, examples } from './command-parts.ts'
 import type { CommandContext } from './context.ts'
-import { collect, durationMs, scopePart, setting } from './flag-values.ts'
+import { collect, durationMs, scopePart, setting, words } from './flag-values.ts'
 
 type Done = (exitCode: number) => void
 
 const HOUR_MS = 3_600_000
+/** The protocol has 31 bits for it. */
+const overlapMs = durationMs(0, 24)
+/** As far ahead as a broker takes it. */
+const lifetimeMs = durationMs(1, 36_500)
 const OUT = 'a new file for it that only you may read (mode 0600), instead of standard output'
 
 export function addAccessCommands(program: Command, context: CommandContext, done: Done): void {
@@ -50,7 +54,7 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
     .option(
       '--expires-in <while>',
       'for how long it is good: 12h, 90d (default: until it is revoked)',
-      durationMs,
+      lifetimeMs,
     )
     .option('--scope <operations:resource>', 'good for this and no more; may be repeated', scopePart)
     .option('--out <file>', OUT)
@@ -58,7 +62,7 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
       'after',
       examples(`octopus key create laptop --for ada --out ada.key
       octopus key create detector-7 --for detector-7 --expires-in 90d --json
-      octopus key create viewer --scope read:topic:lab.* --scope read:group:lab.viewer`),
+      octopus key create viewer --scope "read:topic:lab.*" --scope read:group:lab.viewer`),
     )
     .action(async (name, options) => done(await (await load()).create(name, options, context)))
 
@@ -96,7 +100,7 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
 
   client(key.command('rotate <id>'), context)
     .description('give an API key a new secret')
-    .option('--overlap <while>', 'for how long the old secret is still good', durationMs, HOUR_MS)
+    .option('--overlap <while>', 'for how long the old secret is still good, at most 24d', overlapMs, HOUR_MS)
     .option('--out <file>', OUT)
     .addHelpText(
       'after',
@@ -122,7 +126,7 @@ function addToken(program: Command, context: CommandContext, done: Done): void {
     .option('--for <user>', 'the user who is to have it (default: yourself)')
     .option('--group <group>', 'a group it makes the user a member of; may be repeated', collect)
     .option('--role <role>', 'a role it gives the user; may be repeated', collect)
-    .option('--lifetime <while>', "for how long it is good: 15m, 8h (default: the broker's)", durationMs)
+    .option('--lifetime <while>', "for how long it is good: 15m, 8h (default: the broker's)", lifetimeMs)
     .option('--scope <operations:resource>', 'good for this and no more; may be repeated', scopePart)
     .option('--out <file>', OUT)
     .addHelpText(
@@ -137,7 +141,7 @@ function addToken(program: Command, context: CommandContext, done: Done): void {
     .option('--for <user>', 'all tokens of this user')
     .addHelpText(
       'after',
-      examples(`octopus token revoke 7f3c2a…
+      examples(`octopus token revoke 4fzXk0Qm1c7wN9z3kB2h8A
       octopus token revoke --for ada --json`),
     )
     .action(async (id, options) => done(await (await load()).revoke(id, options, context)))
@@ -213,7 +217,7 @@ function addGrant(program: Command, context: CommandContext, done: Done): void {
     .addArgument(new Argument('<right>', 'what is given').choices(presets))
     .argument('<resource>', 'the name of a topic, or topic:, group:, producer: or another kind and a name')
     .argument('<principal>', 'user:ID, group:ID, role:ID, authenticated or anonymous')
-    .option('--expires-in <while>', 'for how long: 12h, 90d (default: until it is deleted)', durationMs)
+    .option('--expires-in <while>', 'for how long: 12h, 90d (default: until it is deleted)', lifetimeMs)
     .option('--note <text>', 'why, for people')
     .addHelpText(
       'after',
@@ -268,21 +272,21 @@ function addAcl(program: Command, context: CommandContext, done: Done): void {
       examples(`octopus acl explain --principal user:bob --operation read --resource topic:lab.readings
       octopus acl explain --operation create --resource namespace:lab --json`),
     )
-    .addHelpText('after', '\nExit code 0: it is allowed; 1: it is not.')
+    .addHelpText('after', '\nExit code 0: it is allowed; 1: it is not; 64: that is no question.')
     .action(async (options) => done(await (await load()).explain(options, context)))
 
   client(acl.command('create'), context)
     .description('write an entry, to allow or to deny')
     .requiredOption('--principal <principal>', 'user:ID, group:ID, role:ID, authenticated or anonymous')
-    .requiredOption('--resource <resource>', 'topic:lab.readings, topic:lab.*, namespace:lab, cluster, …')
-    .requiredOption('--operation <operation>', 'may be repeated', collect)
+    .requiredOption('--resource <resource>', 'topic:lab.readings, "topic:lab.*", namespace:lab, cluster, …')
+    .requiredOption('--operation <operations>', 'one, or several: read,write; may be repeated', words)
     .option('--deny', 'deny it; that wins over every entry that allows')
-    .option('--expires-in <while>', 'for how long: 12h, 90d (default: until it is deleted)', durationMs)
+    .option('--expires-in <while>', 'for how long: 12h, 90d (default: until it is deleted)', lifetimeMs)
     .option('--note <text>', 'why, for people')
     .addHelpText(
       'after',
-      examples(`octopus acl create --principal group:lab --resource topic:lab.* --operation read --operation write
-      octopus acl create --principal user:eve --resource topic:lab.* --operation describe --deny --json`),
+      examples(`octopus acl create --principal group:lab --resource "topic:lab.*" --operation read,write
+      octopus acl create --principal user:eve --resource "topic:lab.*" --operation describe --deny --json`),
     )
     .action(async (options) => done(await (await load()).create(options, context)))
 

@@ -4,9 +4,11 @@ export function listed(texts: readonly string[]): string {
   return texts.length === 0 ? '-' : texts.join(', ')
 }
 
-/** null: never. */
+/** null: never. Total: a broker may answer with moments that no calendar has. */
 export function moment(timeMs: number | null): string {
-  return timeMs === null ? 'never' : new Date(timeMs).toISOString()
+  if (timeMs === null) return 'never'
+  const time = new Date(timeMs)
+  return Number.isNaN(time.getTime()) ? `${timeMs} ms since 1970` : time.toISOString()
 }
 
 type Scope = readonly { readonly operations: readonly string[]; readonly resource: string }[]

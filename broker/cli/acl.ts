@@ -80,7 +80,8 @@ export function explain(flags: ExplainFlags, context: CommandContext): Promise<n
   return withClient(flags, context, async (client) => {
     const question = { operation, resource, groups: group, roles: role }
     const decision = await client.admin().explainAccess({ ...question, ...(principal && { principal }) })
-    context.out.write(flags.json ? `${JSON.stringify(decision)}\n` : `${decision.sentence}\n`)
+    if (flags.json) context.out.write(`${JSON.stringify(decision)}\n`)
+    else context.out.say(decision.sentence)
     return decision.allowed ? ExitCode.OK : ExitCode.FAILED
   })
 }
@@ -102,11 +103,9 @@ function write(flags: CreateFlags, context: CommandContext): Promise<number> {
     ])
     const said = `${principal} may ${deny ? 'not ' : ''}${operations.join(', ')} ${resource}`
     const until = expiresAtMs === undefined ? '' : ` until ${moment(expiresAtMs)}`
-    context.out.write(
-      flags.json
-        ? `${JSON.stringify({ id, principal, resource, operations, effect, expiresAtMs: expiresAtMs ?? null })}\n`
-        : `${said}${until}  (entry ${id})\n`,
-    )
+    const written = { id, principal, resource, operations, effect, expiresAtMs: expiresAtMs ?? null }
+    if (flags.json) context.out.write(`${JSON.stringify(written)}\n`)
+    else context.out.say(`${said}${until}  (entry ${id})`)
     return ExitCode.OK
   })
 }

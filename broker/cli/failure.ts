@@ -4,6 +4,7 @@
  * Commands throw {@link Failure}; whatever else they throw is translated here, by what is known about it.
  * The line never holds a stack trace or a line break; OCTOPUS_DEBUG=1 adds the stack below it.
  */
+import { showable } from '../../auth/showable-text.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { ExitCode } from './exit-codes.ts'
 
@@ -27,15 +28,18 @@ export function usage(message: string): Failure {
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error
   if (error instanceof ProtocolError) {
-    const unreachable = error.code === ErrorCode.DISCONNECTED || error.code === ErrorCode.REQUEST_TIMED_OUT
-    return new Failure(unreachable ? ExitCode.UNAVAILABLE : ExitCode.FAILED, withName(error), {
-      cause: error,
-    })
+    return new Failure(exitCodeOf(error), withName(error), { cause: error })
   }
   const message = error instanceof Error ? error.message : String(error)
   return new Failure(ExitCode.SOFTWARE, `unexpected error: ${message} (set OCTOPUS_DEBUG=1 to see where)`, {
     cause: error,
   })
+}
+
+/** What this program asks is well formed: a broker that calls it invalid means the words it was given. */
+function exitCodeOf({ code }: ProtocolError): ExitCode {
+  if (code === ErrorCode.DISCONNECTED || code === ErrorCode.REQUEST_TIMED_OUT) return ExitCode.UNAVAILABLE
+  return code === ErrorCode.INVALID_REQUEST ? ExitCode.USAGE : ExitCode.FAILED
 }
 
 /** The table's name stands beside the sentence: it is what one searches for. */
@@ -45,8 +49,9 @@ function withName(error: ProtocolError): string {
 
 /** The line, and below it the stack of the first cause when `debug`. */
 export function failureText(failure: Failure, debug: boolean): string {
-  const line = `octopus: ${failure.message.replace(/\s*\n\s*/g, ' ')}\n`
+  const line = `octopus: ${showable(failure.message.replace(/\s*\n\s*/g, ' '))}\n`
   if (!debug) return line
   const origin = failure.cause ?? failure
-  return `${line}${origin instanceof Error ? (origin.stack ?? origin.message) : String(origin)}\n`
+  const stack = origin instanceof Error ? (origin.stack ?? origin.message) : String(origin)
+  return `${line}${stack.split('\n').map(showable).join('\n')}\n`
 }

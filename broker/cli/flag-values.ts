@@ -29,11 +29,23 @@ export function partitions(text: string, before: readonly number[] = []): number
 
 const unitMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-/** A while, as `30s`, `15m`, `2h` or `7d`, in ms. */
-export function durationMs(text: string): number {
-  const found = /^(\d{1,6})([smhd])$/.exec(text)
-  if (found) return Number(found[1]) * unitMs[found[2] as keyof typeof unitMs]
-  throw new InvalidArgumentError('It must be a while: 30s, 15m, 2h or 7d.')
+/** A while of `minimumS` seconds to `maximumDays` days, as `30s`, `15m`, `2h` or `7d`, in ms. */
+export function durationMs(minimumS: number, maximumDays: number): (text: string) => number {
+  return (text) => {
+    const found = /^(\d+)([smhd])$/.exec(text)
+    if (!found) throw new InvalidArgumentError('It must be a while: 30s, 15m, 2h or 7d.')
+    const ms = Number(found[1]) * unitMs[found[2] as keyof typeof unitMs]
+    if (ms < minimumS * unitMs.s)
+      throw new InvalidArgumentError(`It must be a while of at least ${minimumS}s.`)
+    if (ms > maximumDays * unitMs.d)
+      throw new InvalidArgumentError(`It must be a while of at most ${maximumDays}d.`)
+    return ms
+  }
+}
+
+/** Words with commas between them; may be repeated. */
+export function words(text: string, before: readonly string[] = []): string[] {
+  return [...before, ...text.split(',').map((word) => word.trim())]
 }
 
 /** One `operation,…:resource` of a scope: `write:topic:lab.readings`. */

@@ -2,6 +2,7 @@
 import type { ApiKeyListing, NewKey } from '../../client/index.ts'
 import { listed, moment, scopeText } from './access-text.ts'
 import type { CommandContext } from './context.ts'
+import { keyIdOf } from './credential-ids.ts'
 import { ExitCode } from './exit-codes.ts'
 import type { ScopePart } from './flag-values.ts'
 import { type MadeSecret, type SecretFlags, showSecret } from './secret-output.ts'
@@ -51,7 +52,12 @@ export function list(flags: ListFlags, context: CommandContext): Promise<number>
   })
 }
 
-export function revoke(ids: readonly string[], flags: ClientFlags, context: CommandContext): Promise<number> {
+export function revoke(
+  which: readonly string[],
+  flags: ClientFlags,
+  context: CommandContext,
+): Promise<number> {
+  const ids = which.map(keyIdOf)
   return withClient(flags, context, async (client) => {
     await client.admin().revokeKeys(ids)
     context.out.write(flags.json ? `${JSON.stringify({ revoked: ids })}\n` : `revoked ${ids.join(', ')}\n`)
@@ -59,7 +65,8 @@ export function revoke(ids: readonly string[], flags: ClientFlags, context: Comm
   })
 }
 
-export function rotate(id: string, flags: RotateFlags, context: CommandContext): Promise<number> {
+export function rotate(which: string, flags: RotateFlags, context: CommandContext): Promise<number> {
+  const id = keyIdOf(which)
   return withClient(flags, context, async (client) => {
     await showSecret(flags, context, async () => {
       const made = await client.admin().rotateKey(id, flags.overlap)

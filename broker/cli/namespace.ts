@@ -1,4 +1,5 @@
 /** `octopus namespace create | list | alter | delete`: whose names are whose. */
+import type { Admin } from '../../client/index.ts'
 import { listed } from './access-text.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
@@ -59,12 +60,22 @@ export function alter(name: string, flags: AlterFlags, context: CommandContext):
     )
   return withClient(flags, context, async (client) => {
     const topicConfigs = { ...asRecord(config), ...Object.fromEntries(reset.map((key) => [key, null])) }
-    const owners = await client.admin().alterNamespace(name, { addOwners, removeOwners, topicConfigs })
-    context.out.write(
-      flags.json
-        ? `${JSON.stringify({ name, owners })}\n`
-        : `altered namespace ${name}; owned by ${listed(owners)}\n`,
-    )
+    const admin = client.admin()
+    const before = removeOwners.length > 0 ? await ownersOf(admin, name) : []
+    const owners = await admin.alterNamespace(name, { addOwners, removeOwners, topicConfigs })
+    if (flags.json) context.out.write(`${JSON.stringify({ name, owners })}\n`)
+    else {
+      const strangers = removeOwners.filter((owner) => !before.includes(owner))
+      const isSame =
+        strangers.length === removeOwners.length && addOwners.length + config.length + reset.length === 0
+      const were =
+        strangers.length === 0
+          ? ''
+          : `; ${strangers.join(', ')} ${strangers.length === 1 ? 'was no owner' : 'were no owners'}`
+      context.out.say(
+        `${isSame ? 'nothing to change in' : 'altered'} namespace ${name}; owned by ${listed(owners)}${were}`,
+      )
+    }
     return ExitCode.OK
   })
 }
@@ -79,6 +90,11 @@ export function remove(name: string, flags: ClientFlags, context: CommandContext
     )
     return ExitCode.OK
   })
+}
+
+async function ownersOf(admin: Admin, name: string): Promise<readonly string[]> {
+  const namespaces = await admin.listNamespaces()
+  return namespaces.find((namespace) => namespace.name === name)?.owners ?? []
 }
 
 function asRecord(settings: readonly Setting[]): Record<string, string> {

@@ -6,6 +6,7 @@
  * a redirect) is thrown by the next {@link Output.writable} or {@link Output.flush}.
  */
 import type { Writable } from 'node:stream'
+import { showable } from '../../auth/showable-text.ts'
 import { ExitCode } from './exit-codes.ts'
 import { Failure } from './failure.ts'
 
@@ -55,6 +56,11 @@ export class Output {
   write(data: string | Uint8Array): void {
     if (this.#gone.signal.aborted) return
     if (!this.#stream.write(data)) this.#needsDrain = true
+  }
+
+  /** One line for people. What may come from elsewhere is written out where it would not show. */
+  say(sentence: string): void {
+    this.write(`${showable(sentence)}\n`)
   }
 
   /** Resolves when the stream takes more, or nobody reads any more. One caller at a time. */

@@ -278,7 +278,7 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
     .option(
       '--late <while>',
       'with --to @TIME: no event is stored later than this behind one that is newer: 30s, 15m, 2h or 7d',
-      durationMs,
+      durationMs(0, 36_500),
     )
     .option(
       '-s, --speed <factor>',

@@ -29,7 +29,7 @@ export async function showSecret(
   if (out === undefined) {
     const { secret, fields, sentence } = await make()
     context.out.write(json ? `${JSON.stringify(fields)}\n` : `${secret}\n`)
-    if (!json) context.err.write(`octopus: ${sentence}; it is shown this once\n`)
+    if (!json) context.err.say(`octopus: ${sentence}; it is shown this once`)
     return
   }
   const file = await newSecretFile(out).catch((error) => {
@@ -48,11 +48,8 @@ export async function showSecret(
     throw new Failure(ExitCode.CANNOT_CREATE, `${sentence}, but ${lost}`, { cause: error })
   })
   const others = Object.entries(fields).filter(([, value]) => value !== secret)
-  context.out.write(
-    json
-      ? `${JSON.stringify({ ...Object.fromEntries(others), file: out })}\n`
-      : `${sentence}; it is in ${out}, and nowhere else\n`,
-  )
+  if (json) context.out.write(`${JSON.stringify({ ...Object.fromEntries(others), file: out })}\n`)
+  else context.out.say(`${sentence}; it is in ${out}, and nowhere else`)
 }
 
 function refusalOf(error: unknown, path: string): Failure {

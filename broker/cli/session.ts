@@ -2,6 +2,7 @@
  * A command's connection to a broker: opened, handed to the command, closed. Turns "cannot connect" into
  * the one line that says what to do about it.
  */
+import { namespaceOf } from '../../auth/acl/qualified-name.ts'
 import {
   type ConnectionEvent,
   connect,
@@ -13,6 +14,7 @@ import { isCertificateFailure } from '../../client/node/connect-failure.ts'
 import { environmentToken } from '../../client/node/environment-token.ts'
 import { holdsMore } from '../../client/options.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import { modeForOthers } from '../access/secret-file.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
 import { Failure, usage } from './failure.ts'
@@ -37,10 +39,10 @@ export async function withClient<T>(
   work: (client: OctopusClient) => Promise<T>,
 ): Promise<T> {
   const url = brokerUrl(flags.url, context.env)
+  const token = tokenOf(context)
   const tls = trustedIssuers(flags.caFile, url, context.env)
-  const credential = tokenOf(context.env)
   const insecurePlaintext = flags.insecurePlaintext ?? context.env.OCTOPUS_INSECURE_PLAINTEXT === 'on'
-  if (credential.token && !insecurePlaintext && isExposed(url))
+  if (token && !insecurePlaintext && isExposed(url))
     throw usage(
       `on the way to ${url} others could read the credential; use wss://, or say --insecure-plaintext if that network is safe ` +
         '(127.0.0.1, [::1] and localhost need neither)',
@@ -51,7 +53,7 @@ export async function withClient<T>(
       url,
       tls,
       clientName: 'octopus-cli',
-      ...credential,
+      ...(token && { token }),
       insecurePlaintext,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       onConnection: outageTeller(context.err),
@@ -66,9 +68,30 @@ export async function withClient<T>(
   }
 }
 
-function tokenOf(env: CommandContext['env']): { token?: () => string } {
+/** Looked at before anything is asked: what is wrong with a file is not the fault of a broker. */
+function tokenOf({ env, err }: CommandContext): (() => string) | undefined {
   const token = environmentToken(env)
-  return token ? { token } : {}
+  const { OCTOPUS_TOKEN_FILE: path } = env
+  if (!token || !path) return token
+  let first: string | undefined
+  try {
+    first = token()
+  } catch (error) {
+    throw new Failure(ExitCode.CONFIG, (error as Error).message, { cause: error })
+  }
+  if (env.OCTOPUS_TOKEN)
+    err.say('octopus: OCTOPUS_TOKEN_FILE and OCTOPUS_TOKEN are both set; the file counts')
+  const mode = modeForOthers(path)
+  if (mode !== undefined)
+    err.say(
+      `octopus: others may read ${path} (mode ${mode}), so what is in it is no secret: chmod 600 ${path}`,
+    )
+  // A pipe is read once.
+  return () => {
+    const shown = first ?? token()
+    first = undefined
+    return shown
+  }
 }
 
 /**
@@ -81,16 +104,16 @@ export function outageTeller(err: Output): (event: ConnectionEvent) => void {
   return (event) => {
     if (event.kind === 'disconnected') {
       isLost = true
-      err.write(`octopus: ${event.error.message}; trying again\n`)
+      err.say(`octopus: ${event.error.message}; trying again`)
     } else if (event.kind === 'unrenewed' && event.isExpired && !isUnrenewed) {
       isUnrenewed = true
-      err.write(`octopus: ${event.error.message}; trying again\n`)
+      err.say(`octopus: ${event.error.message}; trying again`)
     } else if (event.kind === 'renewed' && isUnrenewed) {
       isUnrenewed = false
-      err.write('octopus: there is a newer credential\n')
+      err.say('octopus: there is a newer credential')
     } else if (event.kind === 'connected' && isLost) {
       isLost = false
-      err.write(`octopus: connected to ${event.url} again\n`)
+      err.say(`octopus: connected to ${event.url} again`)
     }
   }
 }
@@ -154,18 +177,45 @@ export async function existingTopic(
   } catch (error) {
     if (!(error instanceof ProtocolError) || error.code !== ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) throw error
     const names = (await admin.listTopics()).map((topic) => topic.name)
-    throw new Failure(ExitCode.FAILED, unknownTopic(name, names, invocation), { cause: error })
+    const hint = (await mayCreate(client, name)) ? invocation : undefined
+    throw new Failure(ExitCode.FAILED, unknownTopic(name, names, hint), { cause: error })
+  }
+}
+
+/** Whether it makes sense to tell him how. What is no name nobody may create. */
+async function mayCreate(client: OctopusClient, name: string): Promise<boolean> {
+  const admin = client.admin()
+  const resources = [`topic:${name}`, `namespace:${namespaceOf(name)}`, 'cluster']
+  try {
+    const answers = resources.map((resource) => admin.explainAccess({ operation: 'create', resource }))
+    return (await Promise.all(answers)).some(({ allowed }) => allowed)
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === ErrorCode.INVALID_REQUEST) return false
+    throw error
   }
 }
 
 const NAMES_SHOWN = 5
 
-/** The sentence of an unknown topic. Pure. */
-export function unknownTopic(name: string, existing: readonly string[], invocation: string): string {
+/**
+ * The sentence of an unknown topic. Pure.
+ *
+ * @param invocation undefined: it is not for him to create
+ */
+export function unknownTopic(
+  name: string,
+  existing: readonly string[],
+  invocation: string | undefined,
+): string {
   const shown = [...existing].sort().slice(0, NAMES_SHOWN).join(', ')
   const more = existing.length > NAMES_SHOWN ? ` and ${existing.length - NAMES_SHOWN} more` : ''
   const present = existing.length === 0 ? 'There is none yet' : `There is: ${shown}${more}`
-  return `there is no topic "${name}". ${present}. Create it with: ${invocation} topic create ${name} --partitions 4`
+  const missing = `there is no topic "${name}"`
+  if (invocation === undefined)
+    return existing.length === 0
+      ? `${missing} that you may see, nor any other`
+      : `${missing} that you may see. ${present}`
+  return `${missing}. ${present}. Create it with: ${invocation} topic create ${name} --partitions 4`
 }
 
 /** Throws a failure that says which partitions the topic has, when it has not this one. */

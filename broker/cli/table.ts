@@ -1,5 +1,9 @@
-/** Tables for people: plain columns without frames, so that they read well, paste well and grep well. */
+/**
+ * Tables for people: plain columns without frames, so that they read well, paste well and grep well. Whatever is in
+ * them stays in its line and commands no terminal: a broker may be anybody's.
+ */
 import Table from 'cli-table3'
+import { showable } from '../../auth/showable-text.ts'
 
 export interface Column {
   readonly title: string
@@ -32,7 +36,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly (stri
     chars: noFrame,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
   })
-  for (const row of rows) drawn.push([...row])
+  for (const row of rows) drawn.push(row.map(cell))
   return `${drawn
     .toString()
     .split('\n')
@@ -43,5 +47,9 @@ export function table(columns: readonly Column[], rows: readonly (readonly (stri
 /** `name  value` lines. */
 export function pairs(entries: readonly (readonly [string, string | number])[]): string {
   const width = Math.max(...entries.map(([name]) => name.length))
-  return entries.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('')
+  return entries.map(([name, value]) => `${name.padEnd(width)}  ${cell(value)}\n`).join('')
+}
+
+function cell(value: string | number): string | number {
+  return typeof value === 'string' ? showable(value) : value
 }

@@ -1,6 +1,7 @@
 /** `octopus token issue | revoke | rotate-issuer-key`: tokens of the broker's own issuer. */
 import { moment } from './access-text.ts'
 import type { CommandContext } from './context.ts'
+import { tokenIdOf } from './credential-ids.ts'
 import { ExitCode } from './exit-codes.ts'
 import { usage } from './failure.ts'
 import type { ScopePart } from './flag-values.ts'
@@ -39,11 +40,12 @@ export function issue(flags: IssueFlags, context: CommandContext): Promise<numbe
 }
 
 export function revoke(
-  tokenId: string | undefined,
+  which: string | undefined,
   flags: RevokeFlags,
   context: CommandContext,
 ): Promise<number> {
   const { for: user, json } = flags
+  const tokenId = which === undefined ? undefined : tokenIdOf(which)
   if (tokenId === undefined && user === undefined)
     throw usage(
       'say which: the id of a token, or --for USER for all of a user. See: octopus token revoke --help',
@@ -53,8 +55,13 @@ export function revoke(
   return withClient(flags, context, async (client) => {
     await client.admin().revokeTokens(tokenId === undefined ? { principal: user as string } : { tokenId })
     const what = tokenId === undefined ? { principal: user } : { tokenId }
-    const said = tokenId === undefined ? `all tokens of user:${user}` : `token ${tokenId}`
-    context.out.write(json ? `${JSON.stringify({ revoked: true, ...what })}\n` : `revoked ${said}\n`)
+    // A broker does not know which tokens there are, so that this is all that can be said.
+    const said =
+      tokenId === undefined
+        ? `tokens that user:${user} was issued until now are taken no more`
+        : `a token with the id ${tokenId} is taken no more`
+    if (json) context.out.write(`${JSON.stringify({ revoked: true, ...what })}\n`)
+    else context.out.say(said)
     return ExitCode.OK
   })
 }
@@ -62,11 +69,8 @@ export function revoke(
 export function rotateIssuerKey(flags: ClientFlags, context: CommandContext): Promise<number> {
   return withClient(flags, context, async (client) => {
     const keyId = await client.admin().rotateIssuerKey()
-    context.out.write(
-      flags.json
-        ? `${JSON.stringify({ keyId })}\n`
-        : `key ${keyId} signs from now on; tokens signed before stay good until they expire\n`,
-    )
+    if (flags.json) context.out.write(`${JSON.stringify({ keyId })}\n`)
+    else context.out.say(`key ${keyId} signs from now on; tokens signed before stay good until they expire`)
     return ExitCode.OK
   })
 }

@@ -1,6 +1,7 @@
 /** `octopus topic create | list | describe | alter | delete`: tables for people, JSON for programs. */
 import prettyBytes from 'pretty-bytes'
 import type { TopicDescription } from '../../client/index.ts'
+import { moment } from './access-text.ts'
 import type { CommandContext } from './context.ts'
 import { ExitCode } from './exit-codes.ts'
 import { usage } from './failure.ts'
@@ -174,7 +175,7 @@ function asText(topic: TopicDescription): string {
   const head = pairs([
     ['topic', topic.name],
     ['id', topic.topicId ?? ''],
-    ['created', new Date(topic.createdAtMs).toISOString()],
+    ['created', moment(topic.createdAtMs)],
   ])
   return `${head}\n${table(columns, rows)}\n${pairs(configs)}`
 }

@@ -2,12 +2,26 @@
  * The commands about who may do what, against a real broker: each for people and with --json, and the way from a
  * first start to a colleague who can read one topic.
  */
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
+import { unshowableProblem } from '../../../auth/showable-text.ts'
+import { moment } from '../../../broker/cli/access-text.ts'
+import { Failure, failureText } from '../../../broker/cli/failure.ts'
+import { pairs, table } from '../../../broker/cli/table.ts'
 import { ADMIN_KEY } from '../../support/admin-key.ts'
-import { asProcess, inProcess, type RunOptions, startBroker, type TestBroker } from './octopus.ts'
+import {
+  asProcess,
+  cleanEnvironment,
+  inProcess,
+  mainScript,
+  type RunOptions,
+  startBroker,
+  type TestBroker,
+} from './octopus.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'octopus-access-cli-'))
 const broker: TestBroker = await startBroker(join(directory, 'data'))
@@ -42,7 +56,11 @@ t.test('from a first start to a colleague who can read one topic', async (t) => 
   t.match(made.err, /^octopus: key [a-z0-9]{16} of user:bob; it is shown this once\n$/)
   const bob = made.out.trim()
   const reading = 'consume readings --from earliest --until-end'
-  t.match(await octopus(reading, bob), { exitCode: 1, out: '', err: /there is no topic "readings"/ })
+  t.match(await octopus(reading, bob), {
+    exitCode: 1,
+    out: '',
+    err: 'octopus: there is no topic "readings" that you may see, nor any other\n',
+  })
   t.match(await octopus('grant read readings user:bob'), {
     exitCode: 0,
     out: /^user:bob may read topic:readings {2}\(entry \S+\)\n$/,
@@ -196,7 +214,7 @@ t.test('tokens', async (t) => {
   t.match(await octopus('whoami', second.token), { exitCode: 0 }, 'signed before, and good')
   t.same(await octopus(`token revoke ${second.tokenId}`), {
     exitCode: 0,
-    out: `revoked token ${second.tokenId}\n`,
+    out: `a token with the id ${second.tokenId} is taken no more\n`,
     err: '',
   })
   t.match(await octopus('whoami', second.token), { exitCode: 1, err: /SASL_AUTHENTICATION_FAILED\)\n$/ })
@@ -205,6 +223,106 @@ t.test('tokens', async (t) => {
   t.match(await octopus('whoami', first), { exitCode: 1 })
   t.match(await octopus('token revoke'), { exitCode: 64, err: /^octopus: say which/ })
   t.match(await octopus('token revoke x --for hal'), { exitCode: 64, err: /both given/ })
+})
+
+t.test('ids of credentials as whoami shows them, and whole keys, which are not said back', async (t) => {
+  const { answer: token } = await json('token issue --for ned')
+  t.match(await octopus(`token revoke token:${token.tokenId}`), {
+    exitCode: 0,
+    out: `a token with the id ${token.tokenId} is taken no more\n`,
+  })
+  t.match(await octopus('whoami', token.token), { exitCode: 1 }, 'it is the token that was meant')
+  t.match(await octopus('token revoke foo'), {
+    exitCode: 64,
+    err: /22 of the characters.*INVALID_REQUEST\)\n$/,
+  })
+  t.match(await octopus('token revoke --for user:ned'), {
+    exitCode: 64,
+    err: /begins with its kind.*write ned/,
+  })
+  t.match(await octopus('token revoke --for ned'), {
+    exitCode: 0,
+    out: 'tokens that user:ned was issued until now are taken no more\n',
+  })
+
+  const said = async (line: string, secret: string, outcome: object) => {
+    const ran = await octopus(line)
+    t.match(ran, outcome, line.slice(0, 16))
+    t.notOk(`${ran.out}${ran.err}`.includes(secret.slice(21, 41)), 'without the secret')
+  }
+  const keyed = await keyOf('ned')
+  const id = keyed.split('_')[1]
+  await said(`token revoke ${keyed}`, keyed, { exitCode: 64, err: new RegExp(`octopus key revoke ${id}\n$`) })
+  await said(`token revoke ${token.token}`, token.token, { exitCode: 64, err: /this is a whole token/ })
+  await said(`key revoke ${keyed.slice(0, 12)}`, keyed, { exitCode: 64, err: /a part of a whole one/ })
+  await said(`key revoke token:${token.tokenId}`, keyed, { exitCode: 64, err: /id of a token/ })
+  await said(`key rotate ${keyed} --overlap 0s`, keyed, { exitCode: 0 })
+  await said(`key revoke ${keyed}`, keyed, { exitCode: 0, out: `revoked ${id}\n` })
+  const other = (await keyOf('ned')).split('_')[1]
+  t.match(await octopus(`key revoke key:${other}`), { exitCode: 0, out: `revoked ${other}\n` })
+})
+
+t.test('what a broker answers commands no terminal, and shows whatever it is', async (t) => {
+  const line = { note: 'x\u001b[31m\u0007\nuser:bob\u200b' }
+  const out = table([{ title: 'note' }], [[line.note]])
+  t.equal(out, 'NOTE\nx\\u{001B}[31m\\u{0007}\\u{000A}user:bob\\u{200B}\n')
+  t.equal(pairs([['note', line.note]]), 'note  x\\u{001B}[31m\\u{0007}\\u{000A}user:bob\\u{200B}\n')
+  const failure = new Failure(1, 'no\u001b]0;title\u0007\nnext')
+  t.equal(failureText(failure, false), 'octopus: no\\u{001B}]0;title\\u{0007} next\n')
+  t.equal(unshowableProblem(failureText(failure, true).replaceAll('\n', '')), undefined)
+  t.equal(moment(null), 'never')
+  t.equal(moment(0), '1970-01-01T00:00:00.000Z')
+  for (const timeMs of [Number.MAX_SAFE_INTEGER, 8.64e15 + 1, -Number.MAX_SAFE_INTEGER])
+    t.equal(moment(timeMs), `${timeMs} ms since 1970`)
+})
+
+t.test('the file with the credential', async (t) => {
+  const whoami = (path: string, more = {}) =>
+    inProcess(['whoami', '--url', broker.url], {
+      env: { OCTOPUS_TOKEN_FILE: path, OCTOPUS_TOKEN: '', ...more },
+    })
+  const file = async (name: string, text: string, mode = 0o600) => {
+    const path = join(directory, name)
+    await writeFile(path, text, { mode })
+    return path
+  }
+  for (const [path, what] of [
+    ['/nowhere/at.all', 'cannot be read: ENOENT: no such file or directory'],
+    [directory, 'cannot be read: EISDIR'],
+    ['/dev/zero', 'has more than 65536 bytes, and no credential has'],
+    [await file('empty.key', '\n'), 'is empty; it has to hold one key or token'],
+    [
+      await file('two.key', `${ADMIN_KEY}\nsecond\n`),
+      'has several words or lines; it has to hold one key or token',
+    ],
+  ] as const) {
+    const { exitCode, out, err } = await whoami(path)
+    t.equal(exitCode, 78, path)
+    t.equal(out, '')
+    t.ok(err.startsWith(`octopus: OCTOPUS_TOKEN_FILE: ${path} ${what}`), err)
+    t.notOk(err.includes(ADMIN_KEY.slice(-20)))
+  }
+  const good = await file('good.key', `${ADMIN_KEY}\r\n`)
+  t.match(await whoami(good), { exitCode: 0, err: '' })
+  t.match(await whoami(good, { OCTOPUS_TOKEN: 'other' }), {
+    exitCode: 0,
+    err: 'octopus: OCTOPUS_TOKEN_FILE and OCTOPUS_TOKEN are both set; the file counts\n',
+  })
+  const open = await file('open.key', ADMIN_KEY)
+  await chmod(open, 0o644)
+  t.match(await whoami(open), {
+    exitCode: 0,
+    err: `octopus: others may read ${open} (mode 0644), so what is in it is no secret: chmod 600 ${open}\n`,
+  })
+  const pipe = [
+    '-c',
+    `OCTOPUS_TOKEN_FILE=<(echo ${ADMIN_KEY}) exec node ${mainScript} whoami --url ${broker.url}`,
+  ]
+  const { stdout, stderr } = await promisify(execFile)('bash', pipe, {
+    env: cleanEnvironment({ OCTOPUS_TOKEN: '' }),
+  })
+  t.match(stdout, /user:admin/, 'a pipe, which can be read once')
+  t.equal(stderr, '')
 })
 
 t.test('namespaces', async (t) => {
@@ -231,6 +349,18 @@ t.test('namespaces', async (t) => {
   t.same(await json('namespace alter carls --add-owner group:lab --reset retention.ms', carl), {
     exitCode: 0,
     answer: { name: 'carls', owners: ['user:carl', 'group:lab'] },
+  })
+  t.match(await octopus('namespace alter carls --remove-owner user:zoe', carl), {
+    exitCode: 0,
+    out: 'nothing to change in namespace carls; owned by user:carl, group:lab; user:zoe was no owner\n',
+  })
+  t.match(await octopus('namespace alter carls --remove-owner user:zoe --remove-owner group:lab', carl), {
+    exitCode: 0,
+    out: 'altered namespace carls; owned by user:carl; user:zoe was no owner\n',
+  })
+  t.match(await octopus('namespace create other --owner bob'), {
+    exitCode: 64,
+    err: /"bob" cannot own a namespace; user:ID and group:ID can/,
   })
   t.match(await octopus('namespace alter carls', carl), { exitCode: 64, err: /^octopus: nothing to change/ })
   t.match(await octopus('namespace delete carls', carl), { exitCode: 1, err: /POLICY_VIOLATION\)\n$/ })
@@ -261,7 +391,7 @@ t.test('grants and entries', async (t) => {
     expiresAtMs: null,
   })
   const { answer: deny } = await json(
-    'acl create --principal user:gil --resource topic:lab.* --operation read --operation write --deny',
+    'acl create --principal user:gil --resource topic:lab.* --operation read,write --deny',
   )
   t.match(deny, { operations: ['read', 'write'], effect: 'deny' })
   t.match(await json('acl list --principal user:gil'), { answer: [{ id: entry.id }, { id: deny.id }] })
@@ -275,6 +405,17 @@ t.test('grants and entries', async (t) => {
   const question = 'acl explain --principal user:gil --operation read --resource topic:lab.x'
   t.match(await json(question), { exitCode: 1, answer: { allowed: false, rule: 'deny', entryId: deny.id } })
   t.match(await octopus(question), { exitCode: 1, out: /user:gil.*\n$/, err: '' })
+  for (const wrong of [
+    '--operation raed --resource topic:lab.x',
+    '--operation read --resource topic:lab.*',
+    '--operation read --resource readings',
+    '--principal bob --operation read --resource topic:lab.x',
+  ])
+    t.match(
+      await octopus(`acl explain ${wrong}`),
+      { exitCode: 64, out: '', err: /INVALID_REQUEST\)\n$/ },
+      wrong,
+    )
   t.match(await json(`${question} --group lab`), { exitCode: 1, answer: { rule: 'deny' } })
   t.match(await octopus(`acl delete ${deny.id}`), { exitCode: 0, out: `deleted ${deny.id}\n` })
   t.match(await json(`${question} --group lab`), { exitCode: 0, answer: { allowed: true, rule: 'allow' } })
@@ -289,6 +430,12 @@ t.test('what is wrong is said before the broker is asked, where it can be', asyn
     ['grant read nothing:x user:bob', /resource "nothing:x"/],
     ['key create x --expires-in soon', /It must be a while: 30s, 15m, 2h or 7d/],
     ['key create x --scope read', /It must be OPERATIONS:RESOURCE/],
+    ['key create x --expires-in 0s', /It must be a while of at least 1s/],
+    ['key create x --expires-in 999999d', /It must be a while of at most 36500d/],
+    ['key create x --expires-in 99999999999999999999999d', /It must be a while of at most 36500d/],
+    ['grant read x user:bob --expires-in 0m', /It must be a while of at least 1s/],
+    ['token issue --lifetime 0s', /It must be a while of at least 1s/],
+    ['key rotate x --overlap 999999d', /It must be a while of at most 24d/],
     ['acl explain --operation read', /required option '--resource <resource>' not specified/],
     ['key', /a command is needed. See: octopus key --help/],
   ]
@@ -297,7 +444,7 @@ t.test('what is wrong is said before the broker is asked, where it can be', asyn
     t.equal(exitCode, 64, line)
     t.match(err, message)
   }
-  t.match(await octopus('grant read readings bob'), { exitCode: 1, err: /principal "bob"/ })
+  t.match(await octopus('grant read readings bob'), { exitCode: 64, err: /principal "bob"/ })
 })
 
 t.test('every command has help with examples', async (t) => {
@@ -314,5 +461,7 @@ t.test('every command has help with examples', async (t) => {
     t.equal(exitCode, 0)
     t.match(out, new RegExp(`\\n {2}\\$ (?:OCTOPUS_TOKEN_FILE=\\S+ )?octopus ${command}`), command)
     t.match(out, /--json/)
+    for (const example of out.match(/^ {2}\$ .*$/gm) ?? [])
+      t.notMatch(example.replace(/"[^"]*"/g, ''), /\*/, 'a shell leaves the star alone')
   }
 })

@@ -198,6 +198,9 @@ t.test('words around the commands', async (t) => {
     unknownTopic('x', ['g', 'b', 'c', 'd', 'e', 'f', 'a'], 'octopus'),
     'there is no topic "x". There is: a, b, c, d, e and 2 more. Create it with: octopus topic create x --partitions 4',
   )
+  const unseen = 'there is no topic "x" that you may see'
+  t.equal(unknownTopic('x', [], undefined), `${unseen}, nor any other`)
+  t.equal(unknownTopic('x', ['b', 'a'], undefined), `${unseen}. There is: a, b`)
   t.equal(brokerUrl(undefined, {}), 'ws://127.0.0.1:7654')
   t.equal(brokerUrl(undefined, { OCTOPUS_URL: '' }), 'ws://127.0.0.1:7654')
   t.equal(brokerUrl(undefined, { OCTOPUS_URL: 'wss://b:1' }), 'wss://b:1')

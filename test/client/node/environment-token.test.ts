@@ -13,7 +13,12 @@ t.test('the file comes before the text, and nothing is nothing', async (t) => {
   t.equal(environmentToken({ OCTOPUS_TOKEN: '', OCTOPUS_TOKEN_FILE: '' }), undefined)
   t.equal(environmentToken({ OCTOPUS_TOKEN: 'text' })?.(), 'text')
   const missing = environmentToken({ OCTOPUS_TOKEN: 'text', OCTOPUS_TOKEN_FILE: '/nowhere/at.all' })
-  t.throws(() => missing?.(), /ENOENT.*\/nowhere\/at\.all/)
+  t.throws(() => missing?.(), /^OCTOPUS_TOKEN_FILE: \/nowhere\/at\.all cannot be read: ENOENT/)
+  // It has no end, and is not read to its end.
+  t.throws(
+    () => environmentToken({ OCTOPUS_TOKEN_FILE: '/dev/zero' })?.(),
+    /\/dev\/zero has more than 65536 bytes/,
+  )
 })
 
 t.test('a file that is replaced is taken at the next renewal, and an empty one is waited out', async (t) => {
