@@ -49,6 +49,7 @@ export class OctopusClient {
     return this.#link.url
   }
 
+  /** Whether requests can be sent now: not while a credential that has expired is being renewed. */
   get isConnected(): boolean {
     return this.#link.connection !== undefined
   }

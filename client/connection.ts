@@ -155,11 +155,18 @@ export class Connection {
     exchange: Exchange<Response>,
     extraMs = 0,
   ): void {
-    const mayStart = urgentApis.has(api.key) ? this.#hasPlace : this.#mayStart
-    if (!mayStart && !this.#ended) {
-      this.#waiting.push(() => this.start(api, message, exchange, extraMs))
-      return
-    }
+    // Nobody who comes later takes the place for which others wait: a long poll would follow on a long poll for ever.
+    const isNext = urgentApis.has(api.key) ? this.#hasPlace : this.#waiting.length === 0 && this.#mayStart
+    if (isNext || this.#ended) this.#startNow(api, message, exchange, extraMs)
+    else this.#waiting.push(() => this.#startNow(api, message, exchange, extraMs))
+  }
+
+  #startNow<Request, Response>(
+    api: Api<Request, Response>,
+    message: Request,
+    exchange: Exchange<Response>,
+    extraMs: number,
+  ): void {
     const correlationId = this.nextCorrelationId()
     const frame = this.#encoded(api, correlationId, message)
     if (frame instanceof ProtocolError) exchange.failure(frame)
@@ -425,7 +432,10 @@ export class Connection {
     const done = () => {
       this.#probing = false
     }
-    this.start(apis.metadata, { topics: [] }, { answer: done, failure: done })
+    const exchange = { answer: done, failure: done }
+    // Where long polls hold every place but the last, that one will do; else there are answers to come.
+    if (this.#hasPlace) this.#startNow(apis.metadata, { topics: [] }, exchange, 0)
+    else this.start(apis.metadata, { topics: [] }, exchange)
   }
 
   #end(error: ProtocolError, closeCode = NORMAL_CLOSURE): void {

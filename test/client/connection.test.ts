@@ -183,6 +183,24 @@ t.test('long polls leave a place to producers, however few requests the broker a
   }
 })
 
+t.test('a long poll that follows on a long poll does not keep others from their turn', async (t) => {
+  const world = new World()
+  const broker = new FakeBroker(world)
+  broker.createTopic('t', 3)
+  broker.limits = { ...broker.limits, inFlightRequestsMax: 2 }
+  const client = await world.until(OctopusClient.open({}, broker.ports))
+  const consumer = client.consumer({ topics: ['t'], from: 'earliest', maxWaitMs: 25_000 })
+  await world.until(consumer.ready())
+  await world.until(client.admin().metadata())
+  t.ok(world.nowMs < 80_000, `${world.nowMs} ms`)
+  t.equal(
+    broker.network.attempts,
+    1,
+    'nor is a broker that lives taken for dead, because nobody could ask it',
+  )
+  await world.until(client.close())
+})
+
 t.test('a credential that is refused later ends everything, with the reason', async (t) => {
   const { world, broker, client } = await connected(1, { token: 'secret' })
   const producer = client.producer()

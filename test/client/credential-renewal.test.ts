@@ -244,6 +244,21 @@ t.test('a renewal ahead of time leaves a parked fetch where it is', async (t) =>
   t.equal((await close()).attempts, 1)
 })
 
+t.test('nor does it wait for a place that long polls hold', async (t) => {
+  const world = new World()
+  const broker = new FakeBroker(world)
+  broker.createTopic('t', 1)
+  const credentials = broker.askForCredentials(() => 10_000)
+  broker.limits = { ...broker.limits, inFlightRequestsMax: 2 }
+  const client = await world.until(OctopusClient.open({ token: () => 'token' }, broker.ports))
+  const consumer = client.consumer({ topics: ['t'], from: 'earliest', maxWaitMs: 60_000 })
+  await world.until(consumer.ready())
+  await world.pass(50_000)
+  t.ok(credentials.shown.length >= 5)
+  t.equal(credentials.refusedCount, 0, 'nothing met a credential that had ended')
+  await world.until(client.close())
+})
+
 t.test('what was refused has not been done, so that everything is asked again', async (t) => {
   const { world, broker, client, credentials, requestsOf, close } = await open({ lifeMs: HOUR })
   broker.misbehave = ({ api, frame }) => {
@@ -435,6 +450,23 @@ t.test('a new credential that the broker refuses is the end, with its reason', a
   // As long as the fetch would have been parked.
   await world.pass(60_000)
   t.equal(world.pendingCount, 0)
+})
+
+t.test('what is under way when that is the end fails with the same reason', async (t) => {
+  const { world, broker, client, credentials } = await open({})
+  const producer = client.producer()
+  await world.until(producer.send('t', { value: 'a', partition: 0 }))
+  broker.misbehave = ({ api }) => (api === apis.produce ? { kind: 'delay', ms: 10_000 } : undefined)
+  const sent = failureOf(producer.send('t', { value: 'b', partition: 0 }))
+  await world.pass(10)
+  credentials.lifeMsOf = () => {
+    throw refusedToken('the key is not known')
+  }
+  credentials.endAll()
+  const refused = { code: ErrorCode.SASL_AUTHENTICATION_FAILED, message: 'the key is not known' }
+  t.match(await failureOf(world.until(client.admin().metadata())), refused)
+  t.match(await world.until(sent), refused)
+  await world.until(client.close())
 })
 
 t.test('a fixed text that ends: what to give instead', async (t) => {
