@@ -28,7 +28,8 @@ async function deleteTopic(client: ProtocolClient, name: string): Promise<string
 }
 
 async function give(client: ProtocolClient, principal: string, resource: string): Promise<string> {
-  const entry = { principal, operations: ['read'], resource, effect: 'allow', expiresAtMs: null, note: null }
+  const operations = [resource.startsWith('producer:') ? 'write' : 'read']
+  const entry = { principal, operations, resource, effect: 'allow', expiresAtMs: null, note: null }
   return named((await client.call(apis.createAcls, { entries: [entry] })).entries[0]?.error)
 }
 
