@@ -4,6 +4,9 @@
  *
  * A waiter leaves when its question is answered, at its deadline, or when its caller is gone; it is
  * then in no list any more. The number of waiters is bounded by the requests in flight.
+ *
+ * When rights change, those ask again whose caller they are about, a few in each turn of the event loop: however many
+ * wait and however often rules change, everybody else is served in between.
  */
 import type { PartitionLog } from '../storage/log/partition-log.ts'
 import type { Timers } from './ports.ts'
@@ -13,11 +16,24 @@ interface Waiter {
   readonly leave: (done: boolean) => void
 }
 
+/** On whose behalf requests wait. */
+export interface Caller {
+  /** Whether it may do more or less, or nothing any more, since this was last asked. */
+  hasChanged(): boolean
+}
+
+/** Looked at in one turn of the event loop: callers, and those of their requests that ask again. */
+const RECONSIDERED_PER_TURN = 64
+
 export class Purgatory {
   readonly #timers: Timers
   readonly #waiters = new Map<PartitionLog, Set<Waiter>>()
+  readonly #byCaller = new Map<Caller, Set<Waiter>>()
   #size = 0
   #released = false
+  #isReconsidering = false
+  /** Asked for while it was under way. */
+  #isReconsideredAgain = false
 
   constructor(timers: Timers) {
     this.#timers = timers
@@ -30,13 +46,15 @@ export class Purgatory {
 
   /**
    * Resolves true as soon as `isDone` holds, false when `timeoutMs` have passed, `signal` aborted or
-   * {@link release} was called. `isDone` is asked at once and after each advance of one of `logs`.
+   * {@link release} was called. `isDone` is asked at once, after each advance of one of `logs`, and after a change of
+   * what `caller` may do; undefined: it does not depend on that.
    */
   wait(
     logs: readonly PartitionLog[],
     isDone: () => boolean,
     timeoutMs: number,
     signal: AbortSignal,
+    caller?: Caller,
   ): Promise<boolean> {
     if (isDone()) return Promise.resolve(true)
     if (timeoutMs <= 0 || signal.aborted || this.#released) return Promise.resolve(false)
@@ -44,7 +62,8 @@ export class Purgatory {
       const leave = (done: boolean) => {
         timer.cancel()
         signal.removeEventListener('abort', abandon)
-        for (const log of logs) this.#remove(log, waiter)
+        for (const log of logs) exclude(this.#waiters, log, waiter)
+        if (caller) exclude(this.#byCaller, caller, waiter)
         this.#size--
         resolve(done)
       }
@@ -52,7 +71,8 @@ export class Purgatory {
       const waiter: Waiter = { isDone, leave }
       const timer = this.#timers.after(timeoutMs, abandon)
       signal.addEventListener('abort', abandon)
-      for (const log of logs) this.#add(log, waiter)
+      for (const log of logs) include(this.#waiters, log, waiter)
+      if (caller) include(this.#byCaller, caller, waiter)
       this.#size++
     })
   }
@@ -64,9 +84,33 @@ export class Purgatory {
     for (const waiter of [...waiters]) if (waiter.isDone()) waiter.leave(true)
   }
 
-  /** Something else than an advance may have changed the answers: everyone asks again. */
+  /** Somebody may do more or less than before: those whom it is about ask again, soon. */
   reconsider(): void {
-    for (const waiter of this.#everyone()) if (waiter.isDone()) waiter.leave(true)
+    if (this.#isReconsidering) {
+      this.#isReconsideredAgain = true
+      return
+    }
+    this.#isReconsidering = true
+    this.#reconsiderFrom([...this.#byCaller.keys()], 0)
+  }
+
+  #reconsiderFrom(callers: readonly Caller[], start: number): void {
+    let at = start
+    for (let looks = 0; at < callers.length && looks < RECONSIDERED_PER_TURN; at++) {
+      const waiters = this.#byCaller.get(callers[at])
+      looks++
+      if (!waiters || !callers[at].hasChanged()) continue
+      looks += waiters.size
+      for (const waiter of [...waiters]) if (waiter.isDone()) waiter.leave(true)
+    }
+    if (at < callers.length) {
+      this.#timers.soon(() => this.#reconsiderFrom(callers, at))
+      return
+    }
+    this.#isReconsidering = false
+    if (!this.#isReconsideredAgain) return
+    this.#isReconsideredAgain = false
+    this.#timers.soon(() => this.reconsider())
   }
 
   /** Nobody waits any more, now or later: the node is stopping. */
@@ -78,16 +122,16 @@ export class Purgatory {
   #everyone(): Set<Waiter> {
     return new Set([...this.#waiters.values()].flatMap((waiters) => [...waiters]))
   }
+}
 
-  #add(log: PartitionLog, waiter: Waiter): void {
-    const waiters = this.#waiters.get(log)
-    if (waiters) waiters.add(waiter)
-    else this.#waiters.set(log, new Set([waiter]))
-  }
+function include<K>(index: Map<K, Set<Waiter>>, key: K, waiter: Waiter): void {
+  const waiters = index.get(key)
+  if (waiters) waiters.add(waiter)
+  else index.set(key, new Set([waiter]))
+}
 
-  #remove(log: PartitionLog, waiter: Waiter): void {
-    const waiters = this.#waiters.get(log)
-    waiters?.delete(waiter)
-    if (waiters?.size === 0) this.#waiters.delete(log)
-  }
+function exclude<K>(index: Map<K, Set<Waiter>>, key: K, waiter: Waiter): void {
+  const waiters = index.get(key)
+  waiters?.delete(waiter)
+  if (waiters?.size === 0) index.delete(key)
 }

@@ -7,14 +7,13 @@
  */
 import type { Identity, Scope } from '../identity.ts'
 import { ADMINISTRATOR_ROLE, namesOf } from '../principal.ts'
-import type { AclEntry } from './entry.ts'
+import { hasExpired } from './entry.ts'
 import { type Decision, explainDecision } from './explain.ts'
 import {
   ALL_OPERATIONS,
   allowedBy,
   bitOf,
   bitsOf,
-  deniedBy,
   NO_OPERATIONS,
   type Operation,
   type OperationBits,
@@ -22,13 +21,13 @@ import {
 import type { Policy } from './policy.ts'
 import { addRule, type PrincipalRules } from './principal-rules.ts'
 import { DEFAULT_NAMESPACE, namespaceOf } from './qualified-name.ts'
-import { coversPattern, meetsPattern, type ResourcePattern, type ResourceType } from './resource.ts'
-import { bitsAfter, NO_VERDICT, type Rules } from './rules.ts'
+import { coversPattern, type ResourcePattern, type ResourceType } from './resource.ts'
+import { bitsAfter, deniedIn, NO_VERDICT, type Rules } from './rules.ts'
 
 export interface Access {
   readonly isAdministrator: boolean
-  /** Of the policy it was compiled from; with a newer one it is out of date. */
-  readonly revision: number
+  /** False: what is written about one of its principals has changed since, so that it is out of date. */
+  isCurrent(): boolean
   /** From then on one of the rules in it has expired; Infinity: none ever does. */
   readonly validUntilMs: number
   /** All that may be done to one resource. */
@@ -71,8 +70,14 @@ function administration(
 }
 
 class CompiledAccess implements Access {
-  readonly revision: number
   readonly validUntilMs: number
+  readonly #policy: Policy
+  readonly #nowMs: number
+  readonly #names: readonly string[]
+  /** Of each name, when this was compiled. */
+  readonly #revisions: readonly number[]
+  /** Of the policy, when the names were last looked at. */
+  #revision: number
   readonly #subject: string
   readonly #administration: string | undefined
   /** Of each of its names about which there are any. */
@@ -86,7 +91,9 @@ class CompiledAccess implements Access {
     const names = namesOf(identity.principal)
     this.#subject = names[0]
     this.#administration = administration(policy, identity, names)
-    this.revision = policy.revision
+    this.#policy = policy
+    this.#nowMs = nowMs
+    this.#names = names
     let validUntilMs = Number.POSITIVE_INFINITY
     for (const name of names) {
       const rules = policy.rulesOf(name, nowMs)
@@ -95,6 +102,9 @@ class CompiledAccess implements Access {
       if (rules.validUntilMs < validUntilMs) validUntilMs = rules.validUntilMs
     }
     this.validUntilMs = validUntilMs
+    // Only now: to look at rules may be what shows that one of them has expired.
+    this.#revision = policy.revision
+    this.#revisions = names.map((name) => policy.revisionOf(name))
     this.#owned = ownedBy(policy, names)
     this.#scope = identity.scope
     if (identity.scope) {
@@ -106,6 +116,15 @@ class CompiledAccess implements Access {
 
   get isAdministrator(): boolean {
     return this.#administration !== undefined
+  }
+
+  isCurrent(): boolean {
+    const { revision } = this.#policy
+    if (revision === this.#revision) return true
+    for (let i = 0; i < this.#names.length; i++)
+      if (this.#policy.revisionOf(this.#names[i]) !== this.#revisions[i]) return false
+    this.#revision = revision
+    return true
   }
 
   bitsOn(type: ResourceType, name: string): OperationBits {
@@ -125,20 +144,13 @@ class CompiledAccess implements Access {
     const bit = bitOf(operation)
     if (!this.#isInScope(bit, pattern)) return false
     if (this.isAdministrator) return true
-    const isDenied = this.#someEntry(
-      ({ effect, operations, resource }) =>
-        effect === 'deny' && (deniedBy(bitsOf(operations)) & bit) !== 0 && meetsPattern(resource, pattern),
-    )
-    if (isDenied) return false
-    return (
-      this.#ownsAll(pattern) ||
-      this.#someEntry(
-        ({ effect, operations, resource }) =>
-          effect === 'allow' &&
-          (allowedBy(bitsOf(operations)) & bit) !== 0 &&
-          coversPattern(resource, pattern),
-      )
-    )
+    let verdict = NO_VERDICT
+    for (const rules of this.#rules) {
+      if (pattern.match === 'prefix' && rules.deniesWithin(pattern, bit)) return false
+      verdict |= rules.verdictOnAll(pattern)
+    }
+    if ((deniedIn(verdict) & bit) !== 0) return false
+    return this.#ownsAll(pattern) || (verdict & bit) !== 0
   }
 
   ownsPattern(pattern: ResourcePattern): boolean {
@@ -158,13 +170,11 @@ class CompiledAccess implements Access {
       name,
       administration: this.#administration,
       ownedAs: this.#ownerOf(type, name),
-      entries: this.#rules.flatMap(({ entries }) => entries),
+      entries: this.#names.flatMap((about) =>
+        [...this.#policy.entriesOf(about)].filter((entry) => !hasExpired(entry, this.#nowMs)),
+      ),
       isInScope,
     })
-  }
-
-  #someEntry(is: (entry: AclEntry) => boolean): boolean {
-    return this.#rules.some(({ entries }) => entries.some(is))
   }
 
   /** As whom the resource is owned. */

@@ -1,10 +1,10 @@
 /**
  * All rules in force: entries, owners of namespaces, administrators. Indexed by whom they are about, so that what one
- * principal may do is put together from its own rules only, however many there are, and put together anew only when
- * one of these changes.
+ * principal may do is put together from its own rules only, however many there are, and a change costs the same
+ * however many others there are about the same principal.
  *
- * `revision` grows with every change; whoever compiled something from an older one compiles again. The entries
- * and lists in it never change.
+ * `revision` grows with every change, and {@link Policy.revisionOf} says the last that was about one name: whoever
+ * compiled something for a few names compiles again only when one of these has another.
  */
 import type { AclEntry } from './entry.ts'
 import { PrincipalRules } from './principal-rules.ts'
@@ -14,10 +14,12 @@ export class Policy {
   readonly administrators: ReadonlySet<string>
   readonly #entries = new Map<string, AclEntry>()
   readonly #entriesOf = new Map<string, Set<AclEntry>>()
-  /** Of those who were asked about and have entries; forgotten when these change. */
+  /** Of those who were asked about and have entries. */
   readonly #rulesOf = new Map<string, PrincipalRules>()
   readonly #owners = new Map<string, readonly string[]>()
   readonly #ownedBy = new Map<string, Set<string>>()
+  /** Of every name about which there is something. */
+  readonly #revisionOf = new Map<string, number>()
   readonly #onChange: () => void
   #revision = 0
 
@@ -30,35 +32,39 @@ export class Policy {
     return this.#revision
   }
 
+  /** Of the last change of what is written about exactly this principal; 0: nothing is. Never the same twice. */
+  revisionOf(principal: string): number {
+    return this.#revisionOf.get(principal) ?? 0
+  }
+
   get entryCount(): number {
     return this.#entries.size
   }
 
   /** Adds the entry or takes it in place of the one with its id. */
   putEntry(entry: AclEntry): void {
-    this.#forget(entry.id)
+    const former = this.#forget(entry.id)
     this.#entries.set(entry.id, entry)
     include(this.#entriesOf, entry.principal, entry)
-    this.#rulesOf.delete(entry.principal)
-    this.#changed()
+    this.#rulesOf.get(entry.principal)?.add(entry)
+    this.#changed(former ? [former.principal, entry.principal] : [entry.principal])
   }
 
   removeEntry(id: string): void {
-    if (this.#forget(id)) this.#changed()
+    const former = this.#forget(id)
+    if (former) this.#changed([former.principal])
   }
 
   /** @param owners in text form */
   putNamespace(name: string, owners: readonly string[]): void {
-    this.#disown(name)
+    const former = this.#disown(name)
     this.#owners.set(name, owners)
     for (const owner of owners) include(this.#ownedBy, owner, name)
-    this.#changed()
+    this.#changed([...former, ...owners])
   }
 
   removeNamespace(name: string): void {
-    if (!this.#owners.has(name)) return
-    this.#disown(name)
-    this.#changed()
+    if (this.#owners.has(name)) this.#changed(this.#disown(name))
   }
 
   entry(id: string): AclEntry | undefined {
@@ -74,10 +80,16 @@ export class Policy {
     return this.#entriesOf.get(principal) ?? []
   }
 
-  /** The same put together, without what has expired; undefined: nothing is written about it. */
+  /**
+   * The same put together, as it is at that time; undefined: nothing is written about it. Whoever holds it sees every
+   * change, and by the revision of the name that there was one.
+   */
   rulesOf(principal: string, nowMs: number): PrincipalRules | undefined {
     const known = this.#rulesOf.get(principal)
-    if (known?.isValidAt(nowMs)) return known
+    if (known) {
+      if (known.moveTo(nowMs)) this.#revised([principal])
+      return known
+    }
     const entries = this.#entriesOf.get(principal)
     if (!entries) return undefined
     const rules = new PrincipalRules(entries, nowMs)
@@ -90,23 +102,36 @@ export class Policy {
     return this.#ownedBy.get(principal) ?? []
   }
 
-  #changed(): void {
-    this.#revision++
+  #changed(principals: readonly string[]): void {
+    this.#revised(principals)
     this.#onChange()
   }
 
-  #forget(id: string): boolean {
-    const entry = this.#entries.get(id)
-    if (!entry) return false
-    this.#entries.delete(id)
-    exclude(this.#entriesOf, entry.principal, entry)
-    this.#rulesOf.delete(entry.principal)
-    return true
+  #revised(principals: readonly string[]): void {
+    this.#revision++
+    for (const principal of principals) {
+      const isAnything = this.#entriesOf.has(principal) || this.#ownedBy.has(principal)
+      if (isAnything) this.#revisionOf.set(principal, this.#revision)
+      else this.#revisionOf.delete(principal)
+      if (!this.#entriesOf.has(principal)) this.#rulesOf.delete(principal)
+    }
   }
 
-  #disown(name: string): void {
-    for (const owner of this.#owners.get(name) ?? []) exclude(this.#ownedBy, owner, name)
+  #forget(id: string): AclEntry | undefined {
+    const entry = this.#entries.get(id)
+    if (!entry) return undefined
+    this.#entries.delete(id)
+    exclude(this.#entriesOf, entry.principal, entry)
+    this.#rulesOf.get(entry.principal)?.remove(entry)
+    return entry
+  }
+
+  /** Who owned it. */
+  #disown(name: string): readonly string[] {
+    const owners = this.#owners.get(name) ?? []
+    for (const owner of owners) exclude(this.#ownedBy, owner, name)
     this.#owners.delete(name)
+    return owners
   }
 }
 

@@ -56,7 +56,7 @@ export function measureCheckCost(
     return !isRefused && (bits & WRITE) !== 0
   }
   if (!check()) throw new Error(`${member.principal} may not produce to ${topicName} as ${producerName}`)
-  const compile = () => compileAccess(policy, identity, clock.nowMs()).revision > 0
+  const compile = () => compileAccess(policy, identity, clock.nowMs()).isCurrent()
   const compilations = Math.ceil(checks / 100)
   const [rule] = policy.entriesOf(`group:${member.groups[0]}`)
   const change = () => {

@@ -34,6 +34,9 @@ export class Session implements RequestSession {
   #endsAtMs = Number.POSITIVE_INFINITY
   #isRevoked = false
   #access: Access | undefined
+  /** What {@link hasChanged} saw when it was last asked. */
+  #seenAccess: Access | undefined
+  #hasSeenEnd = false
   readonly #topics = new Map<Topic, OperationBits>()
   readonly #producers = new Map<string, OperationBits>()
 
@@ -67,7 +70,7 @@ export class Session implements RequestSession {
   refresh(): Access {
     const { policy, clock } = this.#options
     let access = this.#access
-    if (!access || access.revision !== policy.revision || this.#isPast(access.validUntilMs)) {
+    if (!access?.isCurrent() || this.#isPast(access.validUntilMs)) {
       access = compileAccess(policy, this.#identity, clock.nowMs())
       this.#access = access
       this.#topics.clear()
@@ -109,6 +112,20 @@ export class Session implements RequestSession {
         'the credential of this connection has expired; authenticate with a newer one',
       )
     return undefined
+  }
+
+  /** Whether its credential is good no more. */
+  get hasEnded(): boolean {
+    return this.#isRevoked || this.#isPast(this.#endsAtMs)
+  }
+
+  hasChanged(): boolean {
+    const access = this.refresh()
+    const { hasEnded } = this
+    if (access === this.#seenAccess && hasEnded === this.#hasSeenEnd) return false
+    this.#seenAccess = access
+    this.#hasSeenEnd = hasEnded
+    return true
   }
 
   /** Throws ProtocolError INVALID_REQUEST where the credential is somebody else's: nothing changes then. */

@@ -25,6 +25,8 @@ export interface RequestSession {
   bitsOnTopic(topic: Topic): OperationBits
   /** The same for the name of a producer. */
   bitsOnProducer(name: string): OperationBits
+  /** Whether any of this has changed since it was last asked: for requests that wait. */
+  hasChanged(): boolean
 }
 
 export interface RequestContext {

@@ -136,6 +136,7 @@ export function fetchHandler({ topics, log: shard, purgatory }: FetchDependencie
       () => session.refusal() !== undefined || isReady(cursors, request.minBytes, shard, session),
       request.maxWaitMs,
       context.signal,
+      session,
     )
     throwIfEnded(session)
     await stream(cursors, sink, request.maxBytes, context)

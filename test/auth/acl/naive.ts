@@ -81,6 +81,45 @@ export function mayDo(
   )
 }
 
+/** Whether everything that `narrow` is about `wide` is about, too. */
+function covers(wide: ResourcePattern, narrow: ResourcePattern): boolean {
+  if (narrow.match === 'literal') return contains(wide, narrow.type, narrow.name)
+  return wide.match === 'prefix' && contains(wide, narrow.type, narrow.name)
+}
+
+/** By one rule for the whole pattern, with no denial of any of it. */
+export function mayDoOnAll(
+  policy: NaivePolicy,
+  identity: Identity,
+  nowMs: number,
+  operation: Operation,
+  pattern: ResourcePattern,
+): boolean {
+  const { type, name, match } = pattern
+  const isIn = (operations: readonly Operation[], bringing: Operation) =>
+    operations.includes(operation) || operation === bringing
+  const isInScope = identity.scope?.some(
+    (part) => covers(part.resource, pattern) && isIn(part.operations, 'describe'),
+  )
+  if (isInScope === false) return false
+  if (isAdministrator(policy, identity)) return true
+  const about = policy.entries.filter(
+    (entry) =>
+      isAbout(entry.principal, identity) && (entry.expiresAtMs === null || entry.expiresAtMs > nowMs),
+  )
+  for (const { effect, operations, resource } of about) {
+    const isMet = covers(resource, pattern) || covers(pattern, resource)
+    if (effect === 'deny' && isMet && (operations.includes(operation) || operations.includes('describe')))
+      return false
+  }
+  const isOneNamespace = match === 'literal' || (type !== 'namespace' && name.includes('.'))
+  if (isOneNamespace && owns(policy, identity, type, name)) return true
+  return about.some(
+    ({ effect, operations, resource }) =>
+      effect === 'allow' && covers(resource, pattern) && isIn(operations, 'describe'),
+  )
+}
+
 /** Every operation that {@link mayDo}. */
 export function allHeMay(
   policy: NaivePolicy,

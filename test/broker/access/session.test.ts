@@ -50,6 +50,36 @@ for (const [type, bits] of [
     t.equal(mayWrite(), false, 'expired')
   })
 
+t.test('rights are put together anew only after a change that is about him', async (t) => {
+  const policy = new Policy()
+  let nowMs = 0
+  const session = sessionOf(userIdentity('ann', { expiresAtMs: 500 }), policy, { nowMs: () => nowMs })
+  const rule = { ...allowed('topic', 'lab.', 100), id: 'ann' }
+  policy.putEntry(rule)
+  const first = session.access
+  t.equal(session.hasChanged(), true, 'never asked before')
+  t.equal(session.hasChanged(), false)
+  for (let i = 0; i < 1_000; i++) {
+    policy.putEntry({ ...rule, id: `${i}`, principal: `user:${i}` })
+    policy.putNamespace(`n${i}`, [`user:${i}`])
+  }
+  t.equal(session.hasChanged(), false)
+  t.equal(session.access, first)
+  policy.putEntry({ ...rule, id: 'all', principal: 'authenticated' })
+  t.not(session.access, first)
+  t.equal(session.hasChanged(), true, 'although it has asked itself meanwhile')
+  nowMs = 100
+  t.equal(session.hasChanged(), true, 'a rule has expired')
+  t.equal(session.hasChanged(), false)
+  nowMs = 500
+  t.equal(session.hasChanged(), true, 'the credential has')
+  t.equal(session.hasChanged(), false)
+  session.authenticated(userIdentity('ann'))
+  t.equal(session.hasChanged(), true)
+  session.revoked()
+  t.equal(session.hasChanged(), true)
+})
+
 t.test('more names than it remembers', async (t) => {
   const policy = new Policy()
   policy.putEntry(allowed('producer', 'lab.'))
