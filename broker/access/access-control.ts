@@ -75,7 +75,14 @@ export class AccessControl {
     const policy = new Policy(settings.administrators, () => sessions.changed())
     const isAnonymousAllowed = settings.anonymous === 'on'
     const sessions = new Sessions({ policy, clock, timers, isAnonymousAllowed, onChanged })
-    const acls = await AclStore.open({ store, policy, clock, entriesMax: settings.aclEntriesMax, onProblem })
+    const acls = await AclStore.open({
+      store,
+      policy,
+      clock,
+      entriesMax: settings.aclEntriesMax,
+      entriesPerNamespaceMax: settings.aclEntriesPerNamespaceMax,
+      onProblem,
+    })
     const namespaces = await NamespaceStore.open({
       store,
       policy,

@@ -7,14 +7,16 @@
  * ```
  *
  * The id is made of whom, what and which, so the same rule written twice is one rule, whoever writes it. What is
- * there is in the policy, fed by the watch. Bounded; when it is full, what has expired makes room.
+ * there is in the policy, fed by the watch. Bounded, altogether and for each namespace, so that the owners of one cannot
+ * fill it for everybody; when it is full, what has expired makes room.
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { type AclEntry, hasExpired } from '../../auth/acl/entry.ts'
 import { bitsOf } from '../../auth/acl/operation.ts'
 import type { Policy } from '../../auth/acl/policy.ts'
-import { coversPattern, formatResourcePattern } from '../../auth/acl/resource.ts'
+import { namespaceOf } from '../../auth/acl/qualified-name.ts'
+import { coversPattern, formatResourcePattern, type ResourcePattern } from '../../auth/acl/resource.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { MetadataEntry, MetadataStore, Operation } from '../../storage/metadata-store.ts'
 import { decodeMetadataJson, encodeMetadataJson, MetadataValueError } from '../metadata-json.ts'
@@ -23,6 +25,8 @@ import { WatchedRecords } from '../watched-records.ts'
 import { storedOperations, storedPrincipal, storedResource } from './access-record.ts'
 
 export const ACL_KEY_PREFIX = '/acl/'
+/** When it is full: the time between two looks for what has expired, which go through all of it. */
+const LOOK_INTERVAL_MS = 1_000
 /** 80 bits, in hex. */
 const ID_CHARACTERS = 20
 
@@ -42,6 +46,8 @@ export interface AclStoreOptions {
   readonly policy: Policy
   readonly clock: Clock
   readonly entriesMax: number
+  /** About one namespace and what is in it. */
+  readonly entriesPerNamespaceMax: number
   readonly onProblem: (error: Error) => void
 }
 
@@ -57,27 +63,39 @@ export type NewAclEntry = Omit<AclEntry, 'id' | 'createdAtMs'>
 
 export class AclStore {
   readonly #options: AclStoreOptions
-  readonly #records: WatchedRecords<AclEntry>
+  #records!: WatchedRecords<AclEntry>
+  /** By namespace, those that are there. */
+  readonly #countOf = new Map<string, number>()
   /** On their way into metadata. */
   #arriving = 0
   readonly #putting = new Set<Promise<unknown>>()
+  readonly #arrivingIn = new Map<string, number>()
+  #lookedAtMs = Number.NEGATIVE_INFINITY
+  /** What was found then is gone. */
+  #forgetting: Promise<void> = Promise.resolve()
 
-  private constructor(options: AclStoreOptions, records: WatchedRecords<AclEntry>) {
+  private constructor(options: AclStoreOptions) {
     this.#options = options
-    this.#records = records
   }
 
   static async open(options: AclStoreOptions): Promise<AclStore> {
     const { store, policy, onProblem } = options
-    const records = await WatchedRecords.open<AclEntry>({
+    const acls = new AclStore(options)
+    acls.#records = await WatchedRecords.open<AclEntry>({
       store,
       prefix: ACL_KEY_PREFIX,
       decode: decodeAclEntry,
-      onPut: (_id, entry) => policy.putEntry(entry),
-      onDelete: (id) => policy.removeEntry(id),
+      onPut: (_id, entry, before) => {
+        if (!before) count(acls.#countOf, namespaceOfPattern(entry.resource), 1)
+        policy.putEntry(entry)
+      },
+      onDelete: (id, before) => {
+        count(acls.#countOf, namespaceOfPattern(before.resource), -1)
+        policy.removeEntry(id)
+      },
       onProblem,
     })
-    return new AclStore(options, records)
+    return acls
   }
 
   /**
@@ -96,14 +114,22 @@ export class AclStore {
    */
   async claim(entry: NewAclEntry): Promise<AclClaim> {
     const id = aclIdOf(entry)
-    if (!this.#options.policy.entry(id)) await this.#makeRoom()
+    const namespace = namespaceOfPattern(entry.resource)
+    if (!this.#options.policy.entry(id)) {
+      if (this.#fullness(namespace) !== undefined) await this.#forgetExpired()
+      // What many ask for together must not find the same room: between this and counting it nothing is awaited.
+      const fullness = this.#fullness(namespace)
+      if (fullness !== undefined) throw new ProtocolError(ErrorCode.POLICY_VIOLATION, fullness)
+    }
     this.#arriving++
+    count(this.#arrivingIn, namespace, 1)
     const value = encodeAclEntry({ ...entry, createdAtMs: this.#options.clock.nowMs() })
     return {
       operations: [{ kind: 'put', key: ACL_KEY_PREFIX + id, value }],
       caughtUp: (revision) => this.#records.caughtUp(revision),
       release: () => {
         this.#arriving--
+        count(this.#arrivingIn, namespace, -1)
       },
     }
   }
@@ -174,19 +200,42 @@ export class AclStore {
     return true
   }
 
-  async #makeRoom(): Promise<void> {
-    const { policy, clock, entriesMax } = this.#options
-    const isFull = () => policy.entryCount + this.#arriving >= entriesMax
-    if (!isFull()) return
-    const nowMs = clock.nowMs()
-    const over = [...policy.entries()].filter((entry) => hasExpired(entry, nowMs))
-    await this.delete(over.map(({ id }) => id))
-    if (isFull())
-      throw new ProtocolError(
-        ErrorCode.POLICY_VIOLATION,
-        `there are ${entriesMax} entries in the access control list, which is all there may be (auth.aclEntriesMax)`,
-      )
+  #forgetExpired(): Promise<void> {
+    const { policy, clock } = this.#options
+    if (clock.monotonicMs() - this.#lookedAtMs >= LOOK_INTERVAL_MS) {
+      this.#lookedAtMs = clock.monotonicMs()
+      const nowMs = clock.nowMs()
+      const over = [...policy.entries()].filter((entry) => hasExpired(entry, nowMs))
+      this.#forgetting = this.delete(over.map(({ id }) => id)).then(() => {})
+    }
+    return this.#forgetting
   }
+
+  /** Why there is no room for one more; undefined: there is. */
+  #fullness(namespace: string | undefined): string | undefined {
+    const { policy, entriesMax, entriesPerNamespaceMax } = this.#options
+    if (policy.entryCount + this.#arriving >= entriesMax)
+      return `there are ${entriesMax} entries in the access control list, which is all there may be (auth.aclEntriesMax)`
+    if (namespace === undefined) return undefined
+    const entries = (this.#countOf.get(namespace) ?? 0) + (this.#arrivingIn.get(namespace) ?? 0)
+    return entries >= entriesPerNamespaceMax
+      ? `there are ${entriesPerNamespaceMax} entries about namespace ${namespace} and what is in it, which is all there may be (auth.aclEntriesPerNamespaceMax)`
+      : undefined
+  }
+}
+
+/** In which everything is that the pattern is about; undefined: in no one namespace. */
+function namespaceOfPattern({ type, name, match }: ResourcePattern): string | undefined {
+  if (type === 'cluster') return undefined
+  if (match === 'prefix') return type !== 'namespace' && name.includes('.') ? namespaceOf(name) : undefined
+  return type === 'namespace' ? name : namespaceOf(name)
+}
+
+function count(counts: Map<string, number>, namespace: string | undefined, more: 1 | -1): void {
+  if (namespace === undefined) return
+  const sum = (counts.get(namespace) ?? 0) + more
+  if (sum === 0) counts.delete(namespace)
+  else counts.set(namespace, sum)
 }
 
 export function aclIdOf({

@@ -189,6 +189,12 @@ export const configSchema = z.strictObject({
     ),
     timeoutMs: count(100, 600_000, 10_000, 'Time a client has for its credential after hello.'),
     aclEntriesMax: count(100, 1_000_000, 100_000, 'Most entries of the access control list.'),
+    aclEntriesPerNamespaceMax: count(
+      10,
+      1_000_000,
+      10_000,
+      'Most of these entries about one namespace and what is in it.',
+    ),
     keysPerPrincipalMax: count(1, 10_000, 100, 'Most API keys of one user.'),
     namespacesMax: count(10, 1_000_000, 10_000, 'Most namespaces.'),
     throttleBurst: count(

@@ -58,6 +58,7 @@ t.test('defaults', async (t) => {
       personalNamespaces: 'off',
       timeoutMs: 10_000,
       aclEntriesMax: 100_000,
+      aclEntriesPerNamespaceMax: 10_000,
       keysPerPrincipalMax: 100,
       namespacesMax: 10_000,
       throttleBurst: 20,
