@@ -21,6 +21,11 @@ export interface Identity {
   readonly expiresAtMs: number | undefined
   /** What can be revoked: `key:ID` or `token:ID`. */
   readonly credentialId: string | undefined
+  /**
+   * Of an API key, the SHA-256 in hex of the secret that was shown: a key may have two, which end apart. Tells nobody
+   * anything, but is nobody's business either.
+   */
+  readonly secretHash?: string
   /** Undefined: all that the principal may. */
   readonly scope: Scope | undefined
   /** What can be revoked and was used to have this credential made, or was used to have that made: it ends with any of them. */

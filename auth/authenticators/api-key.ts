@@ -50,6 +50,7 @@ export class ApiKeyAuthenticator implements Authenticator {
       method: 'api-key',
       expiresAtMs,
       credentialId: `key:${record.id}`,
+      secretHash: secret.hash,
       scope: record.scope ?? undefined,
     }
   }

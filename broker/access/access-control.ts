@@ -18,6 +18,10 @@ import { personalNamespaceOf } from './personal-namespace.ts'
 import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
 
+function keyIdOf({ credentialId = '' }: Identity): string {
+  return credentialId.slice(credentialId.indexOf(':') + 1)
+}
+
 export interface AccessControlOptions {
   readonly store: MetadataStore
   readonly settings: Config['auth']
@@ -96,8 +100,7 @@ export class AccessControl {
       timers,
       random,
       keysMax: settings.keysPerPrincipalMax,
-      onReplaced: (id, atMs) =>
-        atMs === 0 ? sessions.replaced(`key:${id}`) : sessions.endsAt(`key:${id}`, atMs),
+      onSecrets: (id, secrets) => sessions.secretsChanged(`key:${id}`, secrets),
       onRevoked: (id) => sessions.revoked(`key:${id}`),
       onProblem,
     })
@@ -125,6 +128,8 @@ export class AccessControl {
     this.sessions.authenticated(session, identity)
     // It may have been revoked while it was looked at, when there was no session to be told.
     if (credentialsOf(identity).some((id) => this.authentication.hasEnded(id))) session.revoked()
+    const key = identity.secretHash === undefined ? undefined : this.keys.get(keyIdOf(identity))
+    if (key) session.secretsChanged(key.secretHashes)
     if (this.#options.settings.personalNamespaces === 'off') return
     const name = personalNamespaceOf(identity.principal.name)
     if (this.namespaces.get(name)) return

@@ -15,6 +15,7 @@ import {
   type ApiKeyRecord,
   type ApiKeyStore,
   rotateSecret,
+  type SecretHash,
 } from '../../auth/authenticators/api-key-record.ts'
 import { looksLikeApiKey, mintApiKey, withNewSecret } from '../../auth/authenticators/api-key-token.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
@@ -51,8 +52,8 @@ export interface ApiKeyStoreOptions {
   readonly random: Random
   /** Of one principal. */
   readonly keysMax: number
-  /** Its former secret is good only until then: who came in with it has to come again. */
-  readonly onReplaced: (id: string, atMs: number) => void
+  /** These are all the secrets the key has from now on: who came in with another has to come again. */
+  readonly onSecrets: (id: string, secrets: readonly SecretHash[]) => void
   /** The key is no more, and nothing that was made with it. */
   readonly onRevoked: (id: string) => void
   readonly onProblem: (error: Error) => void
@@ -209,10 +210,7 @@ export class MetadataApiKeyStore implements ApiKeyStore {
     const ids = this.#idsOf.get(record.principal)
     if (ids) ids.add(id)
     else this.#idsOf.set(record.principal, new Set([id]))
-    const former = before?.secretHashes[0]
-    if (!former || former.hash === record.secretHashes[0]?.hash) return
-    const kept = record.secretHashes.find(({ hash }) => hash === former.hash)
-    this.#options.onReplaced(id, kept ? (kept.expiresAtMs ?? Number.POSITIVE_INFINITY) : 0)
+    if (before) this.#options.onSecrets(id, record.secretHashes)
   }
 
   #went(id: string, { principal }: ApiKeyRecord): void {

@@ -11,6 +11,7 @@ import { type Access, compileAccess } from '../../auth/acl/access.ts'
 import type { Operation, OperationBits } from '../../auth/acl/operation.ts'
 import type { Policy } from '../../auth/acl/policy.ts'
 import type { ResourceType } from '../../auth/acl/resource.ts'
+import type { SecretHash } from '../../auth/authenticators/api-key-record.ts'
 import { anonymousIdentity, type Identity } from '../../auth/identity.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { RequestSession } from '../handlers/context.ts'
@@ -148,9 +149,11 @@ export class Session implements RequestSession {
     this.#isRevoked = true
   }
 
-  /** The credential is good no longer than this. */
-  endsAt(atMs: number): void {
-    this.#endsAtMs = Math.min(this.#endsAtMs, atMs)
+  /** The key it came with has these secrets from now on: it ends with the one that was shown, at once if that is gone. */
+  secretsChanged(secrets: readonly SecretHash[]): void {
+    const mine = secrets.find(({ hash }) => hash === this.#identity.secretHash)
+    if (!mine) this.revoked()
+    else if (mine.expiresAtMs !== null) this.#endsAtMs = Math.min(this.#endsAtMs, mine.expiresAtMs)
   }
 
   /** Whether time alone has changed what this session may do since it was last asked. */

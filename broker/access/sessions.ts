@@ -2,6 +2,7 @@
  * Every session there is, by the credential it came with, so that what is revoked ends at once, also for requests
  * that are parked: whoever waits is told to look again.
  */
+import type { SecretHash } from '../../auth/authenticators/api-key-record.ts'
 import { credentialsOf, type Identity } from '../../auth/identity.ts'
 import type { Timer, Timers } from '../ports.ts'
 import { Session, type SessionOptions } from './session.ts'
@@ -73,15 +74,9 @@ export class Sessions {
     this.changed()
   }
 
-  /** There is a newer secret in its place; what was issued with it goes on. */
-  replaced(credentialId: string): void {
-    for (const session of this.#cameWith(credentialId)) session.revoked()
-    this.changed()
-  }
-
-  /** The credential is good no longer than this; what was issued with it goes on. */
-  endsAt(credentialId: string, atMs: number): void {
-    for (const session of this.#cameWith(credentialId)) session.endsAt(atMs)
+  /** An API key has these secrets from now on, and no others; what was issued with it goes on. */
+  secretsChanged(credentialId: string, secrets: readonly SecretHash[]): void {
+    for (const session of this.#cameWith(credentialId)) session.secretsChanged(secrets)
     this.changed()
   }
 

@@ -45,7 +45,7 @@ async function makeKey(store: MetadataStore, { clock, timers, random }: SystemPo
     timers,
     random,
     keysMax: Number.POSITIVE_INFINITY,
-    onReplaced: () => {},
+    onSecrets: () => {},
     onRevoked: () => {},
     onProblem: throwIt,
   }).catch((error) => {

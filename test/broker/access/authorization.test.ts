@@ -99,6 +99,25 @@ t.test('what is taken away is gone at once, for parked fetches too', async (t) =
   t.equal(await refusal(ProtocolClient.connect(url, key)), 'SASL_AUTHENTICATION_FAILED', 'and never again')
 })
 
+t.test('who came with a secret that a second rotation has ended is out, with the others not', async (t) => {
+  const { admin, keyOf, url } = await node(t)
+  const first = await keyOf('bob')
+  const rotate = () => admin.call(apis.rotateKey, { keyId: first.keyId, overlapMs: 3_600_000 })
+  const come = (key: string) => ProtocolClient.connect(url, key)
+  const is = (client: ProtocolClient) => refusal(client.call(apis.whoami, {}))
+  const a = await come(first.key)
+  const second = await rotate()
+  const b = await come(second.key)
+  t.same([await is(a), await is(b)], ['NONE', 'NONE'], 'both secrets are good')
+  const third = await rotate()
+  const c = await come(third.key)
+  t.same([await is(a), await is(b), await is(c)], ['CREDENTIAL_EXPIRED', 'NONE', 'NONE'])
+  t.equal(await refusal(come(first.key)), 'SASL_AUTHENTICATION_FAILED')
+  const last = await admin.call(apis.rotateKey, { keyId: first.keyId, overlapMs: 0 })
+  t.same([await is(b), await is(c)], ['CREDENTIAL_EXPIRED', 'CREDENTIAL_EXPIRED'])
+  t.equal(await is(await come(last.key)), 'NONE')
+})
+
 t.test('rights on a topic go with it, and owners cannot be locked out', async (t) => {
   const { admin, grant, as } = await node(t)
   const namespaces = [{ name: 'lab', owners: ['user:own'], topicConfigs: [] }]

@@ -37,7 +37,7 @@ async function life(t: Test, disk: MemoryMetadataDisk, file: SecretFile, seed: n
     store,
     ...ports,
     keysMax: 10,
-    onReplaced: () => {},
+    onSecrets: () => {},
     onRevoked: () => {},
     onProblem: (error) => t.error(error),
   })
