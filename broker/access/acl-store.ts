@@ -15,8 +15,7 @@ import { z } from 'zod'
 import { type AclEntry, hasExpired } from '../../auth/acl/entry.ts'
 import { bitsOf } from '../../auth/acl/operation.ts'
 import type { Policy } from '../../auth/acl/policy.ts'
-import { namespaceOf } from '../../auth/acl/qualified-name.ts'
-import { coversPattern, formatResourcePattern, type ResourcePattern } from '../../auth/acl/resource.ts'
+import { coversPattern, formatResourcePattern, namespaceOfPattern } from '../../auth/acl/resource.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { MetadataEntry, MetadataStore, Operation } from '../../storage/metadata-store.ts'
 import { decodeMetadataJson, encodeMetadataJson, MetadataValueError } from '../metadata-json.ts'
@@ -222,13 +221,6 @@ export class AclStore {
       ? `there are ${entriesPerNamespaceMax} entries about namespace ${namespace} and what is in it, which is all there may be (auth.aclEntriesPerNamespaceMax)`
       : undefined
   }
-}
-
-/** In which everything is that the pattern is about; undefined: in no one namespace. */
-function namespaceOfPattern({ type, name, match }: ResourcePattern): string | undefined {
-  if (type === 'cluster') return undefined
-  if (match === 'prefix') return type !== 'namespace' && name.includes('.') ? namespaceOf(name) : undefined
-  return type === 'namespace' ? name : namespaceOf(name)
 }
 
 function count(counts: Map<string, number>, namespace: string | undefined, more: 1 | -1): void {
