@@ -5,6 +5,7 @@
  * Nothing may be sent to a socket after its `close`; the outbox sees to that. At the end of a connection
  * everything parked for it is released by its abort signal.
  */
+import type { Identity } from '../../auth/identity.ts'
 import { encodeError } from '../../client/protocol/codec.ts'
 import { errorDefinition, type ProtocolError } from '../../client/protocol/errors.ts'
 import { type Frame, readFrame } from '../../client/protocol/frame.ts'
@@ -65,6 +66,8 @@ export class Connection implements ConnectionIdentity {
   #isEnded = false
   #acceptedBytes = 0
   #stalledSinceMs: number | undefined
+  /** The credential that is good no more, and since when. */
+  #ended: { readonly identity: Identity; readonly sinceMs: number } | undefined
 
   /** @param offeredToken the credential of the upgrade's header */
   constructor(id: number, socket: Socket, host: ConnectionHost, offeredToken?: string) {
@@ -171,7 +174,7 @@ export class Connection implements ConnectionIdentity {
     this.outbox.drained()
   }
 
-  /** Called now and then: ends a connection that does not greet or does not read. */
+  /** Called now and then: ends a connection that does not greet, has no good credential, or does not read. */
   sweep(nowMs: number): void {
     if (this.#isEnded) return
     const { helloTimeoutMs, authenticationTimeoutMs, stalledTimeoutMs } = this.#host.limits
@@ -180,10 +183,22 @@ export class Connection implements ConnectionIdentity {
     } else if (!this.session.isAuthenticated && nowMs - this.#greetedAtMs >= authenticationTimeoutMs) {
       // Who may go on without one does.
       if (this.session.refusal()) this.#tooLate('credential', authenticationTimeoutMs)
-    }
+    } else if (this.#endedMs(nowMs) >= authenticationTimeoutMs) this.#notRenewed(authenticationTimeoutMs)
     if (this.#isEnded) return
     const stalledMs = this.#stalledMs(nowMs)
     if (stalledMs >= stalledTimeoutMs) this.#tooSlow(`it has taken nothing for ${Math.floor(stalledMs)} ms`)
+  }
+
+  /** For how long the credential has been good no more. */
+  #endedMs(nowMs: number): number {
+    const { hasEnded, identity } = this.session
+    if (!hasEnded) {
+      this.#ended = undefined
+      return 0
+    }
+    // Between two looks there may have been a newer one, which has ended as well.
+    if (this.#ended?.identity !== identity) this.#ended = { identity, sinceMs: nowMs }
+    return nowMs - this.#ended.sinceMs
   }
 
   /** For how long bytes have waited without one of them being taken. */
@@ -212,6 +227,15 @@ export class Connection implements ConnectionIdentity {
     this.#host.tally.breaches++
     this.#host.logger.warn(this.#logged(), `no ${what} in time`)
     this.end(CloseCode.POLICY_VIOLATION, `no ${what} within ${timeoutMs} ms`)
+  }
+
+  /** No breach: whoever is idle need not know that it has ended, and comes again when he wants something. */
+  #notRenewed(timeoutMs: number): void {
+    this.#host.logger.info(this.#logged(), 'the credential has ended and no newer one came in time')
+    this.end(
+      CloseCode.POLICY_VIOLATION,
+      `the credential has ended and no newer one came within ${timeoutMs} ms`,
+    )
   }
 
   #unreadable(code: number, reason: string): void {

@@ -24,11 +24,11 @@ const SPEED = 10
 /** What the built-in issuer adds to the life of a token. */
 const TOLERANCE_MS = 5_000
 
-async function node(t: Test) {
+async function node(t: Test, more: Record<string, string> = {}) {
   const path = await mkdtemp(join(tmpdir(), 'octopus-renewal-'))
   const data = join(path, 'data')
   await provisionAdminKey(data)
-  const flags = { data, listen: '127.0.0.1:0', 'storage.segmentBytes': '16MiB' }
+  const flags = { data, listen: '127.0.0.1:0', 'storage.segmentBytes': '16MiB', ...more }
   const config = loadConfig({ flags, env: {}, readFile: () => '' })
   const ports = systemPorts()
   const startMs = ports.clock.nowMs()
@@ -153,4 +153,84 @@ t.test('nor does one outlive the rights it came with', async (t) => {
   t.equal(response?.error, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
   t.same(records, [])
   await client.close()
+})
+
+t.test('a client that was idle when its credential was revoked comes again by itself', async (t) => {
+  const given = await node(t, { 'auth.timeoutMs': '100' })
+  const { admin, url } = given
+  const none = { groups: [], roles: [], scope: null, expiresAtMs: null }
+  const keys: string[] = []
+  const nextKey = async () => {
+    const { keyId, key } = await admin.call(apis.createKey, { principal: 'agent', name: 'k', ...none })
+    keys.push(keyId)
+    return key
+  }
+  const events: string[] = []
+  let again = () => {}
+  const client = await OctopusClient.open(
+    {
+      url,
+      token: nextKey,
+      onConnection: ({ kind }) => {
+        events.push(kind)
+        if (events.filter((each) => each === 'connected').length === 2) again()
+      },
+    },
+    nodePorts,
+  )
+  const producer = client.producer()
+  await producer.send('a', { value: 'before' })
+  const cameAgain = new Promise<void>((resolve) => {
+    again = resolve
+  })
+  await admin.call(apis.revokeKeys, { keyIds: [keys[0]] })
+  await cameAgain
+  t.same(
+    events,
+    ['connected', 'disconnected', 'waiting', 'connected'],
+    'it was closed, and asked nothing before',
+  )
+  await producer.send('a', { value: 'after' })
+  await client.close()
+})
+
+t.test('what waits for a newer credential longer than the broker does is delivered, once', async (t) => {
+  const { admin, url, token, topicId } = await node(t, { 'auth.timeoutMs': '100' })
+  const events: string[] = []
+  let isOut = false
+  let back = () => {}
+  const source = () => {
+    if (isOut) throw new Error('out of reach')
+    return token(3_600_000)
+  }
+  const client = await OctopusClient.open(
+    {
+      url,
+      token: source,
+      onConnection: ({ kind }) => {
+        events.push(kind)
+        if (kind === 'disconnected') back()
+      },
+    },
+    nodePorts,
+  )
+  const producer = client.producer()
+  await producer.send('a', { value: 'first', partition: 0 })
+  isOut = true
+  await admin.call(apis.revokeToken, { tokenId: null, principal: 'agent' })
+  const closed = new Promise<void>((resolve) => {
+    back = resolve
+  })
+  const sends = Array.from({ length: 50 }, (_, i) => producer.send('a', { value: `${i}`, partition: 0 }))
+  await closed
+  isOut = false
+  await Promise.all(sends)
+  await client.close()
+  t.ok(events.indexOf('unrenewed') < events.indexOf('disconnected'), `${events}`)
+  const got: unknown[] = []
+  while (got.length < 51) got.push(...(await admin.fetch(topicId, 0, got.length, 1_000)).records)
+  t.same(
+    got.map((record) => (record as { value: string }).value),
+    ['first', ...Array.from({ length: 50 }, (_, i) => `${i}`)],
+  )
 })

@@ -6,7 +6,7 @@ import { type Authorize, authorize } from '../../../broker/server/authorize.ts'
 import { BrowserPages } from '../../../broker/server/browser-pages.ts'
 import type { ServerLimits } from '../../../broker/server/limits.ts'
 import { ProduceBudget } from '../../../broker/server/produce-budget.ts'
-import { Server } from '../../../broker/server/server.ts'
+import { Server, type ServerOptions } from '../../../broker/server/server.ts'
 import { type Api, apis } from '../../../client/protocol/api.ts'
 import { decodeHeader, decodeResponse, encodeRequest } from '../../../client/protocol/codec.ts'
 import { ErrorCode, errorDefinition } from '../../../client/protocol/errors.ts'
@@ -149,7 +149,12 @@ export function handlersOf(given: Partial<Handlers>): Handlers {
 
 export async function startServer(
   given: Partial<Handlers> = {},
-  changes: { limits?: Partial<ServerLimits>; authorize?: Authorize; origins?: readonly string[] } = {},
+  changes: {
+    limits?: Partial<ServerLimits>
+    authorize?: Authorize
+    origins?: readonly string[]
+    sessions?: ServerOptions['sessions']
+  } = {},
 ): Promise<Harness> {
   const time = new ManualTime()
   const transport = new FakeTransport()
@@ -164,7 +169,7 @@ export async function startServer(
   const server = new Server({
     handlers: handlersOf(given),
     authorize: changes.authorize ?? authorize,
-    sessions: sessionsOf(),
+    sessions: changes.sessions ?? sessionsOf(),
     limits,
     budget,
     pages: new BrowserPages(changes.origins ?? []),
