@@ -1,16 +1,18 @@
 /**
- * Brute force slowed by address and by key. By address, whoever fails often waits. By key, guesses from many
- * addresses at one key's secret wait, too.
+ * Brute force slowed by address and by key. By address, whoever fails often waits; wrong API keys make nobody wait who
+ * shows a token, and wrong tokens nobody who shows a key. By key, guesses from many addresses at one key's secret wait, too.
  *
  * Nobody can lock out others with that: a credential that was right from an address before is no guess there, and
  * waits for nothing, until it is refused. So agents go on that share their address with one whose key was revoked, or
- * whose key's id, which is no secret, somebody else fails with.
+ * whose key's id, which is no secret, somebody else fails with. And a whole API key is looked at all the same, since
+ * that costs one hash and 256 random bits cannot be guessed: waiting is for the refusals.
  */
 import { createHash } from 'node:crypto'
-import { parseApiKey } from './authenticators/api-key-token.ts'
+import { looksLikeApiKey, parseApiKey } from './authenticators/api-key-token.ts'
 import { TOKEN_CHARACTERS_MAX } from './authenticators/authenticator.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import type { CredentialErrorCode } from './credential-error.ts'
+import { type GuessReport, GuessWatch } from './guess-watch.ts'
 import { Throttle, type ThrottleLimits } from './throttle.ts'
 
 /**
@@ -22,10 +24,12 @@ const GUESSES: readonly CredentialErrorCode[] = ['REFUSED', 'MALFORMED', 'BAD_SI
 export class GuessThrottle {
   readonly #byAddress: Throttle
   readonly #byKey: Throttle
+  readonly #watch: GuessWatch
   /** Digests of address and credential that were right together. */
   readonly #known: BoundedCache<true>
 
-  constructor(limits: ThrottleLimits) {
+  constructor(limits: ThrottleLimits, report: (report: GuessReport) => void) {
+    this.#watch = new GuessWatch(report)
     this.#byAddress = new Throttle(limits)
     this.#byKey = new Throttle(limits)
     this.#known = new BoundedCache(limits.sourcesMax)
@@ -36,28 +40,41 @@ export class GuessThrottle {
     const place = placeOf(address)
     const keyId = parseApiKey(token)?.id
     const waitMs = Math.max(
-      this.#byAddress.admit(place, nowMs).waitMs,
+      this.#byAddress.admit(withKind(place, token), nowMs).waitMs,
       keyId === undefined ? 0 : this.#byKey.admit(keyId, nowMs).waitMs,
     )
     if (waitMs === 0 || token.length > TOKEN_CHARACTERS_MAX) return { waitMs }
     return { waitMs: this.#known.get(digestOf(place, token)) ? 0 : waitMs }
   }
 
-  /** @param code why it was not accepted; not every reason counts */
-  failed(address: string, token: string, code: CredentialErrorCode, nowMs: number): void {
-    if (!GUESSES.includes(code)) return
+  /**
+   * @param code why it was not accepted; not every reason counts
+   * @returns whether it counts as a guess
+   */
+  failed(address: string, token: string, code: CredentialErrorCode, nowMs: number): boolean {
+    if (!GUESSES.includes(code)) return false
     const place = placeOf(address)
-    this.#byAddress.failed(place, nowMs)
+    this.#count('address', this.#byAddress, withKind(place, token), place, nowMs)
     const keyId = parseApiKey(token)?.id
-    if (keyId !== undefined) this.#byKey.failed(keyId, nowMs)
+    if (keyId !== undefined) this.#count('key', this.#byKey, keyId, keyId, nowMs)
     this.#known.delete(digestOf(place, token))
+    return true
   }
 
   succeeded(address: string, token: string, nowMs: number): void {
     const place = placeOf(address)
-    this.#byAddress.succeeded(place, nowMs)
+    this.#byAddress.succeeded(withKind(place, token), nowMs)
     this.#known.set(digestOf(place, token), true)
   }
+
+  #count(kind: GuessReport['kind'], throttle: Throttle, source: string, name: string, nowMs: number): void {
+    throttle.failed(source, nowMs)
+    this.#watch.refused(kind, name, throttle.admit(source, nowMs).waitMs > 0, nowMs)
+  }
+}
+
+function withKind(place: string, token: string): string {
+  return looksLikeApiKey(token) ? `${place} keys` : place
 }
 
 function digestOf(place: string, token: string): string {

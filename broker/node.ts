@@ -132,7 +132,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     clock,
     ...config.producers,
   })
-  const access = await openAccess(options, storage, metadata, purgatory)
+  const access = await openAccess(options, storage, metadata, purgatory, tally)
   closers.add(() => access.close())
   const log = await openLog(options, watched, purgatory, registry, (bytes) => onWritten(bytes))
   registry.watchesOver(log)
@@ -334,6 +334,7 @@ async function openAccess(
   { adminKeyFile, clusterId }: NodeStorage,
   store: WatchedStorage['metadata'],
   purgatory: Purgatory,
+  tally: Tally,
 ): Promise<AccessControl> {
   const access = await AccessControl.open({
     store,
@@ -348,6 +349,17 @@ async function openAccess(
     onProblem: (error) => logger.error({ err: error }, 'access control met an unexpected error'),
     onTrouble: (sentence) =>
       logger.warn({ reason: sentence }, 'credentials cannot be checked as they should'),
+    onGuess: (isThrottled) => {
+      tally.wrongCredentials++
+      if (isThrottled) tally.throttledCredentials++
+    },
+    onGuessing: ({ kind, source, refusals }) =>
+      logger.warn(
+        kind === 'address' ? { remoteAddress: source, refusals } : { keyId: source, refusals },
+        kind === 'address'
+          ? 'many wrong credentials come from one address'
+          : 'many wrong secrets are tried for one API key',
+      ),
   })
   await access.namespaces.finishDeletions()
   const outcome = await provisionAdminKey({ file: adminKeyFile, store, keys: access.keys, clock, random })

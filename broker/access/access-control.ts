@@ -4,6 +4,7 @@
  */
 import { compileAccess } from '../../auth/acl/access.ts'
 import { Policy } from '../../auth/acl/policy.ts'
+import type { GuessReport } from '../../auth/guess-watch.ts'
 import { credentialsOf, type Identity } from '../../auth/identity.ts'
 import type { Fetch } from '../../auth/ports.ts'
 import type { MetadataStore } from '../../storage/metadata-store.ts'
@@ -38,6 +39,10 @@ export interface AccessControlOptions {
   readonly onProblem: (error: Error) => void
   /** Told what outside does not work, without any secret. */
   readonly onTrouble: (sentence: string) => void
+  /** Told of each wrong credential, and whether it was made to wait. */
+  readonly onGuess: (isThrottled: boolean) => void
+  /** Told now and then where wrong credentials come from or at which key they are aimed, without any secret. */
+  readonly onGuessing: (report: GuessReport) => void
 }
 
 export class AccessControl {
@@ -113,7 +118,7 @@ export class AccessControl {
     return new AccessControl(options, { policy, sessions, acls, namespaces, keys }, issuer)
   }
 
-  /** Rejects with CredentialError. Who guesses waits, and is told how long, without his guess being looked at. */
+  /** Rejects with CredentialError. Who guesses waits, and is told how long. */
   identify(token: string, remoteAddress: string): Promise<Identity> {
     return this.authentication.identify(token, remoteAddress)
   }

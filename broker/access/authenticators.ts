@@ -18,6 +18,7 @@ import { type IssuerKeyStore, TokenIssuer } from '../../auth/authenticators/toke
 import { type ClaimsMapping, identifyByClaims } from '../../auth/claims.ts'
 import { claimsPresets } from '../../auth/claims-presets.ts'
 import { GuessThrottle } from '../../auth/guess-throttle.ts'
+import type { GuessReport } from '../../auth/guess-watch.ts'
 import { type Identify, throttled } from '../../auth/identify.ts'
 import type { Clock, Fetch, Random, Timers, TroubleReport } from '../../auth/ports.ts'
 import type { IntrospectionSettings, IssuerSettings } from '../config/auth-settings.ts'
@@ -35,6 +36,10 @@ export interface AuthenticatorPorts {
   /** The text of a file that holds a secret. Throws when it cannot be read. */
   readonly readSecretFile: (path: string) => string
   readonly report: TroubleReport
+  /** Told of each wrong credential, and whether it was made to wait. */
+  readonly onGuess: (isThrottled: boolean) => void
+  /** Told now and then where wrong credentials come from or at which key they are aimed, without any secret. */
+  readonly onGuessing: (report: GuessReport) => void
 }
 
 export interface NodeAuthentication {
@@ -87,13 +92,13 @@ export function buildAuthentication(
     new JwtAuthenticator([tokenIssuer.profile, ...profiles], revocations, clock),
     ...(settings.introspection ? [introspecting(settings.introspection, prefixes, revocations, ports)] : []),
   ])
-  const throttle = new GuessThrottle({
+  const limits = {
     burst: settings.throttleBurst,
     refillMs: settings.throttleRefillMs,
     waitMsMax: Math.max(THROTTLE_WAIT_MS_MAX, settings.throttleRefillMs),
     sourcesMax: THROTTLED_SOURCES_MAX,
-  })
-  const identify = throttled(authenticators, throttle, clock)
+  }
+  const identify = throttled(authenticators, new GuessThrottle(limits, ports.onGuessing), ports)
   return { identify, tokenIssuer, revocations, hasEnded: isOver }
 }
 

@@ -83,6 +83,12 @@ export class Metrics {
       'Connections ended because the client broke the protocol.',
       () => tally.breaches,
     )
+    this.#total('wrong_credentials', 'Credentials refused as wrong.', () => tally.wrongCredentials)
+    this.#total(
+      'throttled_credentials',
+      'Of these, made to wait because there were too many from one address or for one key.',
+      () => tally.throttledCredentials,
+    )
     this.#total('received_messages', 'WebSocket messages received.', () => tally.framesIn)
     this.#total('received_bytes', 'Bytes of WebSocket messages received.', () => tally.bytesIn)
     this.#total('sent_messages', 'WebSocket messages sent.', () => server().sentFrames)

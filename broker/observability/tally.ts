@@ -13,6 +13,9 @@ export class Tally {
   slowClientsTerminated = 0
   /** Connections ended because the client broke the protocol. */
   breaches = 0
+  /** Credentials that were wrong, and how many of these had to wait since there were too many. */
+  wrongCredentials = 0
+  throttledCredentials = 0
   /** Produce requests refused because the node's buffer was full. */
   produceRequestsRefused = 0
   /** Segments rewritten because something in them outlives the rest, and the bytes that were copied for it. */

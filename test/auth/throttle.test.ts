@@ -123,7 +123,7 @@ t.test('strangers do not fill the memory', async (t) => {
 })
 
 t.test('guesses at one key from many addresses wait; its owner at his place does not', async (t) => {
-  const throttle = new GuessThrottle(limits)
+  const throttle = new GuessThrottle(limits, () => {})
   const key = mintApiKey(random)
   const guess = () => withNewSecret(key.id, random).token
   throttle.succeeded('192.0.2.1', key.token, 0)
@@ -135,11 +135,12 @@ t.test('guesses at one key from many addresses wait; its owner at his place does
 })
 
 t.test('who shares an address with one that fails goes on, until he fails himself', async (t) => {
-  const throttle = new GuessThrottle(limits)
+  const throttle = new GuessThrottle(limits, () => {})
   const key = mintApiKey(random).token
   throttle.succeeded('192.0.2.1', key, 0)
   throttle.succeeded('192.0.2.1', 'eyJ.good.token', 0)
-  for (let i = 0; i < 100; i++) throttle.failed('192.0.2.1', 'oct_revoked', 'REFUSED', 0)
+  for (let i = 0; i < 100; i++)
+    for (const wrong of ['oct_revoked', 'eyJ.wrong.token']) throttle.failed('192.0.2.1', wrong, 'REFUSED', 0)
   t.equal(throttle.admit('192.0.2.1', key, 0).waitMs, 0)
   t.equal(throttle.admit('192.0.2.1', 'eyJ.good.token', 0).waitMs, 0)
   t.equal(throttle.admit('192.0.2.1', 'eyJ.new.token', 0).waitMs, 10_000, 'what was never right waits')
@@ -149,9 +150,13 @@ t.test('who shares an address with one that fails goes on, until he fails himsel
 })
 
 t.test('guesses from one address wait, whatever they are', async (t) => {
-  const throttle = new GuessThrottle(limits)
+  const throttle = new GuessThrottle(limits, () => {})
   for (let i = 0; i < 5; i++) throttle.failed('192.0.2.1', mintApiKey(random).token, 'REFUSED', 0)
   t.equal(throttle.admit('192.0.2.1', mintApiKey(random).token, 0).waitMs, 1_000)
+  t.equal(throttle.admit('192.0.2.1', 'oct_half', 0).waitMs, 1_000)
+  t.equal(throttle.admit('192.0.2.2', mintApiKey(random).token, 0).waitMs, 0)
+  t.equal(throttle.admit('192.0.2.1', 'eyJ.e.', 0).waitMs, 0, 'keys make no tokens wait')
+  for (let i = 0; i < 5; i++) throttle.failed('192.0.2.1', i % 2 ? 'eyJ.e.' : 'opaque', 'REFUSED', 0)
   t.equal(throttle.admit('192.0.2.1', 'eyJ.e.', 0).waitMs, 1_000)
   t.equal(throttle.admit('192.0.2.2', 'eyJ.e.', 0).waitMs, 0)
   for (let i = 0; i < 50; i++) throttle.failed('192.0.2.3', 'eyJ.e.', 'EXPIRED', 0)

@@ -104,6 +104,7 @@ t.test('an accepted key says who, and is noted', async (t) => {
     method: 'api-key',
     expiresAtMs: undefined,
     credentialId: `key:${key.id}`,
+    secretHash: key.secretHash,
     scope,
   })
   t.same(store.uses, [[key.id, time.nowMs()]])

@@ -36,6 +36,8 @@ function build(t: Test, file: string, secret: () => string = () => `${CLIENT_SEC
       return secret()
     },
     report: (sentence) => void reports.push(sentence),
+    onGuess: () => {},
+    onGuessing: () => {},
   })
   const who = (token: string) => outcome(authentication.identify(token, '192.0.2.1'))
   return { ...authentication, apiKeys, reports, who }
@@ -93,7 +95,8 @@ auth:
   for (let i = 0; i < 20; i++) await who('made-up')
   t.equal(await who('made-up'), 'THROTTLED', 'whoever fails twenty times waits')
   t.equal(await who(key.token), 'user:ada', 'but for a key that was right from there')
-  const late = await refusal(identify(mintApiKey(random).token, '192.0.2.1'))
+  t.equal(await who(mintApiKey(random).token), 'REFUSED', 'nor do wrong tokens make keys wait')
+  const late = await refusal(identify('made-up', '192.0.2.1'))
   t.match(
     late.message,
     /^there were too many wrong credentials from this address, or for this key; wait \d+ ms$/,
