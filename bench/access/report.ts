@@ -50,6 +50,11 @@ export function accessReport(result: AccessResult): string {
       felt('key revoked', effect.revokedKey),
       felt('  a parked fetch ends', effect.revokedKeyParkedFetch),
       felt('the change itself', effect.change),
+      felt(`${count(config.bulkEntries)} rules given to all`, effect.bulk.grant),
+      felt('  taken away', effect.bulk.revoke),
+      felt('  all parked fetches end', effect.bulk.parkedFetch),
+      felt('  somebody else meanwhile', effect.bulk.roundTrip),
+      felt('  the change itself', effect.bulk.change),
       [
         'one round trip',
         milliseconds(probes.roundTrip.p50Ms),

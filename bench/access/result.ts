@@ -28,6 +28,16 @@ export function accessResult(run: AccessRun, options: AccessOptions, machine: Ma
       revokedKeyParkedFetch: felt(rights.keyParkedMs),
       /** The change itself, from the administrator's request to its answer. */
       change: felt(rights.changeMs),
+      /** Where `bulkEntries` about everybody come and go in one request. */
+      bulk: {
+        grant: felt(rights.bulkGrantMs),
+        revoke: felt(rights.bulkRevokeMs),
+        /** Of those of all live connections the slowest. */
+        parkedFetch: felt(rights.bulkParkedMs),
+        change: felt(rights.bulkChangeMs),
+        /** Of somebody else meanwhile, the longest round trip of each. */
+        roundTrip: felt(rights.bulkRoundTripMaxMs),
+      },
     },
     newcomers: {
       key: newcomers('key'),
@@ -170,6 +180,10 @@ export function accessTargets({ cost, effect, newcomers, broker }: AccessResult)
     atMost('effect.parkedFetch.maxMs', FELT_MS_MAX, effect.parkedFetch.maxMs),
     atMost('effect.revokedKey.maxMs', FELT_MS_MAX, effect.revokedKey.maxMs),
     atMost('effect.revokedKeyParkedFetch.maxMs', FELT_MS_MAX, effect.revokedKeyParkedFetch.maxMs),
+    atMost('effect.bulk.grant.maxMs', FELT_MS_MAX, effect.bulk.grant.maxMs),
+    atMost('effect.bulk.revoke.maxMs', FELT_MS_MAX, effect.bulk.revoke.maxMs),
+    atMost('effect.bulk.parkedFetch.maxMs', FELT_MS_MAX, effect.bulk.parkedFetch.maxMs),
+    atMost('effect.bulk.roundTrip.maxMs', FELT_MS_MAX, effect.bulk.roundTrip.maxMs),
     atLeast('newcomers.key.perSecond', KEYS_PER_SECOND, key.perSecond),
     atLeast('newcomers.eddsa.perSecond', TOKENS_PER_SECOND, eddsa.perSecond),
     atLeast('newcomers.es256.perSecond', TOKENS_PER_SECOND, es256.perSecond),

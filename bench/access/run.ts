@@ -43,6 +43,9 @@ export interface AccessOptions {
   readonly checks: number
   readonly liveConnections: number
   readonly rightsRounds: number
+  /** How often so many entries about everybody come and go in one request. */
+  readonly bulkRounds: number
+  readonly bulkEntries: number
   readonly newcomerRounds: number
   /** Newcomers that come and go in one round. */
   readonly newcomers: number
@@ -182,7 +185,7 @@ class AccessBench {
 
   /** All that is about connections, on a broker with all the rules. */
   async #lively(broker: BrokerProcess, load: LoadProcess, es256: readonly string[]) {
-    const { liveConnections, rightsRounds, newcomerRounds } = this.#options
+    const { liveConnections, rightsRounds, newcomerRounds, bulkRounds, bulkEntries } = this.#options
     const { keys, eddsa, live } = await this.#populate(broker)
     const memory = new MemoryWatch(broker.pid)
     this.#progress.step(`rights of ${liveConnections} live connections, ${rightsRounds} rounds`)
@@ -192,7 +195,9 @@ class AccessBench {
       keyId,
     }))
     const topics = { liveTopic: LIVE_TOPIC, changedTopic: CHANGED_TOPIC }
-    const rights = await load.run(broker.url, { kind: 'rights', clients, rounds: rightsRounds, ...topics })
+    const bulk = { bulkRounds, bulkEntries }
+    const task = { kind: 'rights', clients, rounds: rightsRounds, ...topics, ...bulk } as const
+    const rights = await load.run(broker.url, task)
     await this.#probe()
 
     const tokens = { none: null, key: keys.map(({ token }) => token), eddsa, es256 }

@@ -47,6 +47,11 @@ class Rights {
     parkedMs: [] as number[],
     keyMs: [] as number[],
     keyParkedMs: [] as number[],
+    bulkChangeMs: [] as number[],
+    bulkGrantMs: [] as number[],
+    bulkRevokeMs: [] as number[],
+    bulkParkedMs: [] as number[],
+    bulkRoundTripMaxMs: [] as number[],
   }
 
   constructor(admin: ReturnType<Client['admin']>, task: RightsTask, live: readonly Live[]) {
@@ -64,8 +69,9 @@ class Rights {
   }
 
   async #rounds(liveTopicId: Uint8Array): Promise<void> {
-    const { rounds, changedTopic } = this.#task
+    const { rounds, changedTopic, bulkRounds } = this.#task
     const topicId = await this.#idOf(changedTopic)
+    for (let round = 0; round < bulkRounds; round++) await this.#bulk(topicId)
     for (const live of this.#live.slice(0, rounds)) await this.#grantAndRevoke(live, topicId)
     // Whose key goes is gone for good.
     for (const live of this.#live.slice(-rounds)) await this.#revokeKey(live, liveTopicId)
@@ -105,6 +111,52 @@ class Rights {
     const answeredMs = performance.now()
     this.#times.revokeMs.push(await msUntil(async () => isRefused(await produce())))
     this.#times.parkedMs.push(Math.max(0, (await parkedEndMs) - answeredMs))
+  }
+
+  /** One request with many rules about everybody, as an owner may write, and one that takes all of them away. */
+  async #bulk(topicId: Uint8Array): Promise<void> {
+    const { changedTopic, bulkEntries } = this.#task
+    const [{ connection }, { connection: other }] = this.#live
+    const produce = () => produceBatch(connection, topicId, PRODUCED_PARTITION, this.#batch)
+    requireRefused(await produce())
+    const about = { principal: 'authenticated', operations: ['read', 'write'] }
+    const entries = Array.from({ length: bulkEntries }, (_, i) => ({
+      ...about,
+      resource: `topic:${changedTopic}${i === 0 ? '' : `-${i}`}`,
+    }))
+    const ids = await this.#changedInBulk(other, () => this.#admin.createAcls(entries))
+    this.#times.bulkGrantMs.push(await msUntil(async () => (await produce()).error === ErrorCode.NONE))
+    const parked = this.#live.map(async (live) => {
+      requireRefused(await parkFetch(live.connection, topicId, PARKED_PARTITION, 0))
+      return performance.now()
+    })
+    // All of them are parked when each broker's end has answered what was sent after.
+    await Promise.all(this.#live.map((live) => describeTopic(live.connection, changedTopic)))
+    await this.#changedInBulk(other, () => this.#admin.deleteAcls(ids))
+    const answeredMs = performance.now()
+    this.#times.bulkRevokeMs.push(await msUntil(async () => isRefused(await produce())))
+    this.#times.bulkParkedMs.push(Math.max(0, Math.max(...(await Promise.all(parked))) - answeredMs))
+  }
+
+  /** With somebody else asking all the time. */
+  async #changedInBulk<T>(other: Connection, change: () => Promise<T>): Promise<T> {
+    let isOver = false
+    const asking = (async () => {
+      let longestMs = 0
+      while (!isOver) {
+        const startMs = performance.now()
+        await describeTopic(other, this.#task.liveTopic)
+        longestMs = Math.max(longestMs, performance.now() - startMs)
+      }
+      this.#times.bulkRoundTripMaxMs.push(longestMs)
+    })()
+    const startMs = performance.now()
+    const result = await change().finally(() => {
+      isOver = true
+    })
+    this.#times.bulkChangeMs.push(performance.now() - startMs)
+    await asking
+    return result
   }
 
   /** The fetch that waits all the time is the one that is parked. */

@@ -141,6 +141,9 @@ export interface RightsTask {
   readonly liveTopic: string
   /** What all of them may describe and nothing else; it has two partitions. */
   readonly changedTopic: string
+  /** How often an owner writes `bulkEntries` about everybody in one request and takes them away again. */
+  readonly bulkRounds: number
+  readonly bulkEntries: number
 }
 
 export type Task =
@@ -243,6 +246,13 @@ export interface RightsTimes {
   /** To the first request that was refused since its key had been revoked, and to the end of a parked fetch. */
   readonly keyMs: readonly number[]
   readonly keyParkedMs: readonly number[]
+  /** The same where many entries about everybody come and go together; of all live connections the slowest parked fetch. */
+  readonly bulkChangeMs: readonly number[]
+  readonly bulkGrantMs: readonly number[]
+  readonly bulkRevokeMs: readonly number[]
+  readonly bulkParkedMs: readonly number[]
+  /** The longest round trip of somebody else meanwhile. */
+  readonly bulkRoundTripMaxMs: readonly number[]
 }
 
 /** Without a token the client takes that of the environment. */

@@ -26,6 +26,8 @@ const options: AccessOptions = {
   checks: 1,
   liveConnections: 4,
   rightsRounds: 2,
+  bulkRounds: 1,
+  bulkEntries: 1_000,
   newcomerRounds: 2,
   newcomers: 100,
   newcomersAtOnce: 4,
@@ -68,6 +70,11 @@ const run: AccessRun = {
     parkedMs: [50, 52],
     keyMs: [1, 1],
     keyParkedMs: [50, 50],
+    bulkChangeMs: [2_000, 3_000],
+    bulkGrantMs: [1],
+    bulkRevokeMs: [1],
+    bulkParkedMs: [80],
+    bulkRoundTripMaxMs: [20, 1_030],
   },
   steady: {
     none: [arrival(0.02), arrival(0.04)],
@@ -122,6 +129,7 @@ t.test('targets of access, and what is not known is missed', async (t) => {
   t.same(missed(run), [
     'cost.single.checkShare',
     'effect.revoke.maxMs',
+    'effect.bulk.roundTrip.maxMs',
     'newcomers.es256.perSecond',
     'newcomers.eddsa.storm.seconds',
   ])
@@ -137,6 +145,7 @@ t.test('targets of access, and what is not known is missed', async (t) => {
     'cost.bulk.checkShare',
     'cost.single.checkShare',
     'effect.revoke.maxMs',
+    'effect.bulk.roundTrip.maxMs',
     'newcomers.es256.perSecond',
     'newcomers.eddsa.storm.seconds',
     'broker.anonymousRssBytesMax',

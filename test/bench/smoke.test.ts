@@ -169,6 +169,7 @@ t.test('access --smoke', async (t) => {
   t.equal(run.code, 0, run.stderr)
   const result = lastLine(run.stdout)
   const effects = ['grant', 'revoke', 'parkedFetch', 'revokedKey', 'revokedKeyParkedFetch', 'change']
+  effects.push('bulk.change', 'bulk.roundTrip')
   const kinds = ['newcomers.key', 'newcomers.eddsa', 'newcomers.es256', 'probes.anonymous']
   const positive = [
     'cost.check.nanoseconds',
