@@ -13,6 +13,7 @@ import { AccessControl } from './access/access-control.ts'
 import { provisionAdminKey } from './access/admin-key.ts'
 import { Closers } from './closers.ts'
 import { webSocketUrl } from './config/listen-address.ts'
+import { readableSecrets } from './config/readable-secrets.ts'
 import type { Config } from './config/schema.ts'
 import type { StorageFailure } from './disk/storage-failure.ts'
 import { WatchedStorage } from './disk/watched-storage.ts'
@@ -108,6 +109,8 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   const pages = new BrowserPages(config.allowedOrigins)
   // Whatever is wrong with the certificate is told before anything is opened.
   const tls = new NodeTls(options)
+  for (const reason of readableSecrets(config, options.files.mode))
+    logger.warn({ reason }, 'a secret is none')
 
   const storage = await (options.openStorage ?? openNodeStorage)(options)
   closers.add(() => storage.close())

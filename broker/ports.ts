@@ -44,4 +44,6 @@ export interface FilePort {
   read(path: string): Uint8Array
   /** Another text when the file, or where its links lead, was written or replaced. Never throws. */
   stamp(path: string): string
+  /** Permission bits, links followed; undefined where there are none to tell. Never throws. */
+  mode(path: string): number | undefined
 }

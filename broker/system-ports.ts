@@ -66,7 +66,7 @@ export function systemPorts(): SystemPorts {
         return () => clearInterval(timer)
       },
     },
-    files: { read: (path) => readFileSync(path), stamp },
+    files: { read: (path) => readFileSync(path), stamp, mode },
   }
 }
 
@@ -77,6 +77,17 @@ function stamp(path: string): string {
     return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`
   } catch (error) {
     return `${(error as NodeJS.ErrnoException).code}`
+  }
+}
+
+function mode(path: string): number | undefined {
+  // Windows has others, which do not show here.
+  if (process.platform === 'win32') return undefined
+  try {
+    return statSync(path).mode & 0o777
+  } catch {
+    // Whoever reads it says what is wrong with it.
+    return undefined
   }
 }
 

@@ -72,7 +72,7 @@ export interface MetadataStore {
    * nothing (no operations, or deletes of absent keys only) writes nothing and keeps the revision.
    * Transactions take effect in the order of the calls. The bytes of values are copied at the call.
    * With `isUrgent` the free space that the store keeps back on the disk may be used: for changes that let data
-   * go, which a full disk needs most.
+   * go or take rights away, which a full disk needs most; few and small ones.
    * Rejects with StorageError: MISUSE; NO_SPACE, with nothing written; WRITE_FAILED, after which it is not
    * known whether the transaction will be there after a restart, and {@link failure} is set.
    */

@@ -8,7 +8,7 @@
 import type { Identity, Scope } from '../identity.ts'
 import { ADMINISTRATOR_ROLE, namesOf } from '../principal.ts'
 import { hasExpired } from './entry.ts'
-import { type Decision, explainDecision } from './explain.ts'
+import { type Decision, explainDecision, withoutRule } from './explain.ts'
 import {
   ALL_OPERATIONS,
   allowedBy,
@@ -43,6 +43,8 @@ export interface Access {
   /** Whether it is in a namespace of the identity's, whatever the scope. */
   isOwnerOf(type: ResourceType, name: string): boolean
   explain(operation: Operation, type: ResourceType, name: string): Decision
+  /** That no rule allows it: for who is not to know the one that denies it. */
+  explainHidden(operation: Operation, type: ResourceType, name: string): Decision
 }
 
 export function compileAccess(
@@ -175,6 +177,10 @@ class CompiledAccess implements Access {
       ),
       isInScope,
     })
+  }
+
+  explainHidden(operation: Operation, type: ResourceType, name: string): Decision {
+    return withoutRule({ subject: this.#subject, operation, type, name })
   }
 
   /** As whom the resource is owned. */

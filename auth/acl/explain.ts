@@ -16,12 +16,15 @@ export interface Decision {
   readonly sentence: string
 }
 
-export interface Question {
+export interface Asked {
   /** Who it is about, in text form. */
   readonly subject: string
   readonly operation: Operation
   readonly type: ResourceType
   readonly name: string
+}
+
+export interface Question extends Asked {
   /** Why the subject is an administrator. */
   readonly administration: string | undefined
   /** As whom the subject owns the namespace. */
@@ -48,7 +51,12 @@ function decide(question: Question): Decision {
   }
   const allowing = decidingEntry(question, 'allow')
   if (allowing) return told(question, true, 'allow', allowing, sentenceOf(allowing))
-  return told(question, false, 'none', undefined, 'no rule allows it')
+  return withoutRule(question)
+}
+
+/** What is decided where no rule is about it. */
+export function withoutRule(asked: Asked): Decision {
+  return told(asked, false, 'none', undefined, 'no rule allows it')
 }
 
 function decidingEntry(
@@ -82,7 +90,7 @@ function sentenceOf({ id, principal, effect, operations, resource, grantedBy }: 
 }
 
 function told(
-  { subject, operation, type, name }: Question,
+  { subject, operation, type, name }: Asked,
   allowed: boolean,
   rule: Decision['rule'],
   entry: AclEntry | undefined,

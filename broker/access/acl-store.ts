@@ -17,7 +17,13 @@ import { bitsOf } from '../../auth/acl/operation.ts'
 import type { Policy } from '../../auth/acl/policy.ts'
 import { coversPattern, formatResourcePattern, namespaceOfPattern } from '../../auth/acl/resource.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
-import type { MetadataEntry, MetadataStore, Operation } from '../../storage/metadata-store.ts'
+import type {
+  MetadataEntry,
+  MetadataStore,
+  Operation,
+  TransactionResult,
+} from '../../storage/metadata-store.ts'
+import { StorageError } from '../../storage/segment-store.ts'
 import { decodeMetadataJson, encodeMetadataJson, MetadataValueError } from '../metadata-json.ts'
 import type { Clock } from '../ports.ts'
 import { WatchedRecords } from '../watched-records.ts'
@@ -26,6 +32,8 @@ import { storedOperations, storedPrincipal, storedResource } from './access-reco
 export const ACL_KEY_PREFIX = '/acl/'
 /** When it is full: the time between two looks for what has expired, which go through all of it. */
 const LOOK_INTERVAL_MS = 1_000
+/** Entries that deny, on a full disk. */
+const URGENT_MAX = 1_000
 /** 80 bits, in hex. */
 const ID_CHARACTERS = 20
 
@@ -67,6 +75,8 @@ export class AclStore {
   readonly #countOf = new Map<string, number>()
   /** On their way into metadata. */
   #arriving = 0
+  /** Written since there was too little room for all else. */
+  #urgent = 0
   readonly #putting = new Set<Promise<unknown>>()
   readonly #arrivingIn = new Map<string, number>()
   #lookedAtMs = Number.NEGATIVE_INFINITY
@@ -99,7 +109,7 @@ export class AclStore {
 
   /**
    * Resolves with the id of the entry, once it is durable and in force on this node. Rejects with ProtocolError
-   * POLICY_VIOLATION when there are too many, or with StorageError.
+   * POLICY_VIOLATION when there are too many, or with StorageError. What denies is written on a full disk too.
    */
   put(entry: NewAclEntry): Promise<string> {
     const putting = this.#put(entry)
@@ -136,11 +146,29 @@ export class AclStore {
   async #put(entry: NewAclEntry): Promise<string> {
     const claim = await this.claim(entry)
     try {
-      const { revision } = await this.#options.store.transact([], claim.operations)
+      const { revision } = await this.#transact(claim.operations, entry.effect === 'deny')
       await claim.caughtUp(revision)
       return aclIdOf(entry)
     } finally {
       claim.release()
+    }
+  }
+
+  /**
+   * What denies may be the way to stop whoever fills the disk. There is room kept for it, not without bound: what is
+   * revoked needs it as well.
+   */
+  async #transact(operations: readonly Operation[], isDeny: boolean): Promise<TransactionResult> {
+    const { store } = this.#options
+    try {
+      const result = await store.transact([], operations)
+      this.#urgent = 0
+      return result
+    } catch (error) {
+      const isFull = error instanceof StorageError && error.code === 'NO_SPACE'
+      if (!isFull || !isDeny || this.#urgent >= URGENT_MAX) throw error
+      this.#urgent++
+      return store.transact([], operations, { isUrgent: true })
     }
   }
 

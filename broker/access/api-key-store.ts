@@ -174,7 +174,7 @@ export class MetadataApiKeyStore implements ApiKeyStore {
     }
   }
 
-  /** Another secret, the present one good for `overlapMs` more. Rejects with ProtocolError RESOURCE_NOT_FOUND. */
+  /** Another secret, the present one good for `overlapMs` more. Works on a full disk too. Rejects with ProtocolError RESOURCE_NOT_FOUND. */
   async rotate(id: string, overlapMs: number): Promise<ShownApiKey> {
     const { store, clock, random } = this.#options
     const key = KEY_PREFIX + id
@@ -186,6 +186,8 @@ export class MetadataApiKeyStore implements ApiKeyStore {
       const { committed, revision } = await store.transact(
         [{ key, modRevision: entry.modRevision }],
         [{ kind: 'put', key, value: encodeApiKey(rotated) }],
+        // Who rotates a key may have lost it. In place of what is there it takes no more room.
+        { isUrgent: true },
       )
       if (!committed) continue
       await this.#records.caughtUp(revision)

@@ -28,13 +28,20 @@ export function writeRefusal(session: RequestSession, rule: Rule): ProtocolError
   return refusal
 }
 
-/** All of them with describe on the cluster; else those about himself, and on what he may grant. */
+/**
+ * All of them with describe on the cluster; else those about himself, and on what he may grant. What keeps him from
+ * seeing something is not among those about himself: it names what is not there for him.
+ */
 export function visibleEntries(session: RequestSession): (entry: AclEntry) => boolean {
   const { access, identity } = session
   if (access.allows('describe', 'cluster', '')) return () => true
   const names = new Set(namesOf(identity.principal))
   return (entry) =>
-    names.has(entry.principal) ||
+    (names.has(entry.principal) && !hides(entry)) ||
     access.ownsPattern(entry.resource) ||
     access.allowsPattern('grant', entry.resource)
+}
+
+function hides({ effect, operations }: AclEntry): boolean {
+  return effect === 'deny' && operations.includes('describe')
 }

@@ -31,7 +31,7 @@ export function explainAccessHandler(policy: Policy): Handler<'explainAccess'> {
     checkIds('group', groups)
     checkIds('role', roles)
     const { access } = session
-    if (!access.allows('describe', 'cluster', '') && !access.allowsPattern('grant', resource))
+    if (!mayAskOfOthers(access, resource))
       throw new ProtocolError(
         ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
         `${callerOf(session)} may ask about others only on what he may grant`,
@@ -49,7 +49,25 @@ export function explainAccessHandler(policy: Policy): Handler<'explainAccess'> {
     if (resource.match === 'prefix')
       throw invalid(`resource ${JSON.stringify(request.resource)} is many; ask about one, without *`)
     const access = accessOf(request, session, resource, clock.nowMs())
-    const { allowed, rule, entry, sentence } = access.explain(operation, resource.type, resource.name)
+    const { type, name } = resource
+    const decision = access.explain(operation, type, name)
+    // As with what does not exist, where no rule is about it.
+    const isHidden = decision.rule === 'deny' && !mayKnowRules(session, resource)
+    const { allowed, rule, entry, sentence } = isHidden
+      ? access.explainHidden(operation, type, name)
+      : decision
     return { allowed, rule, entryId: entry?.id ?? null, sentence }
   }
+}
+
+function mayAskOfOthers(access: Access, resource: ResourcePattern): boolean {
+  return access.allows('describe', 'cluster', '') || access.allowsPattern('grant', resource)
+}
+
+/** Which rule keeps one from something is told of what one may see, or has oneself. */
+function mayKnowRules({ access }: RequestSession, resource: ResourcePattern): boolean {
+  const { type, name } = resource
+  return (
+    access.allows('describe', type, name) || access.ownsPattern(resource) || mayAskOfOthers(access, resource)
+  )
 }

@@ -1,4 +1,5 @@
 /** What went wrong with one partition of a request, as code and sentence for its answer. */
+import { basename } from 'node:path'
 import { bitOf, type Operation } from '../../auth/acl/operation.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { LogError, type LogErrorCode } from '../../storage/log/log-error.ts'
@@ -36,9 +37,15 @@ export function partitionErrorOf(error: unknown): PartitionError {
   if (error instanceof StorageError)
     return {
       error: error.code === 'NO_SPACE' ? ErrorCode.STORAGE_FULL : ErrorCode.KAFKA_STORAGE_ERROR,
-      message: error.message,
+      message: withoutPaths(error),
     }
   throw error
+}
+
+/** Where the data of a broker lies is not for clients: of each path the name at its end is left. */
+function withoutPaths({ message, path }: StorageError): string {
+  const named = path === undefined ? message : message.replaceAll(path, basename(path))
+  return named.replace(/(^|[\s"'(])\/(?:[^\s"'():;,]*\/)?([^\s"'():;,]+)/g, '$1$2')
 }
 
 const codeOfReason: Partial<Record<RecordErrorReason, number>> = {

@@ -206,3 +206,40 @@ t.test('a parked fetch looks again when its connection authenticates into anothe
   t.equal((await parked).response?.error, ErrorCode.UNKNOWN_TOPIC_ID)
   t.ok(Date.now() - beganMs < 1_000, 'within a second')
 })
+
+t.test('what denies one the sight of something does not tell one its name', async (t) => {
+  const client = async (principal: string) =>
+    ProtocolClient.connect(node.url, (await admin.call(apis.createKey, { ...A_KEY, principal })).key)
+  const [mal, own] = [await client('mal'), await client('own')]
+  await admin.call(apis.createNamespace, {
+    namespaces: [{ name: 'dark', owners: ['user:own'], topicConfigs: [] }],
+  })
+  const resource = 'topic:dark.secret'
+  for (const principal of ['user:mal', 'user:own'])
+    t.equal(await createAcl({ principal, resource, operations: ['describe'], effect: 'deny' }), 'done')
+  const seen = { principal: 'user:mal', resource: 'topic:dark.seen' }
+  t.equal(await createAcl({ ...seen, operations: ['read'] }), 'done')
+  t.equal(await createAcl({ ...seen, operations: ['write'], effect: 'deny' }), 'done')
+
+  const listed = async (who: ProtocolClient) =>
+    (await who.call(apis.describeAcls, { principal: null, resource: 'topic:dark.*' })).entries
+      .map((entry) => `${entry.principal} ${entry.effect} ${entry.resource}`)
+      .sort()
+  t.same(await listed(mal), ['user:mal allow topic:dark.seen', 'user:mal deny topic:dark.seen'])
+  t.equal((await listed(own)).length, 4, 'the owner may take it back')
+  t.equal((await listed(admin)).length, 4)
+
+  const explain = (who: ProtocolClient, about: string, operation: string, principal: string | null = null) =>
+    who.call(apis.explainAccess, { principal, groups: [], roles: [], operation, resource: about })
+  for (const operation of ['describe', 'read', 'grant']) {
+    const [hidden, missing] = [
+      await explain(mal, resource, operation),
+      await explain(mal, 'topic:dark.absent', operation),
+    ]
+    t.same(JSON.parse(JSON.stringify(hidden).replaceAll('dark.secret', 'dark.absent')), missing, operation)
+    t.match(hidden, { allowed: false, rule: 'none', entryId: null })
+    t.match(await explain(own, resource, operation), { allowed: false, rule: 'deny' })
+    t.match(await explain(admin, resource, operation, 'user:mal'), { allowed: false, rule: 'deny' })
+  }
+  t.match(await explain(mal, 'topic:dark.seen', 'write'), { rule: 'deny' }, 'what one may see is told')
+})

@@ -169,6 +169,8 @@ class World implements FilePort {
     return Buffer.from(text)
   }
 
+  mode(): undefined {}
+
   stamp(path: string): string {
     return this.#stamps[path] ?? 'ENOENT'
   }
