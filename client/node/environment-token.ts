@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 
-/** As many as a broker takes. */
+/** As many as the protocol has room for. */
 const BYTES_MAX = 65_536
 
 /** Undefined: the environment has none. What it gives throws an Error that names the file and what is wrong with it. */
