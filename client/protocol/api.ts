@@ -19,6 +19,23 @@ import {
 import { authenticateRequest, authenticateResponse } from './messages/authenticate.ts'
 import { describeProducersRequest, describeProducersResponse } from './messages/describe-producers.ts'
 import { fetchRequest, fetchResponse } from './messages/fetch.ts'
+import { groupHeartbeatRequest, groupHeartbeatResponse } from './messages/group-heartbeat.ts'
+import {
+  offsetCommitRequest,
+  offsetCommitResponse,
+  offsetDeleteRequest,
+  offsetDeleteResponse,
+  offsetFetchRequest,
+  offsetFetchResponse,
+} from './messages/group-offsets.ts'
+import {
+  deleteGroupsRequest,
+  deleteGroupsResponse,
+  describeGroupsRequest,
+  describeGroupsResponse,
+  listGroupsRequest,
+  listGroupsResponse,
+} from './messages/groups.ts'
 import { helloRequest, helloResponse } from './messages/hello.ts'
 import { initProducerIdRequest, initProducerIdResponse } from './messages/init-producer-id.ts'
 import {
@@ -121,6 +138,26 @@ const partitionErrors: readonly ErrorName[] = [
   'UNKNOWN_TOPIC_ID',
 ]
 
+/** Errors of whatever goes through the coordinator of a group. */
+const groupErrors: readonly ErrorName[] = [
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'INVALID_GROUP_ID',
+  'GROUP_AUTHORIZATION_FAILED',
+]
+
+/** Errors of what a member asks for. */
+const memberErrors: readonly ErrorName[] = [
+  ...groupErrors,
+  'UNKNOWN_MEMBER_ID',
+  'FENCED_INSTANCE_ID',
+  'FENCED_MEMBER_EPOCH',
+  'STALE_MEMBER_EPOCH',
+]
+
+/** Errors of what the coordinator writes. */
+const groupWriteErrors: readonly ErrorName[] = ['KAFKA_STORAGE_ERROR', 'STORAGE_FULL']
+
 export const apis = {
   produce: {
     ...api(
@@ -177,6 +214,44 @@ export const apis = {
       'TOPIC_AUTHORIZATION_FAILED',
       'UNKNOWN_TOPIC_ID',
     ],
+  ),
+  offsetCommit: api(
+    8,
+    'offset-commit',
+    'Keeps how far a group has read, durably.',
+    offsetCommitRequest,
+    offsetCommitResponse,
+    [
+      ...memberErrors,
+      ...groupWriteErrors,
+      'UNKNOWN_TOPIC_OR_PARTITION',
+      'TOPIC_AUTHORIZATION_FAILED',
+      'UNKNOWN_TOPIC_ID',
+      'OFFSET_METADATA_TOO_LARGE',
+      'NON_EMPTY_GROUP',
+    ],
+  ),
+  offsetFetch: api(
+    9,
+    'offset-fetch',
+    'Tells how far a group has read.',
+    offsetFetchRequest,
+    offsetFetchResponse,
+    [
+      ...memberErrors,
+      'UNKNOWN_TOPIC_OR_PARTITION',
+      'TOPIC_AUTHORIZATION_FAILED',
+      'UNKNOWN_TOPIC_ID',
+      'GROUP_ID_NOT_FOUND',
+    ],
+  ),
+  listGroups: api(
+    16,
+    'list-groups',
+    'Lists the groups the caller may see.',
+    listGroupsRequest,
+    listGroupsResponse,
+    ['COORDINATOR_LOAD_IN_PROGRESS', 'COORDINATOR_NOT_AVAILABLE'],
   ),
   hello: api(
     18,
@@ -274,6 +349,14 @@ export const apis = {
     authenticateResponse,
     ['UNSUPPORTED_SASL_MECHANISM', 'SASL_AUTHENTICATION_FAILED', 'AUTHENTICATION_UNAVAILABLE'],
   ),
+  deleteGroups: api(
+    42,
+    'delete-groups',
+    'Deletes groups without members, with their offsets.',
+    deleteGroupsRequest,
+    deleteGroupsResponse,
+    [...groupErrors, ...groupWriteErrors, 'NON_EMPTY_GROUP', 'GROUP_ID_NOT_FOUND'],
+  ),
   alterTopics: api(
     44,
     'alter-topics',
@@ -292,6 +375,22 @@ export const apis = {
       'STORAGE_FULL',
     ],
   ),
+  offsetDelete: api(
+    47,
+    'offset-delete',
+    'Forgets how far a group has read in some partitions.',
+    offsetDeleteRequest,
+    offsetDeleteResponse,
+    [
+      ...groupErrors,
+      ...groupWriteErrors,
+      'UNKNOWN_TOPIC_OR_PARTITION',
+      'TOPIC_AUTHORIZATION_FAILED',
+      'UNKNOWN_TOPIC_ID',
+      'GROUP_ID_NOT_FOUND',
+      'GROUP_SUBSCRIBED_TO_TOPIC',
+    ],
+  ),
   describeProducers: api(
     61,
     'describe-producers',
@@ -299,6 +398,31 @@ export const apis = {
     describeProducersRequest,
     describeProducersResponse,
     ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'UNKNOWN_TOPIC_ID'],
+  ),
+  groupHeartbeat: api(
+    68,
+    'group-heartbeat',
+    'Joins a consumer group, stays in it or leaves it, and learns what to read.',
+    groupHeartbeatRequest,
+    groupHeartbeatResponse,
+    [
+      ...memberErrors,
+      ...groupWriteErrors,
+      'INVALID_TOPIC_EXCEPTION',
+      'TOPIC_AUTHORIZATION_FAILED',
+      'INVALID_SESSION_TIMEOUT',
+      'GROUP_MAX_SIZE_REACHED',
+      'UNRELEASED_INSTANCE_ID',
+      'UNSUPPORTED_ASSIGNOR',
+    ],
+  ),
+  describeGroups: api(
+    69,
+    'describe-groups',
+    'Tells all about groups: members, what they read, and how they fare.',
+    describeGroupsRequest,
+    describeGroupsResponse,
+    [...groupErrors, 'GROUP_ID_NOT_FOUND'],
   ),
   describeTopics: api(
     75,
