@@ -41,5 +41,5 @@ export const offsetMetadata = field(
 )
 export const groupState = field(
   text(32),
-  '`empty`: no members; `assigning`: a new assignment is being made; `reconciling`: members are giving up and taking over partitions; `stable`.',
+  'One of: `empty`, no members; `assigning`, a new assignment is being made; `reconciling`, members are giving up and taking over partitions; `stable`.',
 )
