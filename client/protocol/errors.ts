@@ -86,7 +86,7 @@ const table = {
   UNSUPPORTED_ASSIGNOR: row(112, false, 'The broker has no assignor of that name.'),
   STALE_MEMBER_EPOCH: row(
     113,
-    true,
+    false,
     'The member epoch is older than the current one: heartbeat, and repeat.',
   ),
   // Ours.
