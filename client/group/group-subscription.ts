@@ -1,0 +1,422 @@
+/**
+ * Which partitions a member of a group reads: what the broker assigns, step by step. A partition is given up when nobody
+ * works on an event of it any more and its offset is committed; the broker is told only then. What stays is read on as if
+ * nothing had happened.
+ *
+ * ```
+ *            offset found              not assigned any more            nobody at it, committed
+ *  starting ─────────────▶ reading ───────────────────────▶ revoking ──────────────────────────▶ given up
+ * ```
+ */
+import { backoffDelayMs } from '../backoff.ts'
+import type { BrokerLink } from '../broker-link.ts'
+import type { PartitionName, StartPosition } from '../consumer/options.ts'
+import { DelayGroup } from '../delay-group.ts'
+import type { ClientPorts } from '../ports.ts'
+import { apis } from '../protocol/api.ts'
+import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
+import type { AssignedPartitions } from '../protocol/messages/group-heartbeat.ts'
+import type { FetchedOffset } from '../protocol/messages/group-offsets.ts'
+import { RETRY_BACKOFF } from '../retry.ts'
+import type { Topic, TopicDirectory } from '../topic-directory.ts'
+import { sameTopicId, topicIdText } from '../topic-id.ts'
+import { Membership } from './membership.ts'
+import { OffsetCommitter, type ProcessedOffset } from './offset-committer.ts'
+import type { GroupSettings } from './options.ts'
+
+/** The consumer, as its place in a group sees it. */
+export interface GroupHost {
+  /** A partition is to be read. */
+  found(topic: Topic, partition: number, start: StartPosition): void
+  /** What is known of a topic is new. */
+  known(topic: Topic): void
+  /** Nothing more of the partition is handed out. */
+  hold(partition: PartitionName): void
+  /** Whether an event of the partition is at work. */
+  isAtWork(partition: PartitionName): boolean
+  /** The partition is not read any more. */
+  dropped(partition: PartitionName): void
+  /** How far the partition was processed; undefined: not at all. */
+  processed(partition: PartitionName): { readonly offset: number; readonly leaderEpoch: number } | undefined
+  /** For how long it is at what it was handed last; -1: at nothing. */
+  processingMs(): number
+  /** Something changed that somebody who waits may care for. */
+  changed(): void
+  /** The partition cannot be read. */
+  failedAt(topic: Topic, partition: number, error: ProtocolError): void
+  /** There is no way back into the group. */
+  failed(error: ProtocolError): void
+}
+
+interface Held extends PartitionName {
+  readonly key: string
+  readonly topicId: Uint8Array
+  state: 'starting' | 'reading' | 'revoking'
+  /** Its last commit is on its way. */
+  isLeaving: boolean
+  /** What was committed last; -1: nothing by this member. */
+  committedOffset: number
+}
+
+/** How long closing may wait for a last commit. */
+const LAST_COMMIT_MS_MAX = 5_000
+
+export class GroupSubscription {
+  readonly #link: BrokerLink
+  readonly #directory: TopicDirectory
+  readonly #ports: ClientPorts
+  readonly #settings: GroupSettings
+  readonly #from: StartPosition
+  readonly #host: GroupHost
+  readonly #delays: DelayGroup
+  readonly #membership: Membership
+  readonly #committer: OffsetCommitter
+  readonly #held = new Map<string, Held>()
+  readonly #watched = new Map<string, () => void>()
+  #assigned = new Map<string, PartitionName & { readonly topicId: Uint8Array }>()
+  #isAssigned = false
+  #isClosed = false
+
+  constructor(
+    link: BrokerLink,
+    directory: TopicDirectory,
+    ports: ClientPorts,
+    settings: GroupSettings,
+    reading: {
+      readonly clientName: string
+      readonly topics: readonly string[]
+      readonly from: StartPosition
+    },
+    host: GroupHost,
+  ) {
+    this.#link = link
+    this.#directory = directory
+    this.#ports = ports
+    this.#settings = settings
+    this.#from = reading.from
+    this.#host = host
+    this.#delays = new DelayGroup(ports.timers)
+    this.#membership = new Membership(link, ports, settings, reading, {
+      assigned: (partitions) => this.#assign(partitions),
+      owned: () => this.#owned(),
+      processingMs: () => host.processingMs(),
+      lost: (error) => this.#lose(error),
+      failed: (error) => host.failed(groupError(settings.groupId, error)),
+      warned: (sentence) => this.#warn(sentence),
+    })
+    this.#committer = new OffsetCommitter(link, ports, settings.groupId, this.#membership)
+  }
+
+  /** Whether the broker has assigned something, or nothing, and all of it is being read. */
+  get isComplete(): boolean {
+    if (!this.#isAssigned || this.#held.size !== this.#assigned.size) return false
+    for (const { state } of this.#held.values()) if (state !== 'reading') return false
+    return true
+  }
+
+  start(): void {
+    this.#membership.start()
+    this.#commitLater()
+  }
+
+  /** A broker's refusal says that what is known of a topic is out of date. */
+  refresh(name: string): void {
+    // Whoever watches gets the answer; the broker assigns anew when the topic is gone.
+    this.#directory.refresh(name).catch(ignore)
+  }
+
+  /** Something that was at work is done: partitions may wait for that to be given up. */
+  released(): void {
+    for (const held of this.#held.values()) if (held.state === 'revoking') void this.#giveUp(held)
+  }
+
+  /** As {@link OffsetCommitter.commit}. */
+  async commit(offsets: readonly (PartitionName & Omit<ProcessedOffset, 'topicId'>)[]): Promise<void> {
+    await this.#committer.commit(
+      offsets.map((offset) => {
+        const held = this.#held.get(nameOf(offset))
+        if (!held) throw notHeld(offset)
+        return { ...offset, topicId: held.topicId }
+      }),
+    )
+    for (const offset of offsets) this.#committed(offset)
+  }
+
+  /** Commits what was processed, leaves the group, and ends. Never rejects; what could not be committed is warned of. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#delays.cancelAll()
+    for (const stop of this.#watched.values()) stop()
+    if (this.#settings.autoCommitIntervalMs !== undefined && this.#link.connection)
+      await this.#within(LAST_COMMIT_MS_MAX, this.#commitProcessed([...this.#held.values()]))
+    await this.#membership.leave()
+    this.#committer.close()
+  }
+
+  #owned(): { topicId: Uint8Array; partitions: number[] }[] {
+    const byTopic = new Map<string, { topicId: Uint8Array; partitions: number[] }>()
+    for (const { topicId, partition } of this.#held.values()) {
+      const id = topicIdText(topicId)
+      const topic = byTopic.get(id) ?? { topicId, partitions: [] }
+      byTopic.set(id, topic)
+      topic.partitions.push(partition)
+    }
+    return [...byTopic.values()]
+  }
+
+  #assign(assignment: readonly AssignedPartitions[]): void {
+    if (this.#isClosed) return
+    const assigned = new Map<string, PartitionName & { readonly topicId: Uint8Array }>()
+    for (const { topic, topicId, partitions } of assignment)
+      for (const partition of partitions)
+        assigned.set(nameOf({ topic, partition }), { topic, topicId, partition })
+    this.#assigned = assigned
+    this.#isAssigned = true
+    const removed: Held[] = []
+    for (const held of this.#held.values()) {
+      const still = assigned.get(held.key)
+      if (still && sameTopicId(still.topicId, held.topicId)) continue
+      if (held.state === 'revoking') continue
+      held.state = 'revoking'
+      this.#host.hold(held)
+      removed.push(held)
+    }
+    this.#tell({ added: [], removed, isLost: false })
+    for (const held of removed) void this.#giveUp(held)
+    this.#takeOver()
+    this.#host.changed()
+  }
+
+  /** Begins with what is assigned and not held; what is still being given up comes when it was. */
+  #takeOver(): void {
+    const added: Held[] = []
+    for (const [key, { topic, topicId, partition }] of this.#assigned) {
+      if (this.#held.has(key)) continue
+      const held: Held = {
+        key,
+        topic,
+        topicId,
+        partition,
+        state: 'starting',
+        isLeaving: false,
+        committedOffset: -1,
+      }
+      this.#held.set(key, held)
+      added.push(held)
+    }
+    if (added.length === 0) return
+    this.#tell({ added, removed: [], isLost: false })
+    // The broker learns that they were taken over: until then it goes on telling.
+    this.#membership.ownedChanged()
+    void this.#begin(added)
+  }
+
+  /** Nobody may be at it. Commits what was processed, and tells the broker. */
+  async #giveUp(held: Held): Promise<void> {
+    if (held.state !== 'revoking' || held.isLeaving || this.#host.isAtWork(held)) return
+    held.isLeaving = true
+    if (this.#settings.autoCommitIntervalMs !== undefined) await this.#commitProcessed([held])
+    // Meanwhile all may have been lost, or ended.
+    if (this.#held.get(held.key) !== held || this.#isClosed) return
+    this.#drop(held)
+    const isLast = ![...this.#held.values()].some(({ state }) => state === 'revoking')
+    if (isLast) this.#membership.ownedChanged()
+    this.#takeOver()
+  }
+
+  #lose(error: ProtocolError): void {
+    const removed = [...this.#held.values()]
+    for (const held of removed) this.#drop(held)
+    this.#assigned = new Map()
+    this.#isAssigned = false
+    if (removed.length > 0) {
+      this.#tell({ added: [], removed, isLost: true })
+      this.#warn(
+        `this consumer was put out of group ${this.#settings.groupId} and joins again: ${error.message}`,
+      )
+    }
+    this.#host.changed()
+  }
+
+  #drop(held: Held): void {
+    this.#held.delete(held.key)
+    this.#host.dropped(held)
+    const isLast = ![...this.#held.values()].some(({ topic }) => topic === held.topic)
+    if (!isLast) return
+    this.#watched.get(held.topic)?.()
+    this.#watched.delete(held.topic)
+  }
+
+  async #begin(added: readonly Held[]): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const waiting = added.filter((held) => this.#isStarting(held))
+      if (waiting.length === 0) return
+      const error = await this.#lookUp(waiting)
+      if (!error) return
+      if (this.#isClosed || this.#link.failure) return
+      if (error.code === ErrorCode.STALE_MEMBER_EPOCH) await this.#membership.answered()
+      // The membership learns of it by its own heartbeat, and loses everything.
+      else if (error.code === ErrorCode.FENCED_MEMBER_EPOCH || error.code === ErrorCode.UNKNOWN_MEMBER_ID) {
+        await this.#membership.answered()
+        await this.#pause(attempt, 0)
+      } else if (error.retriable) await this.#pause(attempt, error.retryAfterMs)
+      else {
+        this.#host.failed(groupError(this.#settings.groupId, error))
+        return
+      }
+    }
+  }
+
+  #isStarting(held: Held): boolean {
+    return !this.#isClosed && this.#held.get(held.key) === held && held.state === 'starting'
+  }
+
+  /** Finds out where partitions begin, and begins. The error after which to ask again. */
+  async #lookUp(waiting: readonly Held[]): Promise<ProtocolError | undefined> {
+    let offsets: readonly FetchedOffset[]
+    const topics = new Map<string, Topic>()
+    try {
+      for (const { topic, topicId } of waiting)
+        if (!topics.has(topic)) topics.set(topic, await this.#topic(topic, topicId))
+      const { memberId, memberEpoch } = this.#membership
+      const partitions = waiting.map(({ topicId, partition }) => ({ topicId, partition }))
+      const request = { groupId: this.#settings.groupId, memberId, memberEpoch, partitions }
+      offsets = (await this.#link.call(apis.offsetFetch, request, { repeatable: true })).partitions
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      return error.code === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION ? again(error) : error
+    }
+    let failure: ProtocolError | undefined
+    for (const [i, held] of waiting.entries()) {
+      if (!this.#isStarting(held)) continue
+      const entry = offsets[i]
+      const error = entry ? entry.error : ErrorCode.UNKNOWN_SERVER_ERROR
+      if (error !== ErrorCode.NONE) failure = new ProtocolError(error, entry?.message ?? undefined)
+      else this.#read(held, topics.get(held.topic) as Topic, entry as FetchedOffset)
+    }
+    this.#host.changed()
+    return failure
+  }
+
+  #read(held: Held, topic: Topic, { offset }: FetchedOffset): void {
+    held.state = 'reading'
+    if (!this.#watched.has(topic.name))
+      this.#watched.set(
+        topic.name,
+        this.#directory.watch(topic.name, (answer) => {
+          if (!(answer instanceof ProtocolError)) this.#host.known(answer)
+        }),
+      )
+    if (offset < 0 && this.#settings.failWithoutOffset) {
+      const { groupId } = this.#settings
+      const sentence = `group ${groupId} has no offset in topic ${held.topic}, partition ${held.partition}; commit one (octopus group reset), or leave out onNoOffset: 'fail'`
+      this.#host.failedAt(topic, held.partition, new ProtocolError(ErrorCode.OFFSET_OUT_OF_RANGE, sentence))
+      return
+    }
+    held.committedOffset = offset
+    this.#host.found(topic, held.partition, offset < 0 ? this.#from : { offset })
+  }
+
+  /** The topic of that name and id. */
+  async #topic(name: string, topicId: Uint8Array): Promise<Topic> {
+    const known = await this.#directory.lookup(name)
+    if (sameTopicId(known.topicId, topicId)) return known
+    const fresh = await this.#directory.refresh(name)
+    if (sameTopicId(fresh.topicId, topicId)) return fresh
+    // Deleted and created again: the broker assigns anew.
+    throw new ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID, `topic ${name} was deleted and created again`)
+  }
+
+  #commitLater(): void {
+    const { autoCommitIntervalMs } = this.#settings
+    if (autoCommitIntervalMs === undefined || this.#isClosed) return
+    this.#delays.after(autoCommitIntervalMs, () => {
+      const reading = [...this.#held.values()].filter(({ state }) => state === 'reading')
+      void this.#commitProcessed(reading).finally(() => this.#commitLater())
+    })
+  }
+
+  /** Never rejects: what could not be committed is committed with the next, or handed out again to whoever reads then. */
+  async #commitProcessed(partitions: readonly Held[]): Promise<void> {
+    const offsets: ProcessedOffset[] = []
+    for (const held of partitions) {
+      const processed = this.#host.processed(held)
+      if (processed && processed.offset !== held.committedOffset)
+        offsets.push({ ...held, ...processed, metadata: '' })
+    }
+    try {
+      await this.#committer.commit(offsets)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#warn(error.message)
+      return
+    }
+    for (const offset of offsets) this.#committed(offset)
+  }
+
+  #committed({ offset, ...partition }: PartitionName & { readonly offset: number }): void {
+    const held = this.#held.get(nameOf(partition))
+    if (held) held.committedOffset = offset
+  }
+
+  #tell(change: {
+    readonly added: readonly Held[]
+    readonly removed: readonly Held[]
+    readonly isLost: boolean
+  }): void {
+    const { onAssignment } = this.#settings
+    if (!onAssignment || change.added.length + change.removed.length === 0) return
+    const named = (list: readonly Held[]) => list.map(({ topic, partition }) => ({ topic, partition }))
+    const told = { added: named(change.added), removed: named(change.removed), isLost: change.isLost }
+    this.#ports.timers.soon(() => onAssignment(told))
+  }
+
+  #warn(sentence: string): void {
+    const { onWarning } = this.#settings
+    if (onWarning) this.#ports.timers.soon(() => onWarning(sentence))
+  }
+
+  #pause(attempt: number, atLeastMs: number): Promise<void> {
+    const delayMs = backoffDelayMs(RETRY_BACKOFF, attempt, this.#ports.random.unit(), atLeastMs)
+    return new Promise((resolve) => {
+      if (this.#isClosed) resolve()
+      else this.#delays.after(delayMs, resolve)
+    })
+  }
+
+  async #within(timeMs: number, work: Promise<void>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#ports.timers.after(timeMs, resolve)
+      void work.finally(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+}
+
+function nameOf({ topic, partition }: PartitionName): string {
+  return `${topic}/${partition}`
+}
+
+function notHeld({ topic, partition }: PartitionName): ProtocolError {
+  return new ProtocolError(
+    ErrorCode.UNKNOWN_MEMBER_ID,
+    `partition ${partition} of ${topic} is not this consumer's (any more): another member of the group may read it`,
+  )
+}
+
+function groupError(groupId: string, cause: ProtocolError): ProtocolError {
+  return new ProtocolError(cause.code, `group ${groupId}: ${cause.message}`, { cause })
+}
+
+/** The topic may be there later, or assigned to nobody. */
+function again(cause: ProtocolError): ProtocolError {
+  return new ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID, cause.message, { cause })
+}
+
+/** The next heartbeat says more. */
+function ignore(error: unknown): void {
+  if (!(error instanceof ProtocolError)) throw error
+}

@@ -1,0 +1,197 @@
+/**
+ * Commits offsets of a group: one request at a time, whoever asks meanwhile is in the next one. What is committed carries the
+ * member epoch, so that the broker refuses it once somebody else reads the partition.
+ */
+import { backoffDelayMs } from '../backoff.ts'
+import type { BrokerLink } from '../broker-link.ts'
+import { DelayGroup } from '../delay-group.ts'
+import type { ClientPorts } from '../ports.ts'
+import { apis } from '../protocol/api.ts'
+import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
+import type { OffsetCommitResponse } from '../protocol/messages/group-offsets.ts'
+import { RETRY_BACKOFF } from '../retry.ts'
+import { topicIdText } from '../topic-id.ts'
+
+/** How far one partition was processed. */
+export interface ProcessedOffset {
+  readonly topic: string
+  readonly topicId: Uint8Array
+  readonly partition: number
+  /** Offset of the next record to be processed. */
+  readonly offset: number
+  /** Leader epoch of the last record before it; -1: unknown. */
+  readonly leaderEpoch: number
+  readonly metadata: string
+}
+
+/** Who commits. */
+export interface Committing {
+  readonly memberId: string
+  readonly memberEpoch: number
+  /** Resolves when the epoch may be another. */
+  answered(): Promise<void>
+}
+
+interface Waiting {
+  readonly keys: readonly string[]
+  readonly resolve: () => void
+  readonly reject: (error: ProtocolError) => void
+}
+
+const ATTEMPTS_MAX = 10
+
+export class OffsetCommitter {
+  readonly #link: BrokerLink
+  readonly #ports: ClientPorts
+  readonly #groupId: string
+  readonly #member: Committing
+  readonly #delays: DelayGroup
+  #next = new Map<string, ProcessedOffset>()
+  #waiting: Waiting[] = []
+  #running: Promise<void> | undefined
+  #isClosed = false
+
+  constructor(link: BrokerLink, ports: ClientPorts, groupId: string, member: Committing) {
+    this.#link = link
+    this.#ports = ports
+    this.#groupId = groupId
+    this.#member = member
+    this.#delays = new DelayGroup(ports.timers)
+  }
+
+  /**
+   * Resolves when all of them are durable. Rejects with a {@link ProtocolError} that names a partition: FENCED_MEMBER_EPOCH
+   * or UNKNOWN_MEMBER_ID when somebody else may read it.
+   */
+  commit(offsets: readonly ProcessedOffset[]): Promise<void> {
+    if (offsets.length === 0) return Promise.resolve()
+    if (this.#isClosed) return Promise.reject(new ProtocolError(ErrorCode.CLOSED))
+    const keys = offsets.map(keyOf)
+    // The last word counts, also when it is a smaller one: who seeks back and commits means it.
+    for (const [i, offset] of offsets.entries()) this.#next.set(keys[i], offset)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ keys, resolve, reject })
+      this.#running ??= this.#run().finally(() => {
+        this.#running = undefined
+      })
+    })
+  }
+
+  /** Resolves when nothing is under way. Never rejects. */
+  async idle(): Promise<void> {
+    await this.#running
+  }
+
+  /** What was not sent is not sent. */
+  close(): void {
+    this.#isClosed = true
+    this.#delays.cancelAll()
+    const closed = new ProtocolError(ErrorCode.CLOSED)
+    for (const { reject } of this.#waiting) reject(closed)
+    this.#waiting = []
+    this.#next.clear()
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const offsets = this.#next
+      const waiting = this.#waiting
+      this.#next = new Map()
+      this.#waiting = []
+      const failures = await this.#send(offsets)
+      for (const { keys, resolve, reject } of waiting) {
+        const failed = keys.find((key) => failures.has(key))
+        if (failed === undefined) resolve()
+        else reject(failures.get(failed) as ProtocolError)
+      }
+    }
+  }
+
+  /** What could not be committed, and why. */
+  async #send(offsets: Map<string, ProcessedOffset>): Promise<Map<string, ProtocolError>> {
+    const failures = new Map<string, ProtocolError>()
+    let left = [...offsets]
+    for (let attempt = 1; left.length > 0; attempt++) {
+      const refused = await this.#attempt(left)
+      const again: typeof left = []
+      let atLeastMs = 0
+      let isStale = false
+      for (const [key, offset, error] of refused) {
+        const mayGoOn = !this.#isClosed && !this.#link.failure && attempt < ATTEMPTS_MAX
+        if (mayGoOn && (error.retriable || error.code === ErrorCode.STALE_MEMBER_EPOCH)) {
+          again.push([key, offset])
+          atLeastMs = Math.max(atLeastMs, error.retryAfterMs)
+          isStale ||= error.code === ErrorCode.STALE_MEMBER_EPOCH
+        } else failures.set(key, error)
+      }
+      left = again
+      if (isStale) await this.#member.answered()
+      else if (left.length > 0) await this.#pause(attempt, atLeastMs)
+    }
+    return failures
+  }
+
+  async #attempt(
+    offsets: readonly (readonly [string, ProcessedOffset])[],
+  ): Promise<[string, ProcessedOffset, ProtocolError][]> {
+    const all = (error: ProtocolError) =>
+      offsets.map(([key, offset]): [string, ProcessedOffset, ProtocolError] => [key, offset, error])
+    const { memberId, memberEpoch } = this.#member
+    // Between two memberships nothing is owned.
+    if (memberEpoch <= 0)
+      return all(
+        new ProtocolError(
+          ErrorCode.UNKNOWN_MEMBER_ID,
+          'this consumer is no member of its group at the moment',
+        ),
+      )
+    const request = {
+      groupId: this.#groupId,
+      memberId,
+      memberEpoch,
+      partitions: offsets.map(([, { topicId, partition, offset, leaderEpoch, metadata }]) => ({
+        topicId,
+        partition,
+        offset,
+        leaderEpoch,
+        metadata,
+      })),
+    }
+    let response: OffsetCommitResponse
+    try {
+      // Said twice, it is said once.
+      response = await this.#link.call(apis.offsetCommit, request, { repeatable: true })
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      return all(error)
+    }
+    const refused: [string, ProcessedOffset, ProtocolError][] = []
+    for (const [i, [key, offset]] of offsets.entries()) {
+      const entry = response.partitions[i]
+      if (entry?.error === ErrorCode.NONE) continue
+      refused.push([key, offset, refusalOf(offset, entry)])
+    }
+    return refused
+  }
+
+  #pause(attempt: number, atLeastMs: number): Promise<void> {
+    const delayMs = backoffDelayMs(RETRY_BACKOFF, attempt, this.#ports.random.unit(), atLeastMs)
+    return new Promise((resolve) => {
+      if (this.#isClosed) resolve()
+      else this.#delays.after(delayMs, resolve)
+    })
+  }
+}
+
+function refusalOf(
+  { topic, partition, offset }: ProcessedOffset,
+  entry: OffsetCommitResponse['partitions'][number] | undefined,
+): ProtocolError {
+  const cause = new ProtocolError(entry?.error ?? ErrorCode.UNKNOWN_SERVER_ERROR, entry?.message ?? undefined)
+  const sentence = `commit of offset ${offset} of topic ${topic}, partition ${partition}: ${cause.message}`
+  return new ProtocolError(cause.code, sentence, { cause })
+}
+
+function keyOf({ topicId, partition }: ProcessedOffset): string {
+  return `${topicIdText(topicId)}/${partition}`
+}
