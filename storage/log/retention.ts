@@ -2,8 +2,8 @@
  * Retention: the log start of a partition moves by batch, exactly as its policy says; segments leave
  * when nothing in them is alive.
  *
- * A batch is dead when its youngest record is older than `retentionMs`, or when the log without it
- * still holds at least `retentionBytes`. Only what readers could see is ever removed.
+ * A batch is dead when its youngest record is older than `retentionMs`, when the log without it still holds at
+ * least `retentionBytes`, or when what it says is kept elsewhere (`goneBelowOffset`). Only what readers could see is ever removed.
  */
 
 import { type SegmentId, StorageError } from '../segment-store.ts'
@@ -20,6 +20,8 @@ export interface RetentionPolicy {
   readonly retentionMs: number
   /** -1: no limit. */
   readonly retentionBytes: number
+  /** Batches that end at or before this offset may go, whatever their age; absent: none for that. */
+  readonly goneBelowOffset?: number
 }
 
 export interface RetentionReport {
@@ -75,6 +77,7 @@ class Departure {
   readonly nowMs: number
   readonly oldestMs: number
   readonly spareBytes: number
+  readonly goneBelowOffset: number
   freedBytes = 0
   start: number
 
@@ -83,6 +86,7 @@ class Departure {
     this.nowMs = nowMs
     this.oldestMs = policy.retentionMs < 0 ? Number.NEGATIVE_INFINITY : nowMs - policy.retentionMs
     this.spareBytes = policy.retentionBytes < 0 ? Number.NEGATIVE_INFINITY : log.bytes - policy.retentionBytes
+    this.goneBelowOffset = policy.goneBelowOffset ?? 0
     this.start = log.logStartOffset
   }
 
@@ -90,7 +94,7 @@ class Departure {
   get isNone(): boolean {
     const { firstBatchTimestampMs } = this.log
     const isYoung = firstBatchTimestampMs !== undefined && firstBatchTimestampMs >= this.oldestMs
-    return isYoung && this.spareBytes <= 0
+    return isYoung && this.spareBytes <= 0 && this.goneBelowOffset <= this.start
   }
 
   /** Lets go of a range as a whole, without looking into it, if it may go. */
@@ -109,7 +113,8 @@ class Departure {
 
   takesNext(bytes: number, maxTimestampMs: number, endOffset: number): boolean {
     if (endOffset > this.log.highWatermark) return false
-    if (maxTimestampMs >= this.oldestMs && this.freedBytes + bytes > this.spareBytes) return false
+    const isNeeded = maxTimestampMs >= this.oldestMs && this.freedBytes + bytes > this.spareBytes
+    if (isNeeded && endOffset > this.goneBelowOffset) return false
     this.freedBytes += bytes
     this.start = endOffset
     return true

@@ -21,6 +21,7 @@ import {
   revisionKey,
 } from './entry-layout.ts'
 import { quoteKey } from './keys.ts'
+import { LazyMedium } from './lazy-medium.ts'
 import { MAP_BYTES, MetadataEnvironment, type Write } from './metadata-environment.ts'
 import { createMetadataFile, metadataFileBytes, reserveFile } from './metadata-file.ts'
 import type { MetadataMedium } from './metadata-medium.ts'
@@ -36,6 +37,12 @@ export interface LmdbMetadataStoreOptions extends RevisionedStoreOptions {
 
 export function createLmdbMetadataStore(options: LmdbMetadataStoreOptions): MetadataStore {
   return new RevisionedStore(new LmdbMedium(options.path, options.freeBytes ?? diskFreeBytes), options)
+}
+
+/** The same without a store on top, for a view of something that is durable elsewhere; no file before the first write. */
+export function createLmdbMedium(path: string): MetadataMedium {
+  const exists = async () => (await metadataFileBytes(path)) !== undefined
+  return new LazyMedium(new LmdbMedium(path, diskFreeBytes), exists)
 }
 
 /** The file is made and lengthened by this much at a time. */
