@@ -38,8 +38,8 @@ export interface GroupHost {
   dropped(partition: PartitionName): void
   /** How far the partition was processed; undefined: not at all. */
   processed(partition: PartitionName): { readonly offset: number; readonly leaderEpoch: number } | undefined
-  /** For how long it is at what it was handed last; -1: at nothing. */
-  processingMs(): number
+  /** For how long it is at what it was handed last; null: at nothing. */
+  processingMs(): number | null
   /** Something changed that somebody who waits may care for. */
   changed(): void
   /** The partition cannot be read. */
@@ -255,9 +255,8 @@ export class GroupSubscription {
       const error = await this.#lookUp(waiting)
       if (!error) return
       if (this.#isClosed || this.#link.failure) return
-      if (error.code === ErrorCode.STALE_MEMBER_EPOCH) await this.#membership.answered()
       // The membership learns of it by its own heartbeat, and loses everything.
-      else if (error.code === ErrorCode.FENCED_MEMBER_EPOCH || error.code === ErrorCode.UNKNOWN_MEMBER_ID) {
+      if (error.code === ErrorCode.FENCED_MEMBER_EPOCH || error.code === ErrorCode.UNKNOWN_MEMBER_ID) {
         await this.#membership.answered()
         await this.#pause(attempt, 0)
       } else if (error.retriable) await this.#pause(attempt, error.retryAfterMs)

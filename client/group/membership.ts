@@ -2,8 +2,11 @@
  * Membership of one consumer in one group: joins, sends heartbeats on a schedule of its own, hands on what the broker
  * assigns, and leaves. Heartbeats know nothing of handlers: a slow one costs no membership before `maxProcessingMs`.
  *
- * It promises that a member which the broker may have put out says so: after a session without an answer it owns
- * nothing, and joins again. One heartbeat is on its way at a time.
+ * A heartbeat says everything and waits at the broker until there is news, so that a change is known at once. What changes
+ * here meanwhile is said by another, which ends the waiting of the first.
+ *
+ * It promises that a member which the broker may have removed stops by its own clock before: after a session without an
+ * answer, or when the time to give back is over, it owns nothing and joins again under a new id.
  *
  * ```
  *           answered                     fenced, unknown, session over
@@ -32,10 +35,10 @@ import type { GroupSettings } from './options.ts'
 export interface MembershipHost {
   /** What to read from now on, all of it. */
   assigned(partitions: readonly AssignedPartitions[]): void
-  /** What is read at this moment, all of it, also what is being given up. */
-  owned(): NonNullable<GroupHeartbeatRequest['owned']>
-  /** For how long it has been at what it was handed last; -1: at nothing. */
-  processingMs(): number
+  /** What is read at this moment, all of it, also what is being given back. */
+  owned(): GroupHeartbeatRequest['owned']
+  /** For how long it has been at what it was handed last; null: at nothing. */
+  processingMs(): number | null
   /** Nothing is owned any more, and others may have it already. The membership joins again by itself. */
   lost(error: ProtocolError): void
   /** There is no way back into the group. */
@@ -46,11 +49,12 @@ export interface MembershipHost {
 /** The member has been put out, and is welcome again. */
 const rejoinCodes: ReadonlySet<number> = new Set([ErrorCode.FENCED_MEMBER_EPOCH, ErrorCode.UNKNOWN_MEMBER_ID])
 
+/** Between an answer and the next heartbeat: whatever else happens in the same moment goes with it. */
+const BETWEEN_MS = 1
 /** How long leaving may hold up whoever closes. */
 const LEAVE_MS_MAX = 2_000
 
 export class Membership {
-  readonly memberId: string
   readonly #link: BrokerLink
   readonly #ports: ClientPorts
   readonly #settings: GroupSettings
@@ -59,19 +63,21 @@ export class Membership {
   readonly #host: MembershipHost
   readonly #delays: DelayGroup
   readonly #stops: (() => void)[] = []
+  #memberId: string
   #memberEpoch = JOIN_EPOCH
+  #revision = 0
+  /** The broker's word on how long a heartbeat may wait there. */
+  #intervalMs = 0
   #isLeft = false
-  /** The broker must be told everything, since it may not have what was said last. */
-  #tellsAll = true
-  /** What is owned has changed since the last heartbeat. */
-  #ownsAnew = false
-  #inFlight: Promise<void> | undefined
-  #isWantedAgain = false
+  /** Of the heartbeat sent last; earlier ones are answered in vain once a later one was. */
+  #sentCount = 0
+  #answeredCount = 0
   #next: Timer | undefined
   #session: Timer | undefined
+  #givingBack: Timer | undefined
   #attempts = 0
   #warning: string | null = null
-  #epochWaiters: (() => void)[] = []
+  #waiters: (() => void)[] = []
 
   constructor(
     link: BrokerLink,
@@ -87,7 +93,11 @@ export class Membership {
     this.#topics = topics
     this.#host = host
     this.#delays = new DelayGroup(ports.timers)
-    this.memberId = uuid(ports)
+    this.#memberId = uuid(ports)
+  }
+
+  get memberId(): string {
+    return this.#memberId
   }
 
   /** 0: no member at this moment. */
@@ -98,52 +108,35 @@ export class Membership {
   start(): void {
     this.#stops.push(
       this.#link.watch({
-        // The broker may have restarted, or waits for a word since the connection was lost.
-        up: () => this.beat(),
+        // What waited on the last connection has failed, and is sent again at once rather than after its rest.
+        up: () => this.#send(),
         down: () => undefined,
         failed: () => this.#stop(),
       }),
     )
-    this.beat()
+    this.#send()
   }
 
   /** What is owned has changed: the broker is told at once, because others may wait for it. */
   ownedChanged(): void {
-    this.#ownsAnew = true
-    this.beat()
+    this.#send()
   }
 
-  /** Sends a heartbeat now, or right after the one that is on its way. */
-  beat(): void {
-    if (this.#isLeft) return
-    if (this.#inFlight) {
-      this.#isWantedAgain = true
-      return
-    }
-    this.#next?.cancel()
-    this.#isWantedAgain = false
-    this.#inFlight = this.#send().finally(() => {
-      this.#inFlight = undefined
-      if (this.#isWantedAgain) this.beat()
-    })
-  }
-
-  /** Resolves after the next answer to a heartbeat, whatever it says, or when the membership has ended. */
+  /** Asks the broker, and resolves after its next word, whatever it says, or when the membership has ended. */
   async answered(): Promise<void> {
     if (this.#isLeft) return
-    const waiting = new Promise<void>((resolve) => this.#epochWaiters.push(resolve))
-    this.beat()
+    const waiting = new Promise<void>((resolve) => this.#waiters.push(resolve))
+    this.#send()
     await waiting
   }
 
   /** Says good-bye, within bounds of time, so that others need not wait for the session to end. Never rejects. */
   async leave(): Promise<void> {
     if (this.#isLeft) return
-    const wasMember = this.#memberEpoch !== JOIN_EPOCH || this.#inFlight !== undefined
     this.#stop()
-    if (!wasMember || !this.#link.connection) return
+    if (this.#sentCount === 0 || !this.#link.connection) return
     const isStatic = this.#settings.instanceId !== null
-    const request = this.#request(isStatic ? LEAVE_STATIC_EPOCH : LEAVE_EPOCH, true)
+    const request = this.#request(isStatic ? LEAVE_STATIC_EPOCH : LEAVE_EPOCH)
     const left = this.#link
       .call(apis.groupHeartbeat, request, { repeatable: true })
       .then(() => undefined, ignoreRefusal)
@@ -160,53 +153,72 @@ export class Membership {
     this.#isLeft = true
     for (const stop of this.#stops) stop()
     this.#delays.cancelAll()
-    this.#answeredNow()
+    this.#told()
   }
 
-  #request(memberEpoch: number, withOwned: boolean): GroupHeartbeatRequest {
+  #request(memberEpoch: number): GroupHeartbeatRequest {
     const { groupId, instanceId, assignor, sessionTimeoutMs, rebalanceTimeoutMs, maxProcessingMs } =
       this.#settings
-    const isJoining = memberEpoch === JOIN_EPOCH
+    const isMember = memberEpoch > JOIN_EPOCH
     return {
       groupId,
-      memberId: this.memberId,
+      memberId: this.#memberId,
       memberEpoch,
       instanceId,
       clientName: this.#clientName,
+      subscribedTopics: [...this.#topics],
+      assignor,
       sessionTimeoutMs,
       rebalanceTimeoutMs,
       maxProcessingMs,
       processingMs: this.#host.processingMs(),
-      subscribedTopics: isJoining || this.#tellsAll ? [...this.#topics] : null,
-      assignor: isJoining || this.#tellsAll ? assignor : null,
-      owned: isJoining ? [] : withOwned || this.#tellsAll ? this.#host.owned() : null,
+      revision: this.#revision,
+      owned: isMember ? this.#host.owned() : [],
+      maxWaitMs: isMember ? this.#intervalMs : 0,
     }
   }
 
-  async #send(): Promise<void> {
+  /** Sends a heartbeat now. Without a connection the next one does. */
+  #send(): void {
+    const { connection } = this.#link
+    if (this.#isLeft || !connection) return
+    this.#next?.cancel()
+    const serial = ++this.#sentCount
+    const memberId = this.#memberId
     const sentMs = this.#ports.clock.monotonicMs()
-    const request = this.#request(this.#memberEpoch, this.#ownsAnew)
-    this.#ownsAnew = false
-    let response: GroupHeartbeatResponse
-    try {
-      response = await this.#link.call(apis.groupHeartbeat, request, { repeatable: true })
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      this.#tellsAll = true
-      if (!this.#isLeft) this.#refused(error)
-      this.#answeredNow()
-      return
-    }
-    if (this.#isLeft) return
-    this.#tellsAll = false
+    const isCurrent = () => !this.#isLeft && memberId === this.#memberId && serial > this.#answeredCount
+    const request = this.#request(this.#memberEpoch)
+    connection.start(
+      apis.groupHeartbeat,
+      request,
+      {
+        answer: (response) => {
+          if (!isCurrent()) return
+          this.#answeredCount = serial
+          this.#answered(response, sentMs, serial)
+        },
+        failure: (error) => {
+          if (!isCurrent()) return
+          this.#refused(error)
+          this.#told()
+        },
+      },
+      request.maxWaitMs,
+    )
+  }
+
+  #answered(response: GroupHeartbeatResponse, sentMs: number, serial: number): void {
     this.#attempts = 0
     this.#memberEpoch = response.memberEpoch
+    this.#revision = response.revision
+    this.#intervalMs = response.heartbeatIntervalMs
     this.#watchSession(sentMs)
+    this.#watchGivingBack(sentMs, response.giveBackWithinMs)
     this.#tellWarning(response.warning)
     if (response.assignment) this.#host.assigned(response.assignment)
-    this.#answeredNow()
-    // Members that joined together need not be heard together for ever.
-    this.#after(response.heartbeatIntervalMs * (0.9 + 0.1 * this.#ports.random.unit()))
+    this.#told()
+    // The next one waits at the broker; it was sent already if what is owned has changed.
+    if (!this.#isLeft && serial === this.#sentCount) this.#after(BETWEEN_MS)
   }
 
   #refused(error: ProtocolError): void {
@@ -229,9 +241,12 @@ export class Membership {
 
   #rejoin(error: ProtocolError): void {
     const wasMember = this.#memberEpoch !== JOIN_EPOCH
+    // A name once fenced is never heard again.
+    this.#memberId = uuid(this.#ports)
     this.#memberEpoch = JOIN_EPOCH
-    this.#tellsAll = true
+    this.#revision = 0
     this.#session?.cancel()
+    this.#givingBack?.cancel()
     if (wasMember) this.#host.lost(error)
   }
 
@@ -239,11 +254,25 @@ export class Membership {
   #watchSession(sentMs: number): void {
     this.#session?.cancel()
     const { sessionTimeoutMs } = this.#settings
-    const leftMs = Math.max(0, sentMs + sessionTimeoutMs - this.#ports.clock.monotonicMs())
-    this.#session = this.#delays.after(leftMs, () => {
-      const sentence = `the broker has not answered for ${sessionTimeoutMs} ms, so that it may have given the partitions to others`
-      this.#rejoin(new ProtocolError(ErrorCode.UNKNOWN_MEMBER_ID, sentence))
-      this.beat()
+    this.#session = this.#endAt(
+      sentMs + sessionTimeoutMs,
+      `the broker has not answered for ${sessionTimeoutMs} ms, so that it may have given the partitions to others`,
+    )
+  }
+
+  #watchGivingBack(sentMs: number, withinMs: number | null): void {
+    this.#givingBack?.cancel()
+    if (withinMs === null) return
+    this.#givingBack = this.#endAt(
+      sentMs + withinMs,
+      `an event of a partition that is to be given back was held for ${withinMs} ms (rebalanceTimeoutMs)`,
+    )
+  }
+
+  #endAt(atMs: number, why: string): Timer {
+    return this.#delays.after(Math.max(0, atMs - this.#ports.clock.monotonicMs()), () => {
+      this.#rejoin(new ProtocolError(ErrorCode.UNKNOWN_MEMBER_ID, why))
+      this.#send()
     })
   }
 
@@ -259,12 +288,12 @@ export class Membership {
 
   #after(delayMs: number): void {
     this.#next?.cancel()
-    if (!this.#isLeft) this.#next = this.#delays.after(delayMs, () => this.beat())
+    if (!this.#isLeft) this.#next = this.#delays.after(delayMs, () => this.#send())
   }
 
-  #answeredNow(): void {
-    const waiters = this.#epochWaiters
-    this.#epochWaiters = []
+  #told(): void {
+    const waiters = this.#waiters
+    this.#waiters = []
     for (const resolve of waiters) resolve()
   }
 }

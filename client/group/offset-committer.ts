@@ -28,8 +28,6 @@ export interface ProcessedOffset {
 export interface Committing {
   readonly memberId: string
   readonly memberEpoch: number
-  /** Resolves when the epoch may be another. */
-  answered(): Promise<void>
 }
 
 interface Waiting {
@@ -60,8 +58,8 @@ export class OffsetCommitter {
   }
 
   /**
-   * Resolves when all of them are durable. Rejects with a {@link ProtocolError} that names a partition: FENCED_MEMBER_EPOCH
-   * or UNKNOWN_MEMBER_ID when somebody else may read it.
+   * Resolves when all of them are durable. Rejects with a {@link ProtocolError} that names a partition: STALE_MEMBER_EPOCH,
+   * FENCED_MEMBER_EPOCH or UNKNOWN_MEMBER_ID when somebody else may read it.
    */
   commit(offsets: readonly ProcessedOffset[]): Promise<void> {
     if (offsets.length === 0) return Promise.resolve()
@@ -115,18 +113,15 @@ export class OffsetCommitter {
       const refused = await this.#attempt(left)
       const again: typeof left = []
       let atLeastMs = 0
-      let isStale = false
       for (const [key, offset, error] of refused) {
         const mayGoOn = !this.#isClosed && !this.#link.failure && attempt < ATTEMPTS_MAX
-        if (mayGoOn && (error.retriable || error.code === ErrorCode.STALE_MEMBER_EPOCH)) {
+        if (mayGoOn && error.retriable) {
           again.push([key, offset])
           atLeastMs = Math.max(atLeastMs, error.retryAfterMs)
-          isStale ||= error.code === ErrorCode.STALE_MEMBER_EPOCH
         } else failures.set(key, error)
       }
       left = again
-      if (isStale) await this.#member.answered()
-      else if (left.length > 0) await this.#pause(attempt, atLeastMs)
+      if (left.length > 0) await this.#pause(attempt, atLeastMs)
     }
     return failures
   }

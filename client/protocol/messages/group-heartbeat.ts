@@ -21,46 +21,59 @@ export const groupHeartbeatRequest = struct('GroupHeartbeatRequest', {
   ),
   instanceId,
   clientName: field(name, 'How the member calls itself, for people.'),
+  subscribedTopics: field(list(name, 10_000), 'Names of the topics to read, also such as are not there yet.'),
+  assignor: field(
+    nullable(text(64)),
+    'How the member would have partitions shared out, `uniform` or `range`; null: as the others wish.',
+  ),
   sessionTimeoutMs: field(
     uint31,
     'A member that is silent for so long is taken for dead, within the bounds of the broker.',
   ),
   rebalanceTimeoutMs: field(
     uint31,
-    'How long the member may take to give up partitions before it is put out of the group.',
+    'How long the member may take to give back partitions, or a session if that is longer, before it is removed.',
   ),
   maxProcessingMs: field(
-    uint31,
-    'How long the member may take to process what it was handed, before its partitions are given to others.',
+    nullable(uint31),
+    'How long the member may take over what it was handed, before its partitions are given to others; null: for ever.',
   ),
   processingMs: field(
+    nullable(int53),
+    'For how long the member has been at what it was handed last, by its own clock; null: it is at nothing.',
+  ),
+  revision: field(
     int53,
-    'For how long the member has been at what it was handed last, by its own clock; -1: it is at nothing.',
-  ),
-  subscribedTopics: field(
-    nullable(list(name, 10_000)),
-    'Names of the topics to read, also such as are not there yet; null: as before. Given when joining.',
-  ),
-  assignor: field(
-    nullable(text(64)),
-    'How the member would have partitions shared out, `uniform` or `range`; null: as before, or the broker chooses.',
+    'Which revision of its assignment the member has acted on, as it was told last; 0: none.',
   ),
   owned: field(
-    nullable(ownedPartitions),
-    'The partitions the member reads at this moment; null: as it said last. Given when joining, and when it has given up or taken over some.',
+    ownedPartitions,
+    'All it may be reading or working on, now that it has acted on that revision: also what it is to give back and has not yet.',
+  ),
+  maxWaitMs: field(
+    uint31,
+    'Longest time the broker may hold back the answer while it has nothing new for the member. Another heartbeat of the member ends the waiting.',
   ),
 })
 
 export const groupHeartbeatResponse = struct('GroupHeartbeatResponse', {
   memberEpoch: field(int32, 'Epoch of the member from now on; what it commits carries it.'),
-  heartbeatIntervalMs: field(uint31, 'When to come again at the latest.'),
+  revision: field(int53, 'Revision of the assignment, to be said in the next heartbeat.'),
+  heartbeatIntervalMs: field(
+    uint31,
+    'How long the next heartbeat may wait at the broker, and when it must come at the latest.',
+  ),
   assignment: field(
     nullable(assignedPartitions),
-    'What the member is to read, all of it: it gives up what is missing, says so, and takes over what is new; null: as told before.',
+    'All the member is to read from now on: it gives back what is missing, says so, and takes over what is new; null: as the revision it named says.',
+  ),
+  giveBackWithinMs: field(
+    nullable(int53),
+    'How long it may take, from when it sent its heartbeat, to give back what is missing; null: it has nothing to give back.',
   ),
   warning: field(
     nullable(text()),
-    'What will have the member put out of the group unless it changes; null: nothing.',
+    'What will have the member removed from the group unless it changes; null: nothing.',
   ),
 })
 

@@ -1,5 +1,5 @@
 /** Groups as their operators see them: listed, described, deleted. */
-import { boolean, field, int32, int53, list, nullable, struct, type TypeOf, text, uint31 } from '../schema.ts'
+import { field, int32, int53, list, nullable, struct, type TypeOf, text, uint31 } from '../schema.ts'
 import { assignedPartitions, groupId, groupState, instanceId, memberId } from './group-fields.ts'
 import { error, message, name } from './recurring-fields.ts'
 
@@ -44,36 +44,38 @@ export const describeGroupsResponse = struct('DescribeGroupsResponse', {
           nullable(int53),
           'Since when it has had no members, ms since 1970 by the broker’s clock; null: it has some.',
         ),
-        offsetsExpireAtMs: field(
-          nullable(int53),
-          'When its offsets are forgotten unless somebody joins, ms since 1970; null: it has members or no offsets.',
-        ),
         members: field(
           list(
             struct('DescribedMember', {
               memberId,
               instanceId,
               clientName: field(name, 'How it calls itself.'),
-              address: field(text(64), 'Where its last heartbeat came from.'),
-              principal: field(text(300), 'Who it is: `user:ID` or `anonymous`.'),
+              address: field(text(64), 'Where it is.'),
               memberEpoch: field(int32, 'The epoch it was given last.'),
+              state: field(
+                text(32),
+                'One of: `stable`, it has what it is to have; `unrevoked`, it has yet to give partitions back; `unreleased`, it waits for partitions that others have yet to give back; `away`, a static member that has left and is expected back.',
+              ),
               subscribedTopics: field(list(name), 'Names of the topics it wants to read.'),
-              assigned: field(assignedPartitions, 'What it reads, as far as it has said and may.'),
+              assigned: field(assignedPartitions, 'What it reads.'),
+              revoking: field(assignedPartitions, 'What it has yet to give back.'),
               target: field(
                 assignedPartitions,
-                'What it will read when everybody has given up what he is to.',
+                'What it will read when everybody has given back what he is to.',
               ),
               sessionTimeoutMs: field(uint31, 'It is taken for dead when it is silent for so long.'),
-              lastHeartbeatMs: field(int53, 'When it was heard last, ms since 1970 by the broker’s clock.'),
-              maxProcessingMs: field(uint31, 'How long it may be at what it was handed.'),
-              processingMs: field(
-                int53,
-                'For how long it has been at it when it was heard last; -1: at nothing.',
+              sinceHeardMs: field(int53, 'How long ago it was heard last.'),
+              maxProcessingMs: field(
+                nullable(uint31),
+                'How long it may take over what it was handed; null: for ever.',
               ),
-              isLeavingForAWhile: field(boolean, 'A static member that has left and is expected back.'),
+              processingMs: field(
+                nullable(int53),
+                'For how long it had been at it when it was heard last; null: at nothing.',
+              ),
               warning: field(
                 nullable(text()),
-                'What will have it put out of the group unless it changes; null: nothing.',
+                'What will have it removed from the group unless it changes; null: nothing.',
               ),
             }),
           ),
