@@ -50,6 +50,10 @@ export class CoordinatorLog {
   #changedRecords = 0
   /** Offset after the last durable record. */
   #durableOffset: number
+  /** Of this turn. */
+  #waiting: CoordinatorRecord[] = []
+  #turn: Promise<void> | undefined
+  #settling: Promise<unknown> = Promise.resolve()
   #viewing: Promise<void> | undefined
   #timer: Timer | undefined
   #isViewBroken = false
@@ -95,9 +99,30 @@ export class CoordinatorLog {
 
   /**
    * Resolves when all of them are durable. Rejects with LogError or StorageError: which of them are is then known only to
-   * {@link load}, which is to be called when every append has settled.
+   * {@link load}. What is appended in one turn of the event loop goes into one batch.
    */
-  async append(records: readonly CoordinatorRecord[]): Promise<void> {
+  append(records: readonly CoordinatorRecord[]): Promise<void> {
+    this.#waiting.push(...records)
+    if (this.#turn) return this.#turn
+    this.#turn = new Promise<void>((resolve) => this.#options.timers.soon(resolve)).then(() => {
+      this.#turn = undefined
+      return this.#write()
+    })
+    this.#settling = Promise.allSettled([this.#settling, this.#turn])
+    return this.#turn
+  }
+
+  /** Resolves when everything that was appended has become durable, or has failed. */
+  async settled(): Promise<void> {
+    for (let seen: Promise<unknown> | undefined; seen !== this.#settling; ) {
+      seen = this.#settling
+      await seen
+    }
+  }
+
+  async #write(): Promise<void> {
+    const records = this.#waiting
+    this.#waiting = []
     const nowMs = this.#options.clock.nowMs()
     const batches: Promise<number>[] = []
     for (const { key, value } of records) {
@@ -105,11 +130,14 @@ export class CoordinatorLog {
       batches.push(this.#appendBatch())
       this.#encoder.append(nowMs, key, value)
     }
-    if (this.#encoder.recordCount > 0) batches.push(this.#appendBatch())
-    const endOffsets = await Promise.all(batches)
+    batches.push(this.#appendBatch())
+    // All of them: who is told of a failure may read the log at once.
+    const outcomes = await Promise.allSettled(batches)
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
     for (const record of records) this.#changes(record)
     // Not the end of the log: what others appended may be durable, too, and is not yet among the changes.
-    for (const endOffset of endOffsets) this.#durableOffset = Math.max(this.#durableOffset, endOffset)
+    for (const outcome of outcomes)
+      if (outcome.status === 'fulfilled') this.#durableOffset = Math.max(this.#durableOffset, outcome.value)
     if (this.#changedRecords >= VIEW_RECORDS_MAX) this.#follow()
     else this.#followLater()
   }

@@ -1,0 +1,263 @@
+/**
+ * Performs what the coordinator of groups decides: appends its records, has them replayed, gives the answer away when they and all
+ * before them are durable, asks again when time has passed, and holds heartbeats back until there is news.
+ *
+ * It promises: an answer tells of nothing that a crash could take back; after an accident of the log the groups are what the log
+ * says, and meanwhile callers are told to come again; nothing waits longer than it asked to.
+ */
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import type { Clock, Timer, Timers } from '../ports.ts'
+import type { CoordinatorLog } from './coordinator-log.ts'
+import type { Decision, GroupLimits, GroupTopics, Now, Refusal } from './decision.ts'
+import type { DescribedGroup, ListedGroup } from './group-admin.ts'
+import { GroupCoordinator } from './group-coordinator.ts'
+import { decodeGroupRecord, encodeGroupRecord } from './group-record.ts'
+import type { HeartbeatAnswer, HeartbeatRequest } from './heartbeat-request.ts'
+import { HeldHeartbeats, isNews } from './held-heartbeats.ts'
+import type {
+  OffsetCommitAnswer,
+  OffsetCommitRequest,
+  OffsetDeleteRequest,
+  OffsetFetchAnswer,
+  OffsetFetchRequest,
+} from './offsets.ts'
+
+export interface GroupServiceOptions {
+  readonly log: CoordinatorLog
+  readonly topics: GroupTopics
+  readonly limits: GroupLimits
+  readonly clock: Clock
+  readonly timers: Timers
+  /** Why nothing can be written now; undefined: it can. */
+  readonly refusal: () => Error | undefined
+  readonly onProblem: (error: Error) => void
+}
+
+/** Timers overflow after 24.8 days; nothing is lost by looking once a day. */
+const PLAN_MS_MAX = 86_400_000
+/** When what time brings could not be written, it is tried again. */
+const RETRY_MS = 1_000
+/** A burst of new topics is one change. */
+const TOPICS_CHANGED_MS = 50
+/** Groups looked at between two turns of the event loop. */
+const GROUPS_PER_TURN = 50
+
+export class GroupService {
+  readonly #options: GroupServiceOptions
+  readonly #held: HeldHeartbeats
+  readonly #plans = new Map<string, { readonly atMs: number; readonly timer: Timer }>()
+  #coordinator: GroupCoordinator
+  /** Settles when everything appended so far has; never rejects by itself without somebody told. */
+  #durable: Promise<void> = Promise.resolve()
+  /** Undefined: the groups are as the log has them. */
+  #loading: Promise<void> | undefined
+  #topicsTimer: Timer | undefined
+  #isClosed = false
+
+  private constructor(options: GroupServiceOptions) {
+    this.#options = options
+    this.#held = new HeldHeartbeats(options.timers, (request) => this.#decideHeartbeat(request))
+    this.#coordinator = this.#newCoordinator()
+  }
+
+  /** Reads the log. Rejects with StorageError, or with an Error where a record cannot be understood. */
+  static async open(options: GroupServiceOptions): Promise<GroupService> {
+    const service = new GroupService(options)
+    await service.#load()
+    return service
+  }
+
+  get groupCount(): number {
+    return this.#coordinator.state.groupCount
+  }
+
+  /** Heartbeats that wait for news. */
+  get heldCount(): number {
+    return this.#held.size
+  }
+
+  /**
+   * Answers at once where there is news for the member, else when there is, at the latest after `maxWaitMs`, or when the member
+   * sends another heartbeat, or `signal` aborts.
+   */
+  async heartbeat(
+    request: HeartbeatRequest,
+    maxWaitMs: number,
+    signal: AbortSignal,
+  ): Promise<HeartbeatAnswer> {
+    this.#throwIfNotReady()
+    this.#held.supersede(request)
+    const answer = this.#decideHeartbeat(request)
+    const waitMs = Math.min(maxWaitMs, answer.heartbeatIntervalMs)
+    if (isNews(answer, request) || waitMs <= 0) return this.#whenDurable(answer)
+    return this.#whenDurable(await this.#held.hold(request, answer, waitMs, signal))
+  }
+
+  async commitOffsets(request: OffsetCommitRequest): Promise<OffsetCommitAnswer> {
+    return this.#perform(request.groupId, (now) =>
+      this.#coordinator.commitOffsets(request, now, this.#options.topics),
+    )
+  }
+
+  async fetchOffsets(request: OffsetFetchRequest): Promise<OffsetFetchAnswer> {
+    return this.#perform(request.groupId, () => this.#coordinator.fetchOffsets(request))
+  }
+
+  async deleteOffsets(
+    request: OffsetDeleteRequest,
+  ): Promise<Refusal & { readonly offsets: readonly Refusal[] }> {
+    return this.#perform(request.groupId, (now) =>
+      this.#coordinator.deleteOffsets(request, now, this.#options.topics),
+    )
+  }
+
+  async deleteGroup(groupId: string): Promise<Refusal> {
+    return this.#perform(groupId, () => this.#coordinator.deleteGroup(groupId))
+  }
+
+  /** In no order. */
+  async list(): Promise<ListedGroup[]> {
+    this.#throwIfNotReady()
+    return this.#whenDurable(this.#coordinator.list())
+  }
+
+  /** Undefined: there is no such group. */
+  async describe(groupId: string): Promise<DescribedGroup | undefined> {
+    this.#throwIfNotReady()
+    return this.#whenDurable(this.#coordinator.describe(groupId, this.#now()))
+  }
+
+  /** A topic has come, gone or grown: groups look at what that means to them. */
+  topicsChanged(): void {
+    if (this.#topicsTimer || this.#isClosed) return
+    this.#topicsTimer = this.#options.timers.after(TOPICS_CHANGED_MS, () => {
+      this.#topicsTimer = undefined
+      void this.#tickAll()
+    })
+  }
+
+  /** Holds nothing back any more; what was appended is waited for by the log. */
+  close(): void {
+    this.#isClosed = true
+    this.#topicsTimer?.cancel()
+    for (const { timer } of this.#plans.values()) timer.cancel()
+    this.#plans.clear()
+    this.#held.releaseAll()
+  }
+
+  #newCoordinator(): GroupCoordinator {
+    const { limits, clock } = this.#options
+    return new GroupCoordinator({ limits, startedAtMs: clock.monotonicMs() })
+  }
+
+  #now(): Now {
+    const { clock } = this.#options
+    return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }
+  }
+
+  #decideHeartbeat(request: HeartbeatRequest): HeartbeatAnswer {
+    return this.#take(
+      request.groupId,
+      this.#coordinator.heartbeat(request, this.#now(), this.#options.topics),
+    )
+  }
+
+  async #perform<Answer>(groupId: string, decide: (now: Now) => Decision<Answer>): Promise<Answer> {
+    this.#throwIfNotReady()
+    return this.#whenDurable(this.#take(groupId, decide(this.#now())))
+  }
+
+  /** Appends the records of a decision and replays them. Throws, and changes nothing, where nothing can be written. */
+  #take<Answer>(groupId: string, { records, answer, nextDeadlineMs }: Decision<Answer>): Answer {
+    if (records.length > 0) {
+      const refusal = this.#options.refusal()
+      if (refusal) throw refusal
+      const appended = this.#options.log.append(records.map(encodeGroupRecord))
+      this.#durable = this.#durable.then(() => appended)
+      this.#durable.catch((error: Error) => this.#failed(error))
+      for (const record of records) this.#coordinator.replay(record)
+      this.#held.changed(groupId)
+    }
+    this.#plan(groupId, nextDeadlineMs)
+    return answer
+  }
+
+  async #whenDurable<T>(answer: T): Promise<T> {
+    await this.#durable
+    return answer
+  }
+
+  #throwIfNotReady(): void {
+    if (this.#isClosed) throw new ProtocolError(ErrorCode.SHUTTING_DOWN)
+    if (this.#loading) throw new ProtocolError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+  }
+
+  /** What was replayed may not be in the log: the groups are read again from it. */
+  #failed(error: Error): void {
+    if (this.#loading || this.#isClosed) return
+    this.#options.onProblem(error)
+    this.#loading = this.#reload().finally(() => {
+      this.#loading = undefined
+    })
+  }
+
+  async #reload(): Promise<void> {
+    this.#held.releaseAll()
+    for (;;) {
+      // Until then appends may yet become durable.
+      await this.#options.log.settled()
+      this.#durable = Promise.resolve()
+      try {
+        await this.#load()
+        return
+      } catch (error) {
+        this.#options.onProblem(error as Error)
+        if (this.#isClosed) return
+        await new Promise<void>((resolve) => this.#options.timers.after(RETRY_MS, resolve))
+      }
+    }
+  }
+
+  async #load(): Promise<void> {
+    const coordinator = this.#newCoordinator()
+    await this.#options.log.load(({ key, value }) => coordinator.replay(decodeGroupRecord(key, value)))
+    this.#coordinator = coordinator
+    for (const { timer } of this.#plans.values()) timer.cancel()
+    this.#plans.clear()
+    await this.#tickAll()
+  }
+
+  /** A few groups a turn: there may be ten thousand. */
+  async #tickAll(): Promise<void> {
+    const groupIds = Array.from(this.#coordinator.state.groups(), ({ groupId }) => groupId)
+    for (const [i, groupId] of groupIds.entries()) {
+      if (this.#isClosed) return
+      this.#tick(groupId)
+      this.#held.changed(groupId)
+      if (i % GROUPS_PER_TURN === GROUPS_PER_TURN - 1)
+        await new Promise<void>((resolve) => this.#options.timers.soon(resolve))
+    }
+  }
+
+  #tick(groupId: string): void {
+    this.#plans.get(groupId)?.timer.cancel()
+    this.#plans.delete(groupId)
+    try {
+      this.#take(groupId, this.#coordinator.tick(groupId, this.#now(), this.#options.topics))
+    } catch {
+      // The disk is full; whoever watches it says so.
+      this.#plan(groupId, this.#options.clock.monotonicMs() + RETRY_MS)
+    }
+  }
+
+  /** An earlier plan stays: at its time the next is known. */
+  #plan(groupId: string, atMs: number): void {
+    if (atMs === Number.POSITIVE_INFINITY || this.#isClosed) return
+    const planned = this.#plans.get(groupId)
+    if (planned && planned.atMs <= atMs) return
+    planned?.timer.cancel()
+    const { clock, timers } = this.#options
+    const delayMs = Math.min(PLAN_MS_MAX, Math.max(0, atMs - clock.monotonicMs()))
+    this.#plans.set(groupId, { atMs, timer: timers.after(delayMs, () => this.#tick(groupId)) })
+  }
+}
