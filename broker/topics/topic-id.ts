@@ -27,6 +27,13 @@ export function topicIdKey(id: Uint8Array): string {
   )
 }
 
+/** The 16 bytes of which this is the key. */
+export function topicIdOfKey(key: string): Uint8Array {
+  const id = new Uint8Array(TOPIC_ID_BYTES)
+  for (let at = 0; at < TOPIC_ID_BYTES; at++) id[at] = key.charCodeAt(at)
+  return id
+}
+
 export function isSameTopicId(a: Uint8Array, b: Uint8Array): boolean {
   if (a === b) return true
   for (let at = 0; at < TOPIC_ID_BYTES; at++) if (a[at] !== b[at]) return false
