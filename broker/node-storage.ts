@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { openDataDirectory } from '../storage/data-directory.ts'
 import { LmdbSegmentStore } from '../storage/lmdb/lmdb-segment-store.ts'
-import { createLmdbMetadataStore } from '../storage/metadata/lmdb-metadata-store.ts'
+import { createLmdbMedium, createLmdbMetadataStore } from '../storage/metadata/lmdb-metadata-store.ts'
+import type { MetadataMedium } from '../storage/metadata/metadata-medium.ts'
 import type { MetadataStore } from '../storage/metadata-store.ts'
 import type { SegmentStore } from '../storage/segment-store.ts'
 import { type SecretFile, secretFile } from './access/secret-file.ts'
@@ -21,6 +22,8 @@ export interface NodeStorage {
   readonly path: string
   readonly metadata: MetadataStore
   readonly segments: SegmentStore
+  /** Where the view of consumer groups is kept; each call opens it anew. */
+  readonly openGroupView: () => MetadataMedium
   /** Holds the key of the first start. */
   readonly adminKeyFile: SecretFile
   close(): Promise<void>
@@ -84,7 +87,9 @@ export async function openNodeStorage({
 
     const { nodeId, clusterId, path } = directory
     const adminKeyFile = secretFile(join(path, ADMIN_KEY_FILE))
-    return { nodeId, clusterId, path, metadata, segments, adminKeyFile, close: () => closers.close() }
+    const openGroupView = () => createLmdbMedium(directory.groupsPath)
+    const close = () => closers.close()
+    return { nodeId, clusterId, path, metadata, segments, openGroupView, adminKeyFile, close }
   })
 }
 

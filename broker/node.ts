@@ -17,6 +17,7 @@ import { readableSecrets } from './config/readable-secrets.ts'
 import type { Config } from './config/schema.ts'
 import type { StorageFailure } from './disk/storage-failure.ts'
 import { WatchedStorage } from './disk/watched-storage.ts'
+import { type Groups, openGroups } from './groups/open-groups.ts'
 import { accessHandlers, credentialsOf } from './handlers/access-handlers.ts'
 import { alterTopicsHandler } from './handlers/alter-topics.ts'
 import { createTopicsHandler } from './handlers/create-topics.ts'
@@ -24,6 +25,7 @@ import { deleteTopicsHandler } from './handlers/delete-topics.ts'
 import { describeProducersHandler } from './handlers/describe-producers.ts'
 import { describeTopicsHandler } from './handlers/describe-topics.ts'
 import { fetchHandler } from './handlers/fetch.ts'
+import { groupHandlers } from './handlers/group-handlers.ts'
 import type { Handlers } from './handlers/handlers.ts'
 import { helloHandler } from './handlers/hello.ts'
 import { initProducerIdHandler } from './handlers/init-producer-id.ts'
@@ -142,6 +144,8 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   closers.add(() => log.close())
   const { topics, service } = await openTopics(options, watched, log, purgatory, access)
   closers.add(() => topics.close())
+  const groups = await openNodeGroups(options, storage, watched, log, topics)
+  closers.add(() => groups.close())
 
   const identity = new ListeningIdentity(storage)
   const status = statusHandler({
@@ -177,6 +181,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     initProducerId: initProducerIdHandler({ registry, ids: producerIds, nameless }),
     describeProducers: describeProducersHandler({ topics, log }),
     ...accessHandlers({ access, topics, metadata, settings: config.auth, timers, onProblem }),
+    ...groupHandlers({ groups: groups.service, topics, onProblem }),
     createTopics: createTopicsHandler(service, access.namespaces, access.acls),
     alterTopics: alterTopicsHandler(service),
     describeTopics: describeTopicsHandler({ identity, topics }),
@@ -207,7 +212,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     parked: () => purgatory.size,
   })
 
-  const retention = startRetention(options, watched, topics, log, tally)
+  const retention = startRetention(options, watched, topics, groups, log, tally)
   onWritten = (bytes) => retention.wrote(bytes)
   onTight = () => retention.lookNow()
   closers.add(() => retention.stop())
@@ -216,6 +221,8 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   closers.add(() => purgatory.release())
   closers.add(async () => {
     readiness.stopping()
+    // Or heartbeats that wait for news would hold up the end.
+    groups.service.close()
     const timeoutMs = Math.min(config.shutdown.timeoutMs, failure.error ? FAILED_DRAIN_MS : Infinity)
     if (!(await server.close(timeoutMs)))
       logger.warn({ timeoutMs }, 'stopped before everything under way was finished')
@@ -408,16 +415,41 @@ async function openTopics(
   return { topics: table, service }
 }
 
+function openNodeGroups(
+  { config, clock, timers, random, crc32c, logger }: NodeOptions,
+  { openGroupView }: NodeStorage,
+  { metadata: store, disk }: WatchedStorage,
+  log: ShardLog,
+  topics: TopicTable,
+): Promise<Groups> {
+  return openGroups({
+    store,
+    log,
+    topics,
+    openView: openGroupView,
+    crc32c,
+    clock,
+    timers,
+    random,
+    limits: config.groups,
+    refusal: () => disk.refusal,
+    onProblem: (error) => logger.error({ err: error }, 'consumer groups met an error'),
+  })
+}
+
 function startRetention(
   { config, clock, timers, logger }: NodeOptions,
   watched: WatchedStorage,
   topics: TopicTable,
+  groups: Groups,
   log: ShardLog,
   tally: Tally,
 ): RetentionTimer {
   return new RetentionTimer({
     log,
-    topics,
+    partitionCount: () => topics.partitionCount,
+    // A partition without a topic is being deleted; its data goes another way.
+    policyOf: (partition) => groups.policyOf(partition) ?? topics.byId(partition.topicId)?.config,
     clock,
     timers,
     intervalMs: config.retention.checkIntervalMs,

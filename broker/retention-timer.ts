@@ -10,7 +10,6 @@ import type { PartitionLog } from '../storage/log/partition-log.ts'
 import type { RelocationReport } from '../storage/log/relocation.ts'
 import type { RetentionPolicy, RetentionReport } from '../storage/log/retention.ts'
 import type { Clock, Timer, Timers } from './ports.ts'
-import type { TopicTable } from './topics/topic-table.ts'
 
 export interface RetentionTimerOptions {
   readonly log: {
@@ -20,7 +19,8 @@ export interface RetentionTimerOptions {
     ): Promise<RetentionReport>
     relocate(signal: AbortSignal): Promise<RelocationReport>
   }
-  readonly topics: TopicTable
+  readonly policyOf: (log: PartitionLog) => RetentionPolicy | undefined
+  readonly partitionCount: () => number
   readonly clock: Clock
   readonly timers: Timers
   readonly intervalMs: number
@@ -101,14 +101,13 @@ export class RetentionTimer {
   }
 
   async #look(): Promise<void> {
-    const { log, topics, clock, onEnforced, onRelocated, onError } = this.#options
+    const { log, policyOf, partitionCount, clock, onEnforced, onRelocated, onError } = this.#options
     this.#writtenBytes = 0
     const startMs = clock.monotonicMs()
     try {
-      // A partition without a topic is being deleted; its data goes another way.
-      onEnforced(await log.enforceRetention(clock.nowMs(), ({ topicId }) => topics.byId(topicId)?.config))
+      onEnforced(await log.enforceRetention(clock.nowMs(), policyOf))
       const endMs = clock.monotonicMs()
-      const workMsMax = WORK_MS_MAX + PARTITION_WORK_MS_MAX * topics.partitionCount
+      const workMsMax = WORK_MS_MAX + PARTITION_WORK_MS_MAX * partitionCount()
       this.#restsUntilMs = endMs + REST_FACTOR * Math.min(workMsMax, endMs - startMs)
       const report = await log.relocate(this.#stopping.signal)
       // There may be more to rewrite, and meanwhile there was more to let go.

@@ -4,6 +4,7 @@
  *     DATA/octopus.json      what the directory is (data-directory-marker.ts)
  *     DATA/lock-*            who has it open (directory-lock.ts)
  *     DATA/metadata.lmdb     the metadata store
+ *     DATA/groups.lmdb       the view of consumer groups, from the first group on
  *     DATA/shard-0/          the segments of shard 0
  *
  * Promises: a directory of anything else is never written into; a newer or damaged one is refused; of all
@@ -40,6 +41,7 @@ export interface DataDirectory {
   /** ISO 8601, UTC. */
   readonly createdAt: string
   readonly metadataPath: string
+  readonly groupsPath: string
   /** Directory of a shard, from 0 on. It need not exist yet. */
   shardPath(shard: number): string
   /** Lets another process open the directory. Idempotent. */
@@ -66,6 +68,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
       nodeId,
       createdAt,
       metadataPath: join(path, 'metadata.lmdb'),
+      groupsPath: join(path, 'groups.lmdb'),
       shardPath: (shard) => shardPath(path, shard),
       close: () => lock.release(),
     }

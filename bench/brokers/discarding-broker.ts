@@ -11,7 +11,10 @@ import type { NodeStorage } from '../../broker/node-storage.ts'
 import { createLogger } from '../../broker/observability/logger.ts'
 import { systemPorts } from '../../broker/system-ports.ts'
 import { loadUwsTransport } from '../../broker/transport/uws-transport.ts'
-import { createMemoryMetadataStore } from '../../storage/metadata/memory-metadata-store.ts'
+import {
+  createMemoryMetadataStore,
+  MemoryMetadataDisk,
+} from '../../storage/metadata/memory-metadata-store.ts'
 import { adminKeyInMemory } from './admin-key.ts'
 import { DiscardingStore } from './discarding-store.ts'
 
@@ -39,6 +42,7 @@ async function openNothing(): Promise<NodeStorage> {
     path: 'nowhere',
     metadata,
     segments: new DiscardingStore(),
+    openGroupView: () => new MemoryMetadataDisk(),
     adminKeyFile: adminKeyInMemory,
     close: () => metadata.close(),
   }

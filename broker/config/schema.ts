@@ -220,6 +220,24 @@ export const configSchema = z.strictObject({
       'Time after which a producer that sent nothing to a partition is forgotten there, and an unused name is free.',
     ),
   }),
+  groups: z.strictObject({
+    groupsMax: count(1, 1_000_000, 20_000, 'Most consumer groups.'),
+    membersPerGroupMax: count(1, 10_000, 1_000, 'Most members of one group.'),
+    offsetsRetentionMs: count(
+      60_000,
+      366 * 24 * 3_600_000,
+      7 * 24 * 3_600_000,
+      'How long offsets of a group are kept that has no members.',
+    ),
+    sessionTimeoutMsMin: count(
+      100,
+      3_600_000,
+      1_000,
+      'Shortest silence after which a member may ask to be taken for dead.',
+    ),
+    sessionTimeoutMsMax: count(1_000, 24 * 3_600_000, 1_800_000, 'Longest one.'),
+    heartbeatIntervalMs: count(50, 60_000, 3_000, 'How long a heartbeat of a member waits for news.'),
+  }),
   limits: z.strictObject({
     connectionsMax: count(1, 1_000_000, 10_000, 'Most clients at one time.'),
     // Room for the largest record batch and a header.

@@ -26,7 +26,10 @@ export interface CoordinatorRecord {
 
 export interface CoordinatorLogOptions {
   readonly log: Pick<ShardLog, 'append' | 'read' | 'prepare'>
-  readonly partition: PartitionLog
+  /** Undefined: nothing was ever appended. */
+  readonly partition: PartitionLog | undefined
+  /** Makes it, before the first append. */
+  readonly create: () => Promise<PartitionLog>
   readonly view: CoordinatorView
   readonly crc32c: Crc32c
   readonly clock: Clock
@@ -45,11 +48,13 @@ const VIEW_INTERVAL_MS = 5_000
 export class CoordinatorLog {
   readonly #options: CoordinatorLogOptions
   readonly #encoder: BatchEncoder
+  #partition: PartitionLog | undefined
   /** Newest values of keys of the view that it does not have, durable ones only. */
   #changed = new Map<string, Uint8Array | null>()
   #changedRecords = 0
   /** Offset after the last durable record. */
   #durableOffset: number
+  #creating: Promise<PartitionLog> | undefined
   /** Of this turn. */
   #waiting: CoordinatorRecord[] = []
   #turn: Promise<void> | undefined
@@ -62,7 +67,13 @@ export class CoordinatorLog {
   constructor(options: CoordinatorLogOptions) {
     this.#options = options
     this.#encoder = new BatchEncoder({ crc32c: options.crc32c, bytesMax: BATCH_BYTES_MAX })
-    this.#durableOffset = options.partition.durableOffset
+    this.#partition = options.partition
+    this.#durableOffset = options.partition?.durableOffset ?? 0
+  }
+
+  /** Where it is; undefined: nothing was ever appended. */
+  get partition(): PartitionLog | undefined {
+    return this.#partition
   }
 
   /** What lies before this offset may leave the log. */
@@ -72,8 +83,10 @@ export class CoordinatorLog {
 
   /** Every key with its newest value, in an order in which they may be replayed. Called before anything is appended, or after a failure. */
   async load(replay: (record: CoordinatorRecord) => void): Promise<void> {
-    const { log, partition, view, crc32c } = this.#options
+    const { log, view, crc32c } = this.#options
+    const partition = this.#partition
     await this.#viewing
+    if (!partition) return
     for (const record of await view.load()) replay(record)
     this.#changed = new Map()
     this.#changedRecords = 0
@@ -123,6 +136,7 @@ export class CoordinatorLog {
   async #write(): Promise<void> {
     const records = this.#waiting
     this.#waiting = []
+    if (!this.#partition) await this.#create()
     const nowMs = this.#options.clock.nowMs()
     const batches: Promise<number>[] = []
     for (const { key, value } of records) {
@@ -151,11 +165,18 @@ export class CoordinatorLog {
     await this.#options.view.close()
   }
 
+  async #create(): Promise<void> {
+    this.#creating ??= this.#options.create().finally(() => {
+      this.#creating = undefined
+    })
+    this.#partition = await this.#creating
+  }
+
   /** Offset after the batch. */
   async #appendBatch(): Promise<number> {
-    const { log, partition } = this.#options
     const { recordCount } = this.#encoder
-    const { baseOffset } = await log.append(this, partition, this.#encoder.finish())
+    const partition = this.#partition as PartitionLog
+    const { baseOffset } = await this.#options.log.append(this, partition, this.#encoder.finish())
     return baseOffset + recordCount
   }
 

@@ -3,7 +3,17 @@
  * (one a byte) as a key of maps, because bytes have no equality of their own.
  */
 
+import type { Random } from '../ports.ts'
+
 export const TOPIC_ID_BYTES = 16
+
+/** Marked as random, like a UUID (RFC 9562, version 4). */
+export function newTopicId(random: Random): Uint8Array {
+  const id = new Uint8Array(random.bytes(TOPIC_ID_BYTES))
+  id[6] = (id[6] & 0x0f) | 0x40
+  id[8] = (id[8] & 0x3f) | 0x80
+  return id
+}
 
 /** The key of a map for these 16 bytes. */
 export function topicIdKey(id: Uint8Array): string {

@@ -22,7 +22,7 @@ import { type NamespaceClaim, type NamespaceStore, unknownNamespace } from '../a
 import type { Clock, Random } from '../ports.ts'
 import { isUnexpected, refusalOf } from '../refusal.ts'
 import { changeTopicConfig } from './topic-config.ts'
-import { TOPIC_ID_BYTES, topicIdKey } from './topic-id.ts'
+import { newTopicId, topicIdKey } from './topic-id.ts'
 import { parseTopicName, parseUserTopicName } from './topic-name.ts'
 import { decodeTopicRecord, encodeTopicRecord, type TopicRecord, topicKey } from './topic-record.ts'
 import type { Topic, TopicBeingDeleted, TopicTable } from './topic-table.ts'
@@ -430,9 +430,3 @@ function unknownTopic(name: string): ProtocolError {
 }
 
 /** A random UUID (RFC 9562 version 4), so never all zero. */
-function newTopicId(random: Random): Uint8Array {
-  const id = new Uint8Array(random.bytes(TOPIC_ID_BYTES))
-  id[6] = (id[6] & 0x0f) | 0x40
-  id[8] = (id[8] & 0x3f) | 0x80
-  return id
-}

@@ -55,7 +55,9 @@ export class TopicTable {
   readonly #byName = new Map<string, Topic>()
   readonly #byId = new Map<string, Topic>()
   #records: WatchedRecords<KnownTopic> | undefined
+  readonly #listeners: (() => void)[] = []
   #partitionCount = 0
+  #revision = 0
 
   private constructor() {}
 
@@ -76,9 +78,11 @@ export class TopicTable {
       onPut: (_, { topic }, before) => {
         if (before?.topic) table.#remove(before.topic)
         if (topic) table.#add(topic)
+        table.#changed()
       },
       onDelete: (_, { topic }) => {
         if (topic) table.#remove(topic)
+        table.#changed()
       },
       onProblem,
     })
@@ -92,6 +96,21 @@ export class TopicTable {
 
   byId(topicId: Uint8Array): Topic | undefined {
     return this.#byId.get(topicIdKey(topicId))
+  }
+
+  /** By {@link topicIdKey} of the id. */
+  byIdKey(key: string): Topic | undefined {
+    return this.#byId.get(key)
+  }
+
+  /** Another number whenever a topic has come, gone or changed. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Called after every such change. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener)
   }
 
   /** In order of name. */
@@ -116,6 +135,11 @@ export class TopicTable {
   /** Follows no more changes; who waits for one is let go. */
   close(): void {
     this.#records?.close()
+  }
+
+  #changed(): void {
+    this.#revision++
+    for (const listener of this.#listeners) listener()
   }
 
   #add(topic: Topic): void {

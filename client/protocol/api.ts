@@ -150,7 +150,6 @@ const groupErrors: readonly ErrorName[] = [
 const memberErrors: readonly ErrorName[] = [
   ...groupErrors,
   'UNKNOWN_MEMBER_ID',
-  'FENCED_INSTANCE_ID',
   'FENCED_MEMBER_EPOCH',
   'STALE_MEMBER_EPOCH',
 ]
@@ -229,6 +228,7 @@ export const apis = {
       'UNKNOWN_TOPIC_ID',
       'OFFSET_METADATA_TOO_LARGE',
       'NON_EMPTY_GROUP',
+      'POLICY_VIOLATION',
     ],
   ),
   offsetFetch: api(
@@ -408,9 +408,9 @@ export const apis = {
     [
       ...memberErrors,
       ...groupWriteErrors,
-      'INVALID_TOPIC_EXCEPTION',
+      'UNKNOWN_TOPIC_OR_PARTITION',
       'TOPIC_AUTHORIZATION_FAILED',
-      'INVALID_SESSION_TIMEOUT',
+      'POLICY_VIOLATION',
       'GROUP_MAX_SIZE_REACHED',
       'UNRELEASED_INSTANCE_ID',
       'UNSUPPORTED_ASSIGNOR',

@@ -68,6 +68,7 @@ async function startOn(t: Test, disk: Disk): Promise<{ node: Node; client: Proto
         path: '/data',
         metadata,
         segments,
+        openGroupView: () => new MemoryMetadataDisk(),
         adminKeyFile: adminKeyInMemory,
         close: () => disk.close(),
       }

@@ -12,7 +12,10 @@ import { loadUwsTransport } from '../../broker/transport/uws-transport.ts'
 import { apis } from '../../client/protocol/api.ts'
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { MemoryDisk, MemorySegmentStore } from '../../storage/memory/memory-segment-store.ts'
-import { createMemoryMetadataStore } from '../../storage/metadata/memory-metadata-store.ts'
+import {
+  createMemoryMetadataStore,
+  MemoryMetadataDisk,
+} from '../../storage/metadata/memory-metadata-store.ts'
 import { ADMIN_KEY, adminHeaders, adminKeyInMemory, provisionAdminKey } from '../support/admin-key.ts'
 import { batchOf, ProtocolClient } from './protocol-client.ts'
 
@@ -257,6 +260,7 @@ t.test('a log that fails is told to clients, to operators and to the entry point
         path: 'nowhere',
         metadata,
         segments,
+        openGroupView: () => new MemoryMetadataDisk(),
         adminKeyFile: adminKeyInMemory,
         close: async () => {},
       }

@@ -1,7 +1,6 @@
 /** When old data is looked for: by the clock, by what was written, on demand, and never twice at once. */
 import t from 'tap'
 import { RetentionTimer } from '../../broker/retention-timer.ts'
-import type { TopicTable } from '../../broker/topics/topic-table.ts'
 import type { RetentionReport } from '../../storage/log/retention.ts'
 import { ManualTime, settled } from './manual-time.ts'
 
@@ -25,7 +24,8 @@ function start(lookMs = 0, partitionCount = 10_000) {
         return { relocated: [], failures: [] }
       },
     },
-    topics: { partitionCount } as TopicTable,
+    policyOf: () => undefined,
+    partitionCount: () => partitionCount,
     clock: time,
     timers: time,
     intervalMs: 5_000,
@@ -135,7 +135,8 @@ t.test('looks come in turn', async (t) => {
         new Promise<RetentionReport>((finish) => looks.push({ startedAtMs: time.monotonicMs(), finish })),
       relocate: async () => ({ relocated: [], failures: [] }),
     },
-    topics: { partitionCount: 1 } as TopicTable,
+    policyOf: () => undefined,
+    partitionCount: () => 1,
     clock: time,
     timers: time,
     intervalMs: 5_000,

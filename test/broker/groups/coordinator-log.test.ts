@@ -32,6 +32,7 @@ async function open(disk: MemoryDisk, viewDisk: MemoryMetadataDisk, segmentBytes
   const log = new CoordinatorLog({
     log: shard,
     partition,
+    create: async () => partition,
     view: new CoordinatorView(() => viewDisk),
     crc32c: crc32cTable,
     clock: time,

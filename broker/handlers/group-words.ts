@@ -1,0 +1,79 @@
+/** What handlers of groups have in common: names and rights, partitions there and back, refusals. */
+import type { Operation } from '../../auth/acl/operation.ts'
+import { parseQualifiedName, quoteName } from '../../auth/acl/qualified-name.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import type { AssignedPartitions } from '../../client/protocol/messages/group-heartbeat.ts'
+import type { Refusal } from '../groups/decision.ts'
+import type { Partitions } from '../groups/partitions.ts'
+import { topicIdKey } from '../topics/topic-id.ts'
+import type { TopicTable } from '../topics/topic-table.ts'
+import { notAuthorized } from './authorization.ts'
+import type { RequestSession } from './context.ts'
+
+export function unknownGroup(groupId: string): ProtocolError {
+  return new ProtocolError(ErrorCode.GROUP_ID_NOT_FOUND, `there is no group named ${quoteName(groupId)}`)
+}
+
+/** Throws where the name is none. */
+export function checkGroupId(groupId: string): void {
+  const parsed = parseQualifiedName(groupId)
+  if ('problem' in parsed)
+    throw new ProtocolError(
+      ErrorCode.INVALID_GROUP_ID,
+      `the group name ${quoteName(groupId)} ${parsed.problem}`,
+    )
+}
+
+/** Why the caller may not do this to a group of that name, whether there is one or not; undefined: he may. */
+export function groupRefusal(
+  session: RequestSession,
+  operation: Operation,
+  groupId: string,
+): ProtocolError | undefined {
+  if (session.allows(operation, 'group', groupId)) return undefined
+  if (!session.allows('describe', 'group', groupId)) return unknownGroup(groupId)
+  return notAuthorized(session, operation, 'group', groupId)
+}
+
+/**
+ * The same for who joins or commits, for which a group need not be there: that it is not is no answer. Throws when the name
+ * is none or he may not.
+ */
+export function checkMayUse(session: RequestSession, groupId: string): void {
+  checkGroupId(groupId)
+  if (!session.allows('read', 'group', groupId)) throw notAuthorized(session, 'read', 'group', groupId)
+}
+
+export function throwRefusal({ error, message }: Refusal): void {
+  if (error !== ErrorCode.NONE) throw new ProtocolError(error, message ?? undefined)
+}
+
+/** Names of topics that have gone since are left out: their partitions are on their way out, too. */
+export function assignedPartitions(partitions: Partitions, topics: TopicTable): AssignedPartitions[] {
+  const assigned: AssignedPartitions[] = []
+  for (const [key, numbers] of partitions) {
+    const topic = topics.byIdKey(key)
+    if (topic) assigned.push({ topicId: topic.topicId, topic: topic.name, partitions: [...numbers] })
+  }
+  return assigned
+}
+
+/** Throws where a topic or a partition is named twice. */
+export function partitionsOf(
+  owned: readonly { readonly topicId: Uint8Array; readonly partitions: readonly number[] }[],
+): Partitions {
+  const partitions = new Map<string, readonly number[]>()
+  for (const { topicId, partitions: numbers } of owned) {
+    if (numbers.length === 0) continue
+    const key = topicIdKey(topicId)
+    const sorted = [...numbers].sort((a, b) => a - b)
+    const isRepeated = partitions.has(key) || sorted.some((number, i) => i > 0 && sorted[i - 1] === number)
+    if (isRepeated)
+      throw new ProtocolError(
+        ErrorCode.INVALID_REQUEST,
+        'a topic or a partition is named twice among what is owned',
+      )
+    partitions.set(key, sorted)
+  }
+  return partitions
+}
