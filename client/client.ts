@@ -24,7 +24,7 @@ export class OctopusClient {
   readonly #directory: TopicDirectory
   readonly #admin: Admin
   readonly #producers = new Set<{ close(): Promise<void> }>()
-  readonly #consumers = new Set<{ close(): void }>()
+  readonly #consumers = new Set<{ close(): Promise<void> }>()
   #closed: Promise<void> | undefined
 
   /**
@@ -101,6 +101,7 @@ export class OctopusClient {
   ): Consumer<R> {
     const consumer = new Consumer(this.#link, this.#directory, this.#ports, settings, {
       view,
+      clientName: this.#settings.clientName,
       onClosed: () => this.#consumers.delete(consumer),
     })
     this.#consumers.add(consumer)
@@ -108,7 +109,7 @@ export class OctopusClient {
   }
 
   async #close(): Promise<void> {
-    for (const consumer of this.#consumers) consumer.close()
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
     await Promise.all([...this.#producers].map((producer) => producer.close()))
     this.#directory.close()
     this.#link.close()

@@ -50,7 +50,7 @@ export {
 } from './admin.ts'
 export { OctopusClient } from './client.ts'
 export { ConsumedBatch } from './consumer/consumed-batch.ts'
-export { Consumer, type PartitionPosition } from './consumer/consumer.ts'
+export { type CommitPoint, Consumer, type PartitionPosition } from './consumer/consumer.ts'
 export type {
   Assignment,
   ConsumerOptions,
@@ -61,6 +61,7 @@ export type {
   StartPosition,
 } from './consumer/options.ts'
 export { TypedRecord } from './consumer/typed-record.ts'
+export type { AssignmentChange, GroupOptions } from './group/options.ts'
 export { type ClientOptions, type ConnectionEvent, DEFAULT_URL, type TlsOptions } from './options.ts'
 export type {
   Delivery,

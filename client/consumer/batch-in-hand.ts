@@ -21,6 +21,11 @@ export class BatchInHand<R extends PlacedRecord> {
     return this.#records[this.#index++]
   }
 
+  /** Whose it is; undefined: there is none. */
+  get cursor(): Cursor | undefined {
+    return this.#cursor
+  }
+
   /** Takes up a batch. Throws what is wrong with its records, and then keeps nothing. */
   take(cursor: Cursor, batch: ConsumedBatch<R>): void {
     this.drop()

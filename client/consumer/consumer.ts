@@ -1,6 +1,6 @@
 /**
  * Reads partitions: fetches ahead within a bound, and hands out events or whole batches in order of offset,
- * each once, also over lost connections. Positions live here; nothing is committed anywhere.
+ * each once, also over lost connections. Positions live here; as a member of a group it commits what was processed.
  *
  * One reader at a time: {@link Consumer.batches} and the iteration over events hand out of the same queue.
  * Breaking out of a loop leaves the consumer where it is, so that another loop goes on from there.
@@ -8,6 +8,9 @@
 import type { ConsumedRecord } from '../../storage/record/record.ts'
 import type { BrokerLink } from '../broker-link.ts'
 import { Gate } from '../gate.ts'
+import { GroupSubscription } from '../group/group-subscription.ts'
+import type { GroupSettings } from '../group/options.ts'
+import { type Hand, WorkInHand } from '../group/work-in-hand.ts'
 import { TIMEOUT_MS_MAX } from '../options.ts'
 import type { ClientPorts, Timer } from '../ports.ts'
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
@@ -23,8 +26,13 @@ import { NewestLocator } from './newest-locator.ts'
 import { OffsetLocator } from './offset-locator.ts'
 import { type ConsumerSettings, type PartitionName, type StartPosition, startPosition } from './options.ts'
 import { Pace } from './pace.ts'
-import { Subscription } from './subscription.ts'
+import { type PartitionSupply, Subscription } from './subscription.ts'
 import { TimeOrderedQueue } from './time-ordered-queue.ts'
+
+/** One event of one partition: a record, or what names one. */
+export interface CommitPoint extends PartitionName {
+  readonly offset: number
+}
 
 /** Where a consumer stands in one partition. */
 export interface PartitionPosition extends PartitionName {
@@ -46,7 +54,10 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   readonly #reader: BatchReader<R>
   readonly #queue: WaitingBatches<R>
   readonly #cursors = new Map<string, Cursor>()
-  readonly #subscription: Subscription
+  readonly #subscription: PartitionSupply
+  /** Undefined: it reads for itself. */
+  readonly #group: GroupSubscription | undefined
+  readonly #work: WorkInHand | undefined
   readonly #locator: OffsetLocator
   readonly #newest: NewestLocator
   readonly #fetcher: Fetcher
@@ -59,6 +70,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   /** Why reading ends, behind everything that was received before. */
   #failure: { readonly error: unknown } | undefined
   #isClosed = false
+  #closed: Promise<void> | undefined
 
   /** Made by `client.consumer()`. */
   constructor(
@@ -66,7 +78,15 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     directory: TopicDirectory,
     ports: ClientPorts,
     settings: ConsumerSettings,
-    { view, onClosed }: { readonly view: RecordView<R> | undefined; readonly onClosed: () => void },
+    {
+      view,
+      clientName,
+      onClosed,
+    }: {
+      readonly view: RecordView<R> | undefined
+      readonly clientName: string
+      readonly onClosed: () => void
+    },
   ) {
     this.#stops.push(onClosed)
     this.#ports = ports
@@ -107,15 +127,24 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
       stale,
       failed,
     })
-    this.#subscription = new Subscription(link, directory, ports, settings, {
-      found: (topic, partition, start, isAdded) => this.#found(topic, partition, start, isAdded),
-      complete: () => {
-        this.#newest.poke()
-        this.#news.open()
-      },
-      known: (topic) => this.#known(topic),
-      gone: (name, error) => this.#gone(name, error),
-    })
+    this.#group = settings.group && this.#memberOf(link, directory, settings.group, clientName)
+    this.#work =
+      this.#group &&
+      new WorkInHand(
+        () => ports.clock.monotonicMs(),
+        () => this.#group?.released(),
+      )
+    this.#subscription =
+      this.#group ??
+      new Subscription(link, directory, ports, settings, {
+        found: (topic, partition, start, isAdded) => this.#found(topic, partition, start, isAdded),
+        complete: () => {
+          this.#newest.poke()
+          this.#news.open()
+        },
+        known: (topic) => this.#known(topic),
+        gone: (name, error) => this.#gone(name, error),
+      })
     this.#stops.push(
       link.watch({
         up: () => {
@@ -150,6 +179,12 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
    * {@link ProtocolError} when a partition cannot be read on; {@link seek} is the way out of that.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<R, undefined> {
+    const work = this.#work?.newHand()
+    if (work)
+      return iterator(
+        () => this.#nextOfGroup(work),
+        () => work.abandons(),
+      )
     return iterator(() =>
       this.#hand.hasNext ? Promise.resolve({ value: this.#hand.next(), done: false }) : this.#nextRecord(),
     )
@@ -157,7 +192,33 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
 
   /** Batches as they were written: faster than events. Otherwise as the iteration over events. */
   batches(): AsyncIterableIterator<ConsumedBatch<R>, undefined> {
-    return iterator(() => this.#nextBatch())
+    const work = this.#work?.newHand()
+    if (!work) return iterator(() => this.#nextBatch())
+    return iterator(
+      async () => {
+        work.releases()
+        const next = await this.#nextBatch()
+        if (next.value) work.holds(this.#cursorOf(next.value), firstOffsetOf(next.value))
+        return next
+      },
+      () => work.abandons(),
+    )
+  }
+
+  /**
+   * Keeps for the group how far this consumer is, durably: up to and with one event, up to the end of one batch, or, without an
+   * argument, all that was handed out. The offset may be smaller than what was committed before. Rejects with a
+   * {@link ProtocolError} that names the partition when it is not this consumer's any more; then others read it, and what
+   * was processed meanwhile will be handed out again. Throws RangeError without a group.
+   */
+  async commit(
+    upTo?: CommitPoint | ConsumedBatch<R>,
+    { metadata = '' }: { readonly metadata?: string } = {},
+  ): Promise<void> {
+    if (!this.#group) throw new RangeError('commit: this consumer has no group; give the option group')
+    await this.#group.commit(
+      upTo ? [{ ...pointOf(upTo), leaderEpoch: -1, metadata }] : this.#handedOut(metadata),
+    )
   }
 
   /** Stops fetching and handing out, for some partitions or all. What was fetched will be fetched again. */
@@ -214,30 +275,49 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     }))
   }
 
-  /** Ends every iteration and drops what was fetched. Calling it again is harmless. */
-  close(): void {
-    if (this.#isClosed) return
+  /**
+   * Ends every iteration and drops what was fetched. A member of a group commits what was processed and leaves the group;
+   * others take over at once. Resolves when that is done, within seconds also without a broker. Calling it again is harmless.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true
     this.#fetcher.close()
     this.#locator.close()
     this.#newest.close()
-    this.#subscription.close()
+    // It looks at what was processed before it waits for anything.
+    const left = this.#subscription.close()
     this.#alarm?.cancel()
-    for (const stop of this.#stops) stop()
     this.#queue.clear()
     this.#hand.drop()
     this.#news.open()
+    await left
+    for (const stop of this.#stops) stop()
+  }
+
+  #nextOfGroup(work: Hand): Promise<IteratorResult<R, undefined>> {
+    work.releases()
+    if (!this.#hand.hasNext) return this.#nextRecord(work)
+    const value = this.#hand.next()
+    work.holds(this.#hand.cursor as Cursor, value.offset)
+    return Promise.resolve({ value, done: false })
   }
 
   /** Nothing is awaited between taking a batch and having it in place: several may ask at once. */
-  async #nextRecord(): Promise<IteratorResult<R, undefined>> {
+  async #nextRecord(work?: Hand): Promise<IteratorResult<R, undefined>> {
     while (!this.#hand.hasNext) {
       const batch = this.#takeBatch()
       if (batch) this.#enterBatch(batch)
       else if (this.#isOver()) return done
       else await this.#wait()
     }
-    return { value: this.#hand.next(), done: false }
+    const value = this.#hand.next()
+    work?.holds(this.#hand.cursor as Cursor, value.offset)
+    return { value, done: false }
   }
 
   async #nextBatch(): Promise<IteratorResult<ConsumedBatch<R>, undefined>> {
@@ -312,7 +392,10 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   #isOver(): boolean {
     if (this.#queue.dueInMs !== undefined) return false
     this.#throwIfDead()
-    return this.#isClosed || (this.#subscription.isComplete && !this.#some((cursor) => !cursor.isFinished))
+    if (this.#isClosed) return true
+    // A member that has nothing to read may have tomorrow.
+    if (this.#group && !this.#settings.untilEnd) return false
+    return this.#subscription.isComplete && !this.#some((cursor) => !cursor.isFinished)
   }
 
   #enterBatch(batch: ConsumedBatch<R>): void {
@@ -371,7 +454,8 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#fetcher.close()
     this.#locator.close()
     this.#newest.close()
-    this.#subscription.close()
+    // It never rejects, and nothing waits for it: reading is over.
+    void this.#subscription.close()
     this.#news.open()
   }
 
@@ -390,7 +474,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     if (!signal) return
     const abort = () => {
       this.#fail(signal.reason)
-      this.close()
+      void this.close()
     }
     signal.addEventListener('abort', abort)
     this.#stops.push(() => signal.removeEventListener('abort', abort))
@@ -406,6 +490,79 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#queue.cursorsChanged()
     this.#locator.poke()
     this.#fetcher.wake(cursor)
+  }
+
+  #memberOf(
+    link: BrokerLink,
+    directory: TopicDirectory,
+    group: GroupSettings,
+    clientName: string,
+  ): GroupSubscription {
+    const { topics, from } = this.#settings
+    return new GroupSubscription(
+      link,
+      directory,
+      this.#ports,
+      group,
+      { clientName, topics, from },
+      {
+        found: (topic, partition, start) => this.#found(topic, partition, start, false),
+        known: (topic) => this.#known(topic),
+        hold: (partition) => this.#hold(partition),
+        isAtWork: (partition) => {
+          const cursor = this.#cursors.get(nameOf(partition))
+          return cursor ? (this.#work?.isAt(cursor) ?? false) : false
+        },
+        awaitsWork: (isAwaited) => {
+          if (this.#work) this.#work.isAwaited = isAwaited
+        },
+        dropped: (partition) => this.#drop(partition),
+        processed: (partition) => this.#processed(partition),
+        processingMs: () => this.#work?.processingMs() ?? null,
+        changed: () => this.#news.open(),
+        failedAt: (topic, partition, error) => {
+          this.#found(topic, partition, { offset: 0 }, false)
+          this.#failed(this.#cursorOf({ topic: topic.name, partition }), error)
+        },
+        failed: (error) => this.#fail(error),
+      },
+    )
+  }
+
+  /** Nothing more of it is handed out; it may be at work. */
+  #hold(partition: PartitionName): void {
+    const cursor = this.#cursors.get(nameOf(partition))
+    if (!cursor) return
+    this.#hand.dropOf(cursor)
+    cursor.paused = true
+    cursor.rewind()
+  }
+
+  #drop(partition: PartitionName): void {
+    this.#hold(partition)
+    this.#cursors.delete(nameOf(partition))
+    this.#locator.poke()
+    this.#news.open()
+  }
+
+  #processed(partition: PartitionName): { offset: number; leaderEpoch: number } | undefined {
+    const cursor = this.#cursors.get(nameOf(partition))
+    const position = cursor && this.#hand.positionOf(cursor)
+    if (!cursor || position === undefined || position === UNKNOWN_OFFSET) return undefined
+    return {
+      offset: this.#work?.processedOf(cursor, position) ?? position,
+      leaderEpoch: cursor.lastFetchedEpoch,
+    }
+  }
+
+  #handedOut(metadata: string): (CommitPoint & { leaderEpoch: number; metadata: string })[] {
+    const points: (CommitPoint & { leaderEpoch: number; metadata: string })[] = []
+    for (const cursor of this.#cursors.values()) {
+      const offset = this.#hand.positionOf(cursor)
+      if (offset !== UNKNOWN_OFFSET)
+        points.push({ ...cursor.source, offset, leaderEpoch: cursor.lastFetchedEpoch, metadata })
+    }
+    return points
   }
 
   #known(topic: Topic): void {
@@ -438,15 +595,37 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   }
 }
 
-function iterator<T>(next: () => Promise<IteratorResult<T, undefined>>): AsyncIterableIterator<T, undefined> {
+function iterator<T>(
+  next: () => Promise<IteratorResult<T, undefined>>,
+  left: () => void = () => undefined,
+): AsyncIterableIterator<T, undefined> {
   return {
     next,
     // The consumer stays where it is.
-    return: () => Promise.resolve(done),
+    return: () => {
+      left()
+      return Promise.resolve(done)
+    },
     [Symbol.asyncIterator]() {
       return this
     },
   }
+}
+
+function firstOffsetOf({
+  baseOffset,
+  fromOffset,
+}: {
+  readonly baseOffset: number
+  readonly fromOffset: number
+}): number {
+  return Math.max(baseOffset, fromOffset)
+}
+
+/** The offset behind it. */
+function pointOf(upTo: CommitPoint | (PartitionName & { readonly lastOffset: number })): CommitPoint {
+  const { topic, partition } = upTo
+  return { topic, partition, offset: ('lastOffset' in upTo ? upTo.lastOffset : upTo.offset) + 1 }
 }
 
 function nameOf({ topic, partition }: PartitionName): string {

@@ -1,4 +1,6 @@
 /** Options of a consumer: what there is, defaults, bounds, and how a wrong one is refused. */
+
+import { type GroupOptions, type GroupSettings, groupSettings } from '../group/options.ts'
 import { oneOf, TIMEOUT_MS_MAX, wholeNumber } from '../options.ts'
 import type { Serializer } from '../serializers.ts'
 
@@ -49,6 +51,11 @@ export interface ConsumerOptions<T = never> {
   readonly topics?: readonly string[]
   /** Exactly these partitions. Either this or `topics`. */
   readonly assignments?: readonly Assignment[]
+  /**
+   * Reads `topics` as a member of this group: its members share the partitions, and go on where the group was. With it `from` is
+   * for partitions in which the group has no offset.
+   */
+  readonly group?: string | GroupOptions
   /** Where reading begins. Default `latest`, as in Kafka. */
   readonly from?: StartPosition
   /** Longest time the broker holds back an answer while there is nothing new. Default 500. */
@@ -114,6 +121,7 @@ export interface TimeWindow {
 export interface ConsumerSettings {
   readonly topics: readonly string[]
   readonly assignments: readonly Assignment[]
+  readonly group: GroupSettings | undefined
   readonly from: StartPosition
   readonly maxWaitMs: number
   readonly minBytes: number
@@ -154,9 +162,11 @@ export function consumerSettings(options: ConsumerOptions<unknown>): ConsumerSet
   const starts = assignments.length > 0 ? assignments.map((assignment) => assignment.from ?? from) : [from]
   const { to } = options
   if (to !== undefined) checkEnd(to, starts)
+  if (options.group !== undefined) checkGroup(options, from)
   return {
     topics: [...new Set(topics)],
     assignments: distinct(assignments),
+    group: options.group === undefined ? undefined : groupSettings(options.group),
     from,
     maxWaitMs: wholeNumber('maxWaitMs', options.maxWaitMs ?? 500, 1, TIMEOUT_MS_MAX),
     minBytes: wholeNumber('minBytes', options.minBytes ?? 1, 1, BYTES_MAX),
@@ -200,6 +210,21 @@ export function startPosition(name: string, from: StartPosition): StartPosition 
       `option ${name}: expected earliest, latest, { offset }, { timeMs } or { last }, got ${JSON.stringify(from)}`,
     )
   return from
+}
+
+/** Throws RangeError for what a member of a group cannot have. */
+function checkGroup(options: ConsumerOptions<unknown>, from: StartPosition): void {
+  if (options.assignments)
+    throw new RangeError(
+      'option group: the broker shares out the partitions of topics; leave assignments out',
+    )
+  if (typeof from === 'object' && ('last' in from || 'offset' in from))
+    throw new RangeError(
+      'option from: where a group has no offset it begins at earliest, latest or { timeMs }; octopus group reset goes elsewhere',
+    )
+  for (const name of ['to', 'order', 'speed'] as const)
+    if (options[name] !== undefined)
+      throw new RangeError(`option ${name}: it does not go with group, whose members each read a part`)
 }
 
 /** Throws RangeError when nothing can lie between where reading begins and `to`. */

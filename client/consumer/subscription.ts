@@ -24,7 +24,18 @@ export interface SubscriptionHost {
   gone(name: string, error: ProtocolError): void
 }
 
-export class Subscription {
+/** Where a consumer has its partitions from: a subscription of its own, or its place in a group. */
+export interface PartitionSupply {
+  /** Whether every partition there is to be read by now has been found. */
+  readonly isComplete: boolean
+  start(): void
+  /** A broker's refusal says that what is known of a topic is out of date. */
+  refresh(name: string): void
+  /** Calling it again is harmless. Never rejects. */
+  close(): void | Promise<void>
+}
+
+export class Subscription implements PartitionSupply {
   readonly #link: BrokerLink
   readonly #directory: TopicDirectory
   readonly #ports: ClientPorts

@@ -11,6 +11,7 @@
 import { backoffDelayMs } from '../backoff.ts'
 import type { BrokerLink } from '../broker-link.ts'
 import type { PartitionName, StartPosition } from '../consumer/options.ts'
+import type { PartitionSupply } from '../consumer/subscription.ts'
 import { DelayGroup } from '../delay-group.ts'
 import type { ClientPorts } from '../ports.ts'
 import { apis } from '../protocol/api.ts'
@@ -34,6 +35,8 @@ export interface GroupHost {
   hold(partition: PartitionName): void
   /** Whether an event of the partition is at work. */
   isAtWork(partition: PartitionName): boolean
+  /** Whether {@link GroupSubscription.released} is to be called when something at work is done. */
+  awaitsWork(isAwaited: boolean): void
   /** The partition is not read any more. */
   dropped(partition: PartitionName): void
   /** How far the partition was processed; undefined: not at all. */
@@ -61,7 +64,7 @@ interface Held extends PartitionName {
 /** How long closing may wait for a last commit. */
 const LAST_COMMIT_MS_MAX = 5_000
 
-export class GroupSubscription {
+export class GroupSubscription implements PartitionSupply {
   readonly #link: BrokerLink
   readonly #directory: TopicDirectory
   readonly #ports: ClientPorts
@@ -183,9 +186,14 @@ export class GroupSubscription {
       removed.push(held)
     }
     this.#tell({ added: [], removed, isLost: false })
+    this.#awaitWork()
     for (const held of removed) void this.#giveUp(held)
     this.#takeOver()
     this.#host.changed()
+  }
+
+  #awaitWork(): void {
+    this.#host.awaitsWork([...this.#held.values()].some(({ state }) => state === 'revoking'))
   }
 
   /** Begins with what is assigned and not held; what is still being given up comes when it was. */
@@ -220,8 +228,9 @@ export class GroupSubscription {
     // Meanwhile all may have been lost, or ended.
     if (this.#held.get(held.key) !== held || this.#isClosed) return
     this.#drop(held)
-    const isLast = ![...this.#held.values()].some(({ state }) => state === 'revoking')
-    if (isLast) this.#membership.ownedChanged()
+    this.#awaitWork()
+    // What is left to give up does not hold up those who wait for this.
+    this.#membership.ownedChanged()
     this.#takeOver()
   }
 
@@ -230,6 +239,7 @@ export class GroupSubscription {
     for (const held of removed) this.#drop(held)
     this.#assigned = new Map()
     this.#isAssigned = false
+    this.#awaitWork()
     if (removed.length > 0) {
       this.#tell({ added: [], removed, isLost: true })
       this.#warn(

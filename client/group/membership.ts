@@ -72,6 +72,7 @@ export class Membership {
   /** Of the heartbeat sent last; earlier ones are answered in vain once a later one was. */
   #sentCount = 0
   #answeredCount = 0
+  #isChanging = false
   #next: Timer | undefined
   #session: Timer | undefined
   #givingBack: Timer | undefined
@@ -119,7 +120,13 @@ export class Membership {
 
   /** What is owned has changed: the broker is told at once, because others may wait for it. */
   ownedChanged(): void {
-    this.#send()
+    if (this.#isChanging) return
+    this.#isChanging = true
+    // Partitions are given back, and taken over, many at a time.
+    this.#ports.timers.soon(() => {
+      this.#isChanging = false
+      this.#send()
+    })
   }
 
   /** Asks the broker, and resolves after its next word, whatever it says, or when the membership has ended. */

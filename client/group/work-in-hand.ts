@@ -1,0 +1,101 @@
+/**
+ * What the caller is at: events and batches that were handed out and of which nobody has asked for the next. They are not
+ * processed, so that their offsets are not committed by themselves, and their partition is not given back.
+ *
+ * Asking for the next says that the last is done. Breaking out of a loop says nothing, because an error ends a loop in the same
+ * way: what was at work then counts as done when somebody asks for the next, and not when the consumer is closed.
+ */
+import type { Cursor } from '../consumer/cursor.ts'
+
+/** What one loop is at. */
+export class Hand {
+  cursor: Cursor | undefined
+  /** Offset of the first record it is at. */
+  offset = 0
+  isAbandoned = false
+  readonly #work: WorkInHand
+
+  constructor(work: WorkInHand) {
+    this.#work = work
+  }
+
+  holds(cursor: Cursor, offset: number): void {
+    this.cursor = cursor
+    this.offset = offset
+  }
+
+  /** The next is asked for. */
+  releases(): void {
+    this.#work.released(this)
+  }
+
+  /** The loop has been left. */
+  abandons(): void {
+    this.isAbandoned = true
+    this.#work.abandoned()
+  }
+}
+
+export class WorkInHand {
+  readonly #onReleased: () => void
+  readonly #monotonicMs: () => number
+  readonly #hands = new Set<Hand>()
+  #count = 0
+  #seenCount = -1
+  #seenAtMs = 0
+  /** Somebody waits for hands to be empty. */
+  isAwaited = false
+
+  constructor(monotonicMs: () => number, onReleased: () => void) {
+    this.#monotonicMs = monotonicMs
+    this.#onReleased = onReleased
+  }
+
+  newHand(): Hand {
+    const hand = new Hand(this)
+    this.#hands.add(hand)
+    return hand
+  }
+
+  released(hand: Hand): void {
+    this.#count++
+    hand.cursor = undefined
+    if (hand.isAbandoned || this.#hands.size > 1)
+      for (const other of this.#hands) if (other.isAbandoned && other !== hand) this.#hands.delete(other)
+    hand.isAbandoned = false
+    this.#hands.add(hand)
+    if (this.isAwaited) this.#onReleased()
+  }
+
+  abandoned(): void {
+    if (this.isAwaited) this.#onReleased()
+  }
+
+  /** Whether somebody works on an event of this partition. Who has left his loop does not. */
+  isAt(cursor: Cursor): boolean {
+    for (const hand of this.#hands) if (hand.cursor === cursor && !hand.isAbandoned) return true
+    return false
+  }
+
+  /** `position`, or the first offset before it that is not done. */
+  processedOf(cursor: Cursor, position: number): number {
+    let offset = position
+    for (const hand of this.#hands) if (hand.cursor === cursor) offset = Math.min(offset, hand.offset)
+    return offset
+  }
+
+  /**
+   * For how long nothing more was asked for while something is at work; null: nothing is. Looks at the clock when it is asked and not
+   * with every event, so that it is short by the time since it was asked before.
+   */
+  processingMs(): number | null {
+    const nowMs = this.#monotonicMs()
+    if (this.#seenCount !== this.#count) {
+      this.#seenCount = this.#count
+      this.#seenAtMs = nowMs
+    }
+    for (const hand of this.#hands)
+      if (hand.cursor !== undefined && !hand.isAbandoned) return Math.floor(nowMs - this.#seenAtMs)
+    return null
+  }
+}
