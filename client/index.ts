@@ -50,7 +50,8 @@ export {
 } from './admin.ts'
 export { OctopusClient } from './client.ts'
 export { ConsumedBatch } from './consumer/consumed-batch.ts'
-export { type CommitPoint, Consumer, type PartitionPosition } from './consumer/consumer.ts'
+export { Consumer, type PartitionPosition } from './consumer/consumer.ts'
+export type { CommitPoint } from './consumer/handing-out.ts'
 export type {
   Assignment,
   ConsumerOptions,

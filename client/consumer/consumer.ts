@@ -8,9 +8,8 @@
 import type { ConsumedRecord } from '../../storage/record/record.ts'
 import type { BrokerLink } from '../broker-link.ts'
 import { Gate } from '../gate.ts'
-import { GroupSubscription } from '../group/group-subscription.ts'
-import type { GroupSettings } from '../group/options.ts'
-import { type Hand, WorkInHand } from '../group/work-in-hand.ts'
+import { GroupReading } from '../group/group-reading.ts'
+import type { Hand } from '../group/work-in-hand.ts'
 import { TIMEOUT_MS_MAX } from '../options.ts'
 import type { ClientPorts, Timer } from '../ports.ts'
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
@@ -20,19 +19,24 @@ import { readArriving } from './arriving-batches.ts'
 import { BatchInHand } from './batch-in-hand.ts'
 import { BatchQueue, type WaitingBatches } from './batch-queue.ts'
 import type { BatchReader, ConsumedBatch, PlacedRecord, RecordView } from './consumed-batch.ts'
-import { Cursor, NO_END, UNKNOWN_OFFSET } from './cursor.ts'
+import { Cursor, NO_END } from './cursor.ts'
 import { Fetcher } from './fetcher.ts'
+import {
+  type CommitPoint,
+  done,
+  firstOffsetOf,
+  iterator,
+  known,
+  nameOf,
+  pointBehind,
+  tellLost,
+} from './handing-out.ts'
 import { NewestLocator } from './newest-locator.ts'
 import { OffsetLocator } from './offset-locator.ts'
 import { type ConsumerSettings, type PartitionName, type StartPosition, startPosition } from './options.ts'
 import { Pace } from './pace.ts'
 import { type PartitionSupply, Subscription } from './subscription.ts'
 import { TimeOrderedQueue } from './time-ordered-queue.ts'
-
-/** One event of one partition: a record, or what names one. */
-export interface CommitPoint extends PartitionName {
-  readonly offset: number
-}
 
 /** Where a consumer stands in one partition. */
 export interface PartitionPosition extends PartitionName {
@@ -46,8 +50,6 @@ export interface PartitionPosition extends PartitionName {
 /** An offset out of range is looked up again so often before that counts as a failure. */
 const RELOCATIONS_MAX = 5
 
-const done = { value: undefined, done: true } as const
-
 export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncIterable<R> {
   readonly #ports: ClientPorts
   readonly #settings: ConsumerSettings
@@ -56,8 +58,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   readonly #cursors = new Map<string, Cursor>()
   readonly #subscription: PartitionSupply
   /** Undefined: it reads for itself. */
-  readonly #group: GroupSubscription | undefined
-  readonly #work: WorkInHand | undefined
+  readonly #group: GroupReading<R> | undefined
   readonly #locator: OffsetLocator
   readonly #newest: NewestLocator
   readonly #fetcher: Fetcher
@@ -127,15 +128,22 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
       stale,
       failed,
     })
-    this.#group = settings.group && this.#memberOf(link, directory, settings.group, clientName)
-    this.#work =
-      this.#group &&
-      new WorkInHand(
-        () => ports.clock.monotonicMs(),
-        () => this.#group?.released(),
-      )
+    this.#group =
+      settings.group &&
+      new GroupReading(link, directory, ports, settings, clientName, {
+        cursors: this.#cursors,
+        hand: this.#hand,
+        found: (topic, partition, start) => this.#found(topic, partition, start, false),
+        known: (topic) => this.#known(topic),
+        changed: () => {
+          this.#locator.poke()
+          this.#news.open()
+        },
+        failedAt: (cursor, error) => this.#failed(cursor, error),
+        failed: (error) => this.#fail(error),
+      })
     this.#subscription =
-      this.#group ??
+      this.#group?.subscription ??
       new Subscription(link, directory, ports, settings, {
         found: (topic, partition, start, isAdded) => this.#found(topic, partition, start, isAdded),
         complete: () => {
@@ -179,7 +187,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
    * {@link ProtocolError} when a partition cannot be read on; {@link seek} is the way out of that.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<R, undefined> {
-    const work = this.#work?.newHand()
+    const work = this.#group?.work.newHand()
     if (work)
       return iterator(
         () => this.#nextOfGroup(work),
@@ -192,7 +200,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
 
   /** Batches as they were written: faster than events. Otherwise as the iteration over events. */
   batches(): AsyncIterableIterator<ConsumedBatch<R>, undefined> {
-    const work = this.#work?.newHand()
+    const work = this.#group?.work.newHand()
     if (!work) return iterator(() => this.#nextBatch())
     return iterator(
       async () => {
@@ -216,9 +224,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     { metadata = '' }: { readonly metadata?: string } = {},
   ): Promise<void> {
     if (!this.#group) throw new RangeError('commit: this consumer has no group; give the option group')
-    await this.#group.commit(
-      upTo ? [{ ...pointOf(upTo), leaderEpoch: -1, metadata }] : this.#handedOut(metadata),
-    )
+    await this.#group.commit(upTo && pointBehind(upTo), metadata)
   }
 
   /** Stops fetching and handing out, for some partitions or all. What was fetched will be fetched again. */
@@ -369,23 +375,8 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
       if (!next) return undefined
       if (next.what instanceof Error) throw next.what
       if (!next.what.isLost) return next.what
-      this.#passLost(next.what)
+      tellLost(next.what, this.#settings.onLost)
     }
-  }
-
-  /** The position is behind it already: whoever goes on after the error reads what follows. */
-  #passLost({ topic, partition, baseOffset, fromOffset, lastOffset }: ConsumedBatch<R>): void {
-    const { onLost } = this.#settings
-    const firstOffset = Math.max(baseOffset, fromOffset)
-    if (onLost !== 'fail') {
-      onLost({ topic, partition, firstOffset, lastOffset })
-      return
-    }
-    throw new ProtocolError(
-      ErrorCode.CORRUPT_MESSAGE,
-      `offsets ${firstOffset} to ${lastOffset} of topic ${topic}, partition ${partition}, were lost to damage on the broker's disk; ` +
-        'iterate again to read on behind them, or give the option onLost to be told and go on',
-    )
   }
 
   /** Everything that was received is handed out: whether that is the end. Throws why nothing more will come. */
@@ -492,79 +483,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#fetcher.wake(cursor)
   }
 
-  #memberOf(
-    link: BrokerLink,
-    directory: TopicDirectory,
-    group: GroupSettings,
-    clientName: string,
-  ): GroupSubscription {
-    const { topics, from } = this.#settings
-    return new GroupSubscription(
-      link,
-      directory,
-      this.#ports,
-      group,
-      { clientName, topics, from },
-      {
-        found: (topic, partition, start) => this.#found(topic, partition, start, false),
-        known: (topic) => this.#known(topic),
-        hold: (partition) => this.#hold(partition),
-        isAtWork: (partition) => {
-          const cursor = this.#cursors.get(nameOf(partition))
-          return cursor ? (this.#work?.isAt(cursor) ?? false) : false
-        },
-        awaitsWork: (isAwaited) => {
-          if (this.#work) this.#work.isAwaited = isAwaited
-        },
-        dropped: (partition) => this.#drop(partition),
-        processed: (partition) => this.#processed(partition),
-        processingMs: () => this.#work?.processingMs() ?? null,
-        changed: () => this.#news.open(),
-        failedAt: (topic, partition, error) => {
-          this.#found(topic, partition, { offset: 0 }, false)
-          this.#failed(this.#cursorOf({ topic: topic.name, partition }), error)
-        },
-        failed: (error) => this.#fail(error),
-      },
-    )
-  }
-
-  /** Nothing more of it is handed out; it may be at work. */
-  #hold(partition: PartitionName): void {
-    const cursor = this.#cursors.get(nameOf(partition))
-    if (!cursor) return
-    this.#hand.dropOf(cursor)
-    cursor.paused = true
-    cursor.rewind()
-  }
-
-  #drop(partition: PartitionName): void {
-    this.#hold(partition)
-    this.#cursors.delete(nameOf(partition))
-    this.#locator.poke()
-    this.#news.open()
-  }
-
-  #processed(partition: PartitionName): { offset: number; leaderEpoch: number } | undefined {
-    const cursor = this.#cursors.get(nameOf(partition))
-    const position = cursor && this.#hand.positionOf(cursor)
-    if (!cursor || position === undefined || position === UNKNOWN_OFFSET) return undefined
-    return {
-      offset: this.#work?.processedOf(cursor, position) ?? position,
-      leaderEpoch: cursor.lastFetchedEpoch,
-    }
-  }
-
-  #handedOut(metadata: string): (CommitPoint & { leaderEpoch: number; metadata: string })[] {
-    const points: (CommitPoint & { leaderEpoch: number; metadata: string })[] = []
-    for (const cursor of this.#cursors.values()) {
-      const offset = this.#hand.positionOf(cursor)
-      if (offset !== UNKNOWN_OFFSET)
-        points.push({ ...cursor.source, offset, leaderEpoch: cursor.lastFetchedEpoch, metadata })
-    }
-    return points
-  }
-
   #known(topic: Topic): void {
     this.#newest.known(topic)
     for (const cursor of this.#cursors.values()) if (cursor.source.topic === topic.name) cursor.topic = topic
@@ -593,45 +511,4 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     for (const cursor of this.#cursors.values()) if (is(cursor)) return true
     return false
   }
-}
-
-function iterator<T>(
-  next: () => Promise<IteratorResult<T, undefined>>,
-  left: () => void = () => undefined,
-): AsyncIterableIterator<T, undefined> {
-  return {
-    next,
-    // The consumer stays where it is.
-    return: () => {
-      left()
-      return Promise.resolve(done)
-    },
-    [Symbol.asyncIterator]() {
-      return this
-    },
-  }
-}
-
-function firstOffsetOf({
-  baseOffset,
-  fromOffset,
-}: {
-  readonly baseOffset: number
-  readonly fromOffset: number
-}): number {
-  return Math.max(baseOffset, fromOffset)
-}
-
-/** The offset behind it. */
-function pointOf(upTo: CommitPoint | (PartitionName & { readonly lastOffset: number })): CommitPoint {
-  const { topic, partition } = upTo
-  return { topic, partition, offset: ('lastOffset' in upTo ? upTo.lastOffset : upTo.offset) + 1 }
-}
-
-function nameOf({ topic, partition }: PartitionName): string {
-  return `${topic}/${partition}`
-}
-
-function known(offset: number): number | undefined {
-  return offset === UNKNOWN_OFFSET ? undefined : offset
 }

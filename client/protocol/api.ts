@@ -3,7 +3,8 @@
  * the description of its request and answer. Numbers below 1000 are Kafka's where the meaning is
  * Kafka's; 1000 and above are ours. Servers dispatch by this table and by nothing else.
  */
-import type { ErrorName } from './errors.ts'
+import { type Api, api, metadataErrors, partitionErrors } from './api-row.ts'
+import { groupApis } from './group-apis.ts'
 import {
   createAclsRequest,
   createAclsResponse,
@@ -19,23 +20,6 @@ import {
 import { authenticateRequest, authenticateResponse } from './messages/authenticate.ts'
 import { describeProducersRequest, describeProducersResponse } from './messages/describe-producers.ts'
 import { fetchRequest, fetchResponse } from './messages/fetch.ts'
-import { groupHeartbeatRequest, groupHeartbeatResponse } from './messages/group-heartbeat.ts'
-import {
-  offsetCommitRequest,
-  offsetCommitResponse,
-  offsetDeleteRequest,
-  offsetDeleteResponse,
-  offsetFetchRequest,
-  offsetFetchResponse,
-} from './messages/group-offsets.ts'
-import {
-  deleteGroupsRequest,
-  deleteGroupsResponse,
-  describeGroupsRequest,
-  describeGroupsResponse,
-  listGroupsRequest,
-  listGroupsResponse,
-} from './messages/groups.ts'
 import { helloRequest, helloResponse } from './messages/hello.ts'
 import { initProducerIdRequest, initProducerIdResponse } from './messages/init-producer-id.ts'
 import {
@@ -82,80 +66,8 @@ import {
   listTopicsRequest,
   listTopicsResponse,
 } from './messages/topics.ts'
-import type { Type } from './schema.ts'
 
-export interface Api<Request, Response> {
-  readonly key: number
-  readonly name: string
-  readonly versionMin: number
-  readonly versionMax: number
-  /** What it does, in one sentence. */
-  readonly sentence: string
-  readonly request: Type<Request>
-  readonly response: Type<Response>
-  /** Whether a request carries record batches behind its header. */
-  readonly requestBody: boolean
-  /** What it may answer, for the whole request or for an entry, besides {@link errorsOfEveryApi}. */
-  readonly errors: readonly ErrorName[]
-}
-
-/** What every API may answer for the whole request. */
-export const errorsOfEveryApi: readonly ErrorName[] = [
-  'UNKNOWN_SERVER_ERROR',
-  'UNSUPPORTED_VERSION',
-  'INVALID_REQUEST',
-  'SHUTTING_DOWN',
-  'BACKPRESSURE',
-  'HELLO_REQUIRED',
-  'WINDOW_EXCEEDED',
-  'AUTHENTICATION_REQUIRED',
-  'CREDENTIAL_EXPIRED',
-]
-
-function api<Request, Response>(
-  key: number,
-  name: string,
-  sentence: string,
-  request: Type<Request>,
-  response: Type<Response>,
-  errors: readonly ErrorName[],
-): Api<Request, Response> {
-  return { key, name, versionMin: 1, versionMax: 1, sentence, request, response, requestBody: false, errors }
-}
-
-/** Errors of what is written to metadata. */
-const metadataErrors: readonly ErrorName[] = ['REQUEST_TIMED_OUT', 'KAFKA_STORAGE_ERROR', 'STORAGE_FULL']
-
-/** Errors of an entry that names a partition and the leader epoch it is believed to have. */
-const partitionErrors: readonly ErrorName[] = [
-  'UNKNOWN_TOPIC_OR_PARTITION',
-  'LEADER_NOT_AVAILABLE',
-  'NOT_LEADER_OR_FOLLOWER',
-  'TOPIC_AUTHORIZATION_FAILED',
-  'KAFKA_STORAGE_ERROR',
-  'FENCED_LEADER_EPOCH',
-  'UNKNOWN_LEADER_EPOCH',
-  'UNKNOWN_TOPIC_ID',
-]
-
-/** Errors of whatever goes through the coordinator of a group. */
-const groupErrors: readonly ErrorName[] = [
-  'COORDINATOR_LOAD_IN_PROGRESS',
-  'COORDINATOR_NOT_AVAILABLE',
-  'INVALID_GROUP_ID',
-  'GROUP_AUTHORIZATION_FAILED',
-]
-
-/** Errors of what a member asks for. */
-const memberErrors: readonly ErrorName[] = [
-  ...groupErrors,
-  'UNKNOWN_MEMBER_ID',
-  'FENCED_MEMBER_EPOCH',
-  'STALE_MEMBER_EPOCH',
-]
-
-/** Errors of what the coordinator writes. */
-const groupWriteErrors: readonly ErrorName[] = ['KAFKA_STORAGE_ERROR', 'STORAGE_FULL']
+export { type Api, errorsOfEveryApi } from './api-row.ts'
 
 export const apis = {
   produce: {
@@ -214,45 +126,7 @@ export const apis = {
       'UNKNOWN_TOPIC_ID',
     ],
   ),
-  offsetCommit: api(
-    8,
-    'offset-commit',
-    'Keeps how far a group has read, durably.',
-    offsetCommitRequest,
-    offsetCommitResponse,
-    [
-      ...memberErrors,
-      ...groupWriteErrors,
-      'UNKNOWN_TOPIC_OR_PARTITION',
-      'TOPIC_AUTHORIZATION_FAILED',
-      'UNKNOWN_TOPIC_ID',
-      'OFFSET_METADATA_TOO_LARGE',
-      'NON_EMPTY_GROUP',
-      'POLICY_VIOLATION',
-    ],
-  ),
-  offsetFetch: api(
-    9,
-    'offset-fetch',
-    'Tells how far a group has read.',
-    offsetFetchRequest,
-    offsetFetchResponse,
-    [
-      ...memberErrors,
-      'UNKNOWN_TOPIC_OR_PARTITION',
-      'TOPIC_AUTHORIZATION_FAILED',
-      'UNKNOWN_TOPIC_ID',
-      'GROUP_ID_NOT_FOUND',
-    ],
-  ),
-  listGroups: api(
-    16,
-    'list-groups',
-    'Lists the groups the caller may see.',
-    listGroupsRequest,
-    listGroupsResponse,
-    ['COORDINATOR_LOAD_IN_PROGRESS', 'COORDINATOR_NOT_AVAILABLE'],
-  ),
+  ...groupApis,
   hello: api(
     18,
     'hello',
@@ -349,14 +223,6 @@ export const apis = {
     authenticateResponse,
     ['UNSUPPORTED_SASL_MECHANISM', 'SASL_AUTHENTICATION_FAILED', 'AUTHENTICATION_UNAVAILABLE'],
   ),
-  deleteGroups: api(
-    42,
-    'delete-groups',
-    'Deletes groups without members, with their offsets.',
-    deleteGroupsRequest,
-    deleteGroupsResponse,
-    [...groupErrors, ...groupWriteErrors, 'NON_EMPTY_GROUP', 'GROUP_ID_NOT_FOUND'],
-  ),
   alterTopics: api(
     44,
     'alter-topics',
@@ -375,22 +241,6 @@ export const apis = {
       'STORAGE_FULL',
     ],
   ),
-  offsetDelete: api(
-    47,
-    'offset-delete',
-    'Forgets how far a group has read in some partitions.',
-    offsetDeleteRequest,
-    offsetDeleteResponse,
-    [
-      ...groupErrors,
-      ...groupWriteErrors,
-      'UNKNOWN_TOPIC_OR_PARTITION',
-      'TOPIC_AUTHORIZATION_FAILED',
-      'UNKNOWN_TOPIC_ID',
-      'GROUP_ID_NOT_FOUND',
-      'GROUP_SUBSCRIBED_TO_TOPIC',
-    ],
-  ),
   describeProducers: api(
     61,
     'describe-producers',
@@ -398,31 +248,6 @@ export const apis = {
     describeProducersRequest,
     describeProducersResponse,
     ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'UNKNOWN_TOPIC_ID'],
-  ),
-  groupHeartbeat: api(
-    68,
-    'group-heartbeat',
-    'Joins a consumer group, stays in it or leaves it, and learns what to read.',
-    groupHeartbeatRequest,
-    groupHeartbeatResponse,
-    [
-      ...memberErrors,
-      ...groupWriteErrors,
-      'UNKNOWN_TOPIC_OR_PARTITION',
-      'TOPIC_AUTHORIZATION_FAILED',
-      'POLICY_VIOLATION',
-      'GROUP_MAX_SIZE_REACHED',
-      'UNRELEASED_INSTANCE_ID',
-      'UNSUPPORTED_ASSIGNOR',
-    ],
-  ),
-  describeGroups: api(
-    69,
-    'describe-groups',
-    'Tells all about groups: members, what they read, and how they fare.',
-    describeGroupsRequest,
-    describeGroupsResponse,
-    [...groupErrors, 'GROUP_ID_NOT_FOUND'],
   ),
   describeTopics: api(
     75,

@@ -49,6 +49,14 @@ t.test('defaults', async (t) => {
     log: { level: 'info', format: 'auto' },
     topics: { partitionsDefault: 1, partitionsPerTopicMax: 10_000, partitionsMax: 20_000 },
     retention: { checkIntervalMs: 5_000 },
+    groups: {
+      groupsMax: 20_000,
+      membersPerGroupMax: 1_000,
+      offsetsRetentionMs: 604_800_000,
+      sessionTimeoutMsMin: 1_000,
+      sessionTimeoutMsMax: 1_800_000,
+      heartbeatIntervalMs: 3_000,
+    },
     storage: { segmentBytes: 256 * MIB, freeBytesMin: 64 * MIB, commitTimeoutMs: 30_000, recycle: 'on' },
     auth: {
       issuers: [],

@@ -36,7 +36,7 @@ async function open(disk: MemoryDisk, viewDisk: MemoryMetadataDisk, segmentBytes
     view: new CoordinatorView(() => viewDisk),
     crc32c: crc32cTable,
     clock: time,
-    timers: time,
+    timers: { after: (delayMs, run) => time.after(delayMs, run), soon: queueMicrotask },
     onProblem: (error) => problems.push(error),
   })
   const state: State = new Map()

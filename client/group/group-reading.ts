@@ -1,0 +1,124 @@
+/**
+ * A consumer that reads as a member of a group: what binds its cursors, and what is at work, to its place in the group.
+ */
+import type { BrokerLink } from '../broker-link.ts'
+import type { BatchInHand } from '../consumer/batch-in-hand.ts'
+import type { PlacedRecord } from '../consumer/consumed-batch.ts'
+import { type Cursor, UNKNOWN_OFFSET } from '../consumer/cursor.ts'
+import { type CommitPoint, nameOf } from '../consumer/handing-out.ts'
+import type { ConsumerSettings, PartitionName, StartPosition } from '../consumer/options.ts'
+import type { ClientPorts } from '../ports.ts'
+import type { ProtocolError } from '../protocol/errors.ts'
+import type { Topic, TopicDirectory } from '../topic-directory.ts'
+import { GroupSubscription } from './group-subscription.ts'
+import type { GroupSettings } from './options.ts'
+import { WorkInHand } from './work-in-hand.ts'
+
+/** The consumer, as its membership sees it. */
+export interface ReadingHost<R extends PlacedRecord> {
+  /** By {@link nameOf}. */
+  readonly cursors: Map<string, Cursor>
+  readonly hand: BatchInHand<R>
+  /** A partition is to be read: there is a cursor for it when this returns. */
+  found(topic: Topic, partition: number, start: StartPosition): void
+  known(topic: Topic): void
+  /** Cursors are others than before. */
+  changed(): void
+  failedAt(cursor: Cursor, error: ProtocolError): void
+  failed(error: ProtocolError): void
+}
+
+export class GroupReading<R extends PlacedRecord> {
+  readonly subscription: GroupSubscription
+  readonly work: WorkInHand
+  readonly #host: ReadingHost<R>
+
+  constructor(
+    link: BrokerLink,
+    directory: TopicDirectory,
+    ports: ClientPorts,
+    {
+      topics,
+      from,
+      group,
+    }: Pick<ConsumerSettings, 'topics' | 'from'> & { readonly group?: GroupSettings | undefined },
+    clientName: string,
+    host: ReadingHost<R>,
+  ) {
+    this.#host = host
+    this.work = new WorkInHand(
+      () => ports.clock.monotonicMs(),
+      () => this.subscription.released(),
+    )
+    this.subscription = new GroupSubscription(
+      link,
+      directory,
+      ports,
+      group as GroupSettings,
+      { clientName, topics, from },
+      {
+        found: (topic, partition, start) => host.found(topic, partition, start),
+        known: (topic) => host.known(topic),
+        hold: (partition) => this.#hold(partition),
+        isAtWork: (partition) => {
+          const cursor = host.cursors.get(nameOf(partition))
+          return cursor !== undefined && this.work.isAt(cursor)
+        },
+        awaitsWork: (isAwaited) => {
+          this.work.isAwaited = isAwaited
+        },
+        dropped: (partition) => this.#drop(partition),
+        processed: (partition) => this.#processed(partition),
+        processingMs: () => this.work.processingMs(),
+        changed: () => host.changed(),
+        failedAt: (topic, partition, error) => {
+          host.found(topic, partition, { offset: 0 })
+          const cursor = host.cursors.get(nameOf({ topic: topic.name, partition }))
+          if (cursor) host.failedAt(cursor, error)
+        },
+        failed: (error) => host.failed(error),
+      },
+    )
+  }
+
+  /** Up to this offset, without it; without one all that was handed out. */
+  commit(point: CommitPoint | undefined, metadata: string): Promise<void> {
+    return this.subscription.commit(
+      point ? [{ ...point, leaderEpoch: -1, metadata }] : this.#handedOut(metadata),
+    )
+  }
+
+  /** Nothing more of it is handed out; it may be at work. */
+  #hold(partition: PartitionName): void {
+    const cursor = this.#host.cursors.get(nameOf(partition))
+    if (!cursor) return
+    this.#host.hand.dropOf(cursor)
+    cursor.paused = true
+    cursor.rewind()
+  }
+
+  #drop(partition: PartitionName): void {
+    this.#hold(partition)
+    this.#host.cursors.delete(nameOf(partition))
+    this.#host.changed()
+  }
+
+  #processed(partition: PartitionName): { offset: number; leaderEpoch: number } | undefined {
+    const { cursors, hand } = this.#host
+    const cursor = cursors.get(nameOf(partition))
+    if (!cursor) return undefined
+    const position = hand.positionOf(cursor)
+    if (position === UNKNOWN_OFFSET) return undefined
+    return { offset: this.work.processedOf(cursor, position), leaderEpoch: cursor.lastFetchedEpoch }
+  }
+
+  #handedOut(metadata: string) {
+    const points: (CommitPoint & { leaderEpoch: number; metadata: string })[] = []
+    for (const cursor of this.#host.cursors.values()) {
+      const offset = this.#host.hand.positionOf(cursor)
+      if (offset !== UNKNOWN_OFFSET)
+        points.push({ ...cursor.source, offset, leaderEpoch: cursor.lastFetchedEpoch, metadata })
+    }
+    return points
+  }
+}
