@@ -25,6 +25,7 @@ import {
   type CommitPoint,
   done,
   firstOffsetOf,
+  isOutside,
   iterator,
   known,
   nameOf,
@@ -329,7 +330,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   async #nextBatch(): Promise<IteratorResult<ConsumedBatch<R>, undefined>> {
     for (;;) {
       const batch = this.#hand.takeRest() ?? this.#takeBatch()
-      if (batch && !this.#isOutside(batch)) return { value: batch, done: false }
+      if (batch && !isOutside(batch, this.#settings.window)) return { value: batch, done: false }
       if (batch) continue
       if (this.#isOver()) return done
       await this.#wait()
@@ -344,16 +345,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     if (dueInMs !== undefined)
       this.#alarm = this.#ports.timers.after(Math.min(dueInMs, TIMEOUT_MS_MAX), () => this.#news.open())
     return this.#news.wait()
-  }
-
-  /** All its records lie outside the window. */
-  #isOutside(batch: ConsumedBatch<R>): boolean {
-    try {
-      return this.#settings.window !== undefined && batch.records.length === 0
-    } catch {
-      // It is damaged: whoever looks at the records gets that error, as without a window.
-      return false
-    }
   }
 
   #inOrderOfTime(): TimeOrderedQueue<R> {

@@ -2,7 +2,7 @@
 
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
 import { UNKNOWN_OFFSET } from './cursor.ts'
-import type { ConsumerSettings, PartitionName } from './options.ts'
+import type { ConsumerSettings, PartitionName, TimeWindow } from './options.ts'
 
 /** One event of one partition: a record, or what names one. */
 export interface CommitPoint extends PartitionName {
@@ -38,6 +38,19 @@ export function firstOffsetOf({
   readonly fromOffset: number
 }): number {
   return Math.max(baseOffset, fromOffset)
+}
+
+/** All its records lie outside the window. */
+export function isOutside(
+  batch: { readonly records: readonly unknown[] },
+  window: TimeWindow | undefined,
+): boolean {
+  try {
+    return window !== undefined && batch.records.length === 0
+  } catch {
+    // It is damaged: whoever looks at the records gets that error, as without a window.
+    return false
+  }
 }
 
 /** What to commit when this is done. */
