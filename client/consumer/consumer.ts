@@ -48,6 +48,13 @@ export interface PartitionPosition extends PartitionName {
   readonly isPaused: boolean
 }
 
+/** What the client makes a consumer with. */
+export interface ConsumerPlace<R> {
+  readonly view: RecordView<R> | undefined
+  readonly clientName: string
+  readonly onClosed: () => void
+}
+
 /** An offset out of range is looked up again so often before that counts as a failure. */
 const RELOCATIONS_MAX = 5
 
@@ -80,15 +87,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     directory: TopicDirectory,
     ports: ClientPorts,
     settings: ConsumerSettings,
-    {
-      view,
-      clientName,
-      onClosed,
-    }: {
-      readonly view: RecordView<R> | undefined
-      readonly clientName: string
-      readonly onClosed: () => void
-    },
+    { view, clientName, onClosed }: ConsumerPlace<R>,
   ) {
     this.#stops.push(onClosed)
     this.#ports = ports
@@ -215,10 +214,9 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   }
 
   /**
-   * Keeps for the group how far this consumer is, durably: up to and with one event, up to the end of one batch, or, without an
-   * argument, all that was handed out. The offset may be smaller than what was committed before. Rejects with a
-   * {@link ProtocolError} that names the partition when it is not this consumer's any more; then others read it, and what
-   * was processed meanwhile will be handed out again. Throws RangeError without a group.
+   * Keeps for the group how far this consumer is, durably: up to and with one event or batch, or, without an argument, all that was
+   * handed out. Rejects with a {@link ProtocolError} that names the partition when it is not this consumer's any more: what was
+   * processed since will be handed out again, to others. Throws RangeError without a group.
    */
   async commit(
     upTo?: CommitPoint | ConsumedBatch<R>,
