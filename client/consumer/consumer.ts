@@ -39,7 +39,7 @@ import { Pace } from './pace.ts'
 import { type PartitionSupply, Subscription } from './subscription.ts'
 import { TimeOrderedQueue } from './time-ordered-queue.ts'
 
-/** Where a consumer stands in one partition. */
+/** Where a consumer stands. */
 export interface PartitionPosition extends PartitionName {
   /** Offset of the next record to be handed out; undefined while it is being looked up. */
   readonly position: number | undefined
@@ -236,7 +236,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     }
     this.#locator.poke()
     this.#fetcher.pump()
-    // Others may have waited for what comes of these.
     this.#news.open()
   }
 
@@ -312,7 +311,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     return Promise.resolve({ value, done: false })
   }
 
-  /** Nothing is awaited between taking a batch and having it in place: several may ask at once. */
+  /** Nothing is awaited between taking a batch and having it in place. */
   async #nextRecord(work?: Hand): Promise<IteratorResult<R, undefined>> {
     while (!this.#hand.hasNext) {
       const batch = this.#takeBatch()
@@ -479,7 +478,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
 
   #gone(name: string, error: ProtocolError): void {
     const cursors = [...this.#cursors.values()].filter(({ source }) => source.topic === name)
-    // A topic that never was is a mistake in the options, and no reason to read the others.
+    // A topic that never was is a mistake in the options.
     if (cursors.length === 0) this.#fail(error)
     for (const cursor of cursors) this.#failed(cursor, error)
   }
