@@ -56,6 +56,8 @@ export class GroupWorld implements GroupTopics {
   coordinator: GroupCoordinator
   revision = 1
   decisions = 0
+  /** Whether members are to be looked at. */
+  mayOverlap = false
   #memberIds = 0
   /** The next one last. */
   readonly #planned: Planned[] = []
@@ -189,6 +191,7 @@ export class GroupWorld implements GroupTopics {
       if (deadlineMs < Number.POSITIVE_INFINITY) this.#deadlines.set(groupId, deadlineMs)
     }
     this.#checkEpoch(groupId)
+    if (decision.records.length > 0) this.#checkAssignments(groupId)
     if (!this.isTroubled) this.flush()
     const position = this.#log.length
     if (position <= this.#durable || this.bug === 'answers before durable') deliver(decision.answer)
@@ -204,6 +207,28 @@ export class GroupWorld implements GroupTopics {
     if (value.epoch < (this.#epochs.get(groupId) ?? 0)) this.faults.push(`the epoch of ${groupId} went back`)
     if (value.assignmentEpoch > value.epoch) this.faults.push(`the targets of ${groupId} are ahead of it`)
     this.#epochs.set(groupId, value.epoch)
+  }
+
+  /** Nobody is meant to have, or has, what another one is or has. */
+  #checkAssignments(groupId: string): void {
+    const group = this.coordinator.state.group(groupId)
+    if (!group) return
+    const targets = new Set<string>()
+    const held = new Set<string>()
+    const claim = (places: Set<string>, place: string, what: string) => {
+      if (places.has(place)) this.faults.push(`${what} ${JSON.stringify(place)} twice`)
+      places.add(place)
+    }
+    for (const target of group.targets.values())
+      for (const [key, list] of target)
+        for (const partition of list) claim(targets, `${key} ${partition}`, 'meant for')
+    for (const { held: mine, revoking } of group.currents.values())
+      for (const topics of [mine, revoking])
+        for (const [key, topic] of topics)
+          for (const partition of topic.keys()) claim(held, `${key} ${partition}`, 'held')
+    let owned = 0
+    for (const owners of group.owners.values()) owned += owners.size
+    if (owned !== held.size) this.faults.push(`${owned} partitions have owners, ${held.size} are held`)
   }
 
   /** Some or all of the log becomes durable. */

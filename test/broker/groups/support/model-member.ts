@@ -24,6 +24,10 @@ export class ModelMember {
   topics: readonly string[]
   readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
+  /** Null: it lets nobody watch its progress. */
+  readonly maxProcessingMs: number | null
+  /** Since when its work has not moved; infinity: it moves. */
+  stuckSinceMs = Number.POSITIVE_INFINITY
   memberId = ''
   memberEpoch = 0
   revision = 0
@@ -50,6 +54,7 @@ export class ModelMember {
     this.instanceId = instanceId
     this.sessionTimeoutMs = 6_000 + world.random.below(4) * 2_000
     this.rebalanceTimeoutMs = 3_000 + world.random.below(4) * 3_000
+    this.maxProcessingMs = world.chance(500) ? 5_000 + world.random.below(5_000) : null
     this.#joinAnew()
     world.after(world.random.below(500), () => this.#turn())
   }
@@ -58,16 +63,28 @@ export class ModelMember {
     return this.world.monotonicMs < this.pausedUntilMs
   }
 
-  /** Whether it may be working on the partition at this moment, by its own clock. */
-  isOn(topicKey: string, partition: number): boolean {
-    if (!this.isAlive || this.isPaused || this.#isOver) return false
+  /** Whether it is working, by its own clock. */
+  get isOn(): boolean {
+    return this.isAlive && !this.isPaused && !this.#isOver
+  }
+
+  /** Whether it may be working on the partition at this moment. */
+  has(topicKey: string, partition: number): boolean {
     const key = place(topicKey, partition)
-    return this.assigned.has(key) || this.draining.has(key)
+    return this.isOn && (this.assigned.has(key) || this.draining.has(key))
+  }
+
+  *places(): Generator<string> {
+    yield* this.assigned.keys()
+    yield* this.draining.keys()
   }
 
   /** Whether it may have been removed, so that it stops by itself. */
   get #isOver(): boolean {
-    return this.memberEpoch > 0 && this.world.monotonicMs >= Math.min(this.leaseUntilMs, this.giveBackUntilMs)
+    const stuckUntilMs =
+      this.maxProcessingMs === null ? Number.POSITIVE_INFINITY : this.stuckSinceMs + this.maxProcessingMs
+    const untilMs = Math.min(this.leaseUntilMs, this.giveBackUntilMs, stuckUntilMs)
+    return this.memberEpoch > 0 && this.world.monotonicMs >= untilMs
   }
 
   tenures(): Tenure[] {
@@ -97,7 +114,7 @@ export class ModelMember {
     // The newest epoch it knows, or any it had since it has the partition.
     const memberEpoch = this.world.chance(500) ? this.memberEpoch : tenure.memberEpoch
     this.#commit({ ...tenure, memberEpoch }, (error) => {
-      if (!this.isOn(tenure.topicKey, tenure.partition) || this.memberId !== tenure.memberId) return
+      if (!this.has(tenure.topicKey, tenure.partition) || this.memberId !== tenure.memberId) return
       const isExcused = error === ErrorCode.UNKNOWN_TOPIC_ID || error === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
       if (error !== ErrorCode.NONE && !isExcused)
         this.world.faults.push(
@@ -155,10 +172,17 @@ export class ModelMember {
       world.after(this.pausedUntilMs - world.monotonicMs, () => this.#turn())
       return
     }
-    if (this.#isOver) this.#joinAnew()
+    world.mayOverlap = true
+    const wasOver = this.#isOver
+    if (!world.isTroubled || world.chance(100)) this.stuckSinceMs = Number.POSITIVE_INFINITY
+    else if (this.assigned.size > 0 && world.chance(30))
+      this.stuckSinceMs = Math.min(this.stuckSinceMs, world.monotonicMs)
+    // A process whose work hangs learns what has become of it when the work is done.
+    if (wasOver && this.stuckSinceMs === Number.POSITIVE_INFINITY) this.#joinAnew()
     // Work on what has to go ends some time.
     for (const tenure of [...this.draining.values()])
-      if (!world.isTroubled || world.chance(600)) this.#giveBack(tenure)
+      if (this.stuckSinceMs > world.monotonicMs && (!world.isTroubled || world.chance(600)))
+        this.#giveBack(tenure)
     this.#send()
     world.after(world.isTroubled ? 300 + world.random.below(1_500) : 500, () => this.#turn())
   }
@@ -193,8 +217,9 @@ export class ModelMember {
       assignor: null,
       sessionTimeoutMs,
       rebalanceTimeoutMs,
-      maxProcessingMs: null,
-      sinceProgressMs: null,
+      maxProcessingMs: this.maxProcessingMs,
+      sinceProgressMs:
+        this.stuckSinceMs <= this.world.monotonicMs ? this.world.monotonicMs - this.stuckSinceMs : null,
       revision,
       owned,
       receivedAtMs: 0,
@@ -258,6 +283,7 @@ export class ModelMember {
 
   #act(assignment: Partitions, revision: number): void {
     this.revision = revision
+    this.world.mayOverlap = true
     const wanted = new Set<string>()
     for (const [topicKey, partitions] of assignment)
       for (const partition of partitions) {
