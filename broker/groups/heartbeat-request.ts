@@ -1,7 +1,7 @@
 /** What a member says in a heartbeat, what it is told, and what cannot be a heartbeat. */
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { assignors } from './assignors/assignor.ts'
-import type { GroupLimits, Refusal } from './decision.ts'
+import type { Decision, GroupLimits, Refusal } from './decision.ts'
 import { NO_PARTITIONS, type Partitions } from './partitions.ts'
 
 /** Epochs that are no epochs. */
@@ -48,6 +48,16 @@ export interface HeartbeatAnswer extends Refusal {
   readonly warning: string | null
   /** When to come again at the latest. */
   readonly heartbeatIntervalMs: number
+}
+
+/** Whether the answer may wait for something to tell, up to the heartbeat interval of the member. */
+export function mayBeHeld({ records, answer }: Decision<HeartbeatAnswer>): boolean {
+  return (
+    records.length === 0 &&
+    answer.error === ErrorCode.NONE &&
+    answer.assignment === null &&
+    answer.warning === null
+  )
 }
 
 export function refusedHeartbeat(error: number, message: string): HeartbeatAnswer {

@@ -124,6 +124,26 @@ t.test('who does not give back is removed, and not before its session could be o
   t.same(b.beat(), { x: [0, 1] })
 })
 
+t.test('who is to give back more has the whole time for it', async (t) => {
+  const driver = new Driver({ x: 6 })
+  const [a, b, c] = ['a', 'b', 'c'].map((id) => new Member(driver, id))
+  a.beat()
+  const all = a.owned
+  b.beat()
+  t.equal(a.say().giveBackWithinMs, 20_000)
+  for (let i = 0; i < 3; i++) {
+    driver.pass(5_000)
+    b.beat()
+    t.equal(a.say({ owned: all }).giveBackWithinMs, 15_000 - i * 5_000)
+  }
+  c.beat()
+  t.equal(a.say({ owned: all }).giveBackWithinMs, 20_000, 'it may not have heard of this one yet')
+  driver.pass(5_000)
+  for (const member of [b, c]) member.beat()
+  t.same(driver.tick(), [])
+  t.same(a.beat(), { x: [0, 1] })
+})
+
 t.test('static members come back to what they had, without a new epoch', async (t) => {
   const driver = new Driver({ x: 4 })
   const a = new Member(driver, 'a', { instanceId: 'i1' })

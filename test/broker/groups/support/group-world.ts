@@ -19,7 +19,11 @@ import {
   encodeGroupRecord,
   type GroupRecord,
 } from '../../../../broker/groups/group-record.ts'
-import type { HeartbeatAnswer, HeartbeatRequest } from '../../../../broker/groups/heartbeat-request.ts'
+import {
+  type HeartbeatAnswer,
+  type HeartbeatRequest,
+  mayBeHeld,
+} from '../../../../broker/groups/heartbeat-request.ts'
 import type { OffsetCommitAnswer, OffsetCommitRequest } from '../../../../broker/groups/offsets.ts'
 import { randomOf, type SeededRandom } from '../../../support/seeded-random.ts'
 
@@ -38,6 +42,11 @@ export const LIMITS: GroupLimits = {
   heartbeatIntervalMs: 1_000,
   offsetsRetentionMs: 200_000,
   emptyGroupRetentionMs: 20_000,
+}
+
+interface HeldHeartbeat {
+  readonly groupId: string
+  readonly ask: () => void
 }
 
 interface Planned {
@@ -67,6 +76,7 @@ export class GroupWorld implements GroupTopics {
   #log: EncodedRecord[][] = []
   #durable = 0
   #waiting: { readonly position: number; readonly deliver: () => void }[] = []
+  readonly #held = new Set<HeldHeartbeat>()
   readonly #deadlines = new Map<string, number>()
   /** Highest epoch seen by group since it last began. */
   readonly #epochs = new Map<string, number>()
@@ -149,7 +159,24 @@ export class GroupWorld implements GroupTopics {
     const current = this.coordinator.state.group(request.groupId)?.currents.get(request.memberId)
     const asked =
       this.bug === 'believes any revision' && current ? { ...request, revision: current.revision } : request
-    this.#perform(request.groupId, this.coordinator.heartbeat(asked, this.now, this), deliver)
+    const decision = this.coordinator.heartbeat(asked, this.now, this)
+    if (!mayBeHeld(decision) || !this.isTroubled || this.chance(500)) {
+      this.#perform(request.groupId, decision, deliver)
+      return
+    }
+    // Held back until something happens, or long enough: then it is asked again.
+    const held: HeldHeartbeat = { groupId: request.groupId, ask: () => this.#askAgain(held, asked, deliver) }
+    this.#held.add(held)
+    this.after(200, () => held.ask())
+  }
+
+  #askAgain(
+    held: HeldHeartbeat,
+    request: HeartbeatRequest,
+    deliver: (answer: HeartbeatAnswer) => void,
+  ): void {
+    if (!this.#held.delete(held)) return
+    this.#perform(request.groupId, this.coordinator.heartbeat(request, this.now, this), deliver)
   }
 
   commit(request: OffsetCommitRequest, deliver: (answer: OffsetCommitAnswer) => void): void {
@@ -192,6 +219,8 @@ export class GroupWorld implements GroupTopics {
     }
     this.#checkEpoch(groupId)
     if (decision.records.length > 0) this.#checkAssignments(groupId)
+    if (decision.records.length > 0)
+      for (const held of [...this.#held]) if (held.groupId === groupId) this.after(0, held.ask)
     if (!this.isTroubled) this.flush()
     const position = this.#log.length
     if (position <= this.#durable || this.bug === 'answers before durable') deliver(decision.answer)
@@ -247,6 +276,7 @@ export class GroupWorld implements GroupTopics {
       this.faults.push(`replayed state is another than the live one:\n${live}\n${rebuilt}`)
     this.#log.length = this.#durable
     this.#waiting = []
+    this.#held.clear()
     this.coordinator = this.#rebuild(this.#log)
     this.#deadlines.clear()
     this.#epochs.clear()
