@@ -178,6 +178,15 @@ t.test('static members come back to what they had, without a new epoch', async (
   )
 })
 
+t.test('what a static member that is away is no longer to have is free at once', async (t) => {
+  const driver = new Driver({ x: 4 })
+  const a = new Member(driver, 'a', { instanceId: 'i1' })
+  a.beat()
+  a.say({ memberEpoch: -2 })
+  t.same(new Member(driver, 'b').beat(), { x: [2, 3] })
+  t.same(new Member(driver, 'a2', { instanceId: 'i1' }).beat(), { x: [0, 1] })
+})
+
 t.test('a slow handler is warned for long before its member is removed', async (t) => {
   const driver = new Driver({ x: 1 })
   const a = new Member(driver, 'a', { maxProcessingMs: 60_000 })
