@@ -88,6 +88,10 @@ export function problemOfHeartbeat(request: HeartbeatRequest, limits: GroupLimit
   if (memberEpoch === STATIC_LEAVE_EPOCH && instanceId === null)
     return invalid('only a member with an instance id leaves with member epoch -2')
   if (memberEpoch < JOIN_EPOCH) return undefined
+  for (const list of request.owned.values())
+    for (let i = 1; i < list.length; i++)
+      if (list[i - 1] >= list[i])
+        return invalid(`owned partitions ascend within a topic, ${list[i]} stands behind ${list[i - 1]}`)
   if (topics.length > limits.subscribedTopicsMax)
     return invalid(
       `a member subscribes to at most ${limits.subscribedTopicsMax} topics, not to ${topics.length}`,

@@ -81,6 +81,10 @@ t.test('fences', async (t) => {
     a.beat({ owned: partitions({ x: [0, 5] }) }),
     /^FENCED_MEMBER_EPOCH: member a says that it owns a partition 5/,
   )
+  t.equal(
+    a.beat({ owned: partitions({ x: [1, 0] }) }),
+    'INVALID_REQUEST: owned partitions ascend within a topic, 0 stands behind 1',
+  )
   t.same(a.beat(), { x: [0, 1] }, 'a refusal changes nothing')
   t.equal(a.say({ memberEpoch: -1 }).error, 0)
   t.match(a.beat(), /^UNKNOWN_MEMBER_ID/)

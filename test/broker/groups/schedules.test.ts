@@ -9,7 +9,7 @@ import { seededRandom } from '../../support/seeded-random.ts'
 import type { GroupBug } from './support/group-world.ts'
 import { runSchedule } from './support/run-schedule.ts'
 
-const count = process.env.OCTOPUS_SEED ? 1 : process.env.OCTOPUS_SOAK ? 50_000 : 400
+const count = process.env.OCTOPUS_SEED ? 1 : process.env.OCTOPUS_SOAK ? 50_000 : 250
 
 t.test('no schedule breaks a promise', async (t) => {
   const { seed: first } = seededRandom(t)
