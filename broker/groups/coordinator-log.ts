@@ -38,8 +38,12 @@ export interface CoordinatorLogOptions {
   readonly onProblem: (error: Error) => void
 }
 
-/** Kafka's bound for one batch, which every reader of the log can take. */
-const BATCH_BYTES_MAX = 1024 * 1024
+/** More than any decision takes: its records are in one batch, so that after a crash all of them are there or none. */
+const BATCH_BYTES_MAX = 8 * 1024 * 1024
+/** Of decisions that share a batch. */
+const SHARED_BYTES_MAX = 256 * 1024
+/** Lengths and deltas of one record, at most. */
+const RECORD_BYTES = 32
 const READ_BYTES = 1024 * 1024
 /** The view follows after so many records, or after so long when there is anything to follow. */
 const VIEW_RECORDS_MAX = 100_000
@@ -56,7 +60,7 @@ export class CoordinatorLog {
   #durableOffset: number
   #creating: Promise<PartitionLog> | undefined
   /** Of this turn. */
-  #waiting: CoordinatorRecord[] = []
+  #waiting: (readonly CoordinatorRecord[])[] = []
   #turn: Promise<void> | undefined
   #settling: Promise<unknown> = Promise.resolve()
   #viewing: Promise<void> | undefined
@@ -112,10 +116,10 @@ export class CoordinatorLog {
 
   /**
    * Resolves when all of them are durable. Rejects with LogError or StorageError: which of them are is then known only to
-   * {@link load}. What is appended in one turn of the event loop goes into one batch.
+   * {@link load}. What is appended together is there together or not at all; what is appended in one turn shares a batch.
    */
   append(records: readonly CoordinatorRecord[]): Promise<void> {
-    this.#waiting.push(...records)
+    this.#waiting.push(records)
     if (this.#turn) return this.#turn
     this.#turn = new Promise<void>((resolve) => this.#options.timers.soon(resolve)).then(() => {
       this.#turn = undefined
@@ -134,21 +138,25 @@ export class CoordinatorLog {
   }
 
   async #write(): Promise<void> {
-    const records = this.#waiting
+    const decisions = this.#waiting
     this.#waiting = []
     if (!this.#partition) await this.#create()
     const nowMs = this.#options.clock.nowMs()
     const batches: Promise<number>[] = []
-    for (const { key, value } of records) {
-      if (this.#encoder.append(nowMs, key, value)) continue
-      batches.push(this.#appendBatch())
-      this.#encoder.append(nowMs, key, value)
+    for (const records of decisions) {
+      if (this.#encoder.recordCount > 0 && this.#encoder.byteLength + bytesOf(records) > SHARED_BYTES_MAX)
+        batches.push(this.#appendBatch())
+      for (const { key, value } of records) {
+        if (this.#encoder.append(nowMs, key, value)) continue
+        batches.push(this.#appendBatch())
+        this.#encoder.append(nowMs, key, value)
+      }
     }
     batches.push(this.#appendBatch())
     // All of them: who is told of a failure may read the log at once.
     const outcomes = await Promise.allSettled(batches)
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
-    for (const record of records) this.#changes(record)
+    for (const records of decisions) for (const record of records) this.#changes(record)
     // Not the end of the log: what others appended may be durable, too, and is not yet among the changes.
     for (const outcome of outcomes)
       if (outcome.status === 'fulfilled') this.#durableOffset = Math.max(this.#durableOffset, outcome.value)
@@ -218,4 +226,11 @@ export class CoordinatorLog {
       this.#options.onProblem(error)
     }
   }
+}
+
+/** About what they take in a batch. */
+function bytesOf(records: readonly CoordinatorRecord[]): number {
+  let bytes = 0
+  for (const { key, value } of records) bytes += key.length + (value?.length ?? 0) + RECORD_BYTES
+  return bytes
 }

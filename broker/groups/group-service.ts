@@ -12,8 +12,8 @@ import type { Decision, GroupLimits, GroupTopics, Now, Refusal } from './decisio
 import type { DescribedGroup, ListedGroup } from './group-admin.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
 import { decodeGroupRecord, encodeGroupRecord } from './group-record.ts'
-import type { HeartbeatAnswer, HeartbeatRequest } from './heartbeat-request.ts'
-import { HeldHeartbeats, isNews } from './held-heartbeats.ts'
+import { type HeartbeatAnswer, type HeartbeatRequest, mayBeHeld } from './heartbeat-request.ts'
+import { type DecidedHeartbeat, HeldHeartbeats } from './held-heartbeats.ts'
 import type {
   OffsetCommitAnswer,
   OffsetCommitRequest,
@@ -87,9 +87,9 @@ export class GroupService {
   ): Promise<HeartbeatAnswer> {
     this.#throwIfNotReady()
     this.#held.supersede(request)
-    const answer = this.#decideHeartbeat(request)
+    const { answer, isNews } = this.#decideHeartbeat(request)
     const waitMs = Math.min(maxWaitMs, answer.heartbeatIntervalMs)
-    if (isNews(answer, request) || waitMs <= 0) return this.#whenDurable(answer)
+    if (isNews || waitMs <= 0) return this.#whenDurable(answer)
     return this.#whenDurable(await this.#held.hold(request, answer, waitMs, signal))
   }
 
@@ -155,11 +155,9 @@ export class GroupService {
     return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }
   }
 
-  #decideHeartbeat(request: HeartbeatRequest): HeartbeatAnswer {
-    return this.#take(
-      request.groupId,
-      this.#coordinator.heartbeat(request, this.#now(), this.#options.topics),
-    )
+  #decideHeartbeat(request: HeartbeatRequest): DecidedHeartbeat {
+    const decision = this.#coordinator.heartbeat(request, this.#now(), this.#options.topics)
+    return { answer: this.#take(request.groupId, decision), isNews: !mayBeHeld(decision) }
   }
 
   async #perform<Answer>(groupId: string, decide: (now: Now) => Decision<Answer>): Promise<Answer> {

@@ -5,6 +5,12 @@
 import type { Timer, Timers } from '../ports.ts'
 import type { HeartbeatAnswer, HeartbeatRequest } from './heartbeat-request.ts'
 
+export interface DecidedHeartbeat {
+  readonly answer: HeartbeatAnswer
+  /** What a member waits for. */
+  readonly isNews: boolean
+}
+
 interface Held {
   readonly request: HeartbeatRequest
   /** As things stood when it was asked last. */
@@ -14,14 +20,14 @@ interface Held {
 
 export class HeldHeartbeats {
   readonly #timers: Timers
-  readonly #decide: (request: HeartbeatRequest) => HeartbeatAnswer
+  readonly #decide: (request: HeartbeatRequest) => DecidedHeartbeat
   /** By group, then by member. */
   readonly #groups = new Map<string, Map<string, Held>>()
   readonly #changed = new Set<string>()
   #size = 0
 
   /** @param decide asks the coordinator again; throws where it cannot */
-  constructor(timers: Timers, decide: (request: HeartbeatRequest) => HeartbeatAnswer) {
+  constructor(timers: Timers, decide: (request: HeartbeatRequest) => DecidedHeartbeat) {
     this.#timers = timers
     this.#decide = decide
   }
@@ -78,13 +84,13 @@ export class HeldHeartbeats {
     for (const groupId of changed)
       for (const held of [...(this.#groups.get(groupId)?.values() ?? [])]) {
         try {
-          held.answer = this.#decide(held.request)
+          const { answer, isNews } = this.#decide(held.request)
+          held.answer = answer
+          if (isNews) held.release()
         } catch {
           // It cannot be asked about now; its next heartbeat is told why.
           held.release()
-          continue
         }
-        if (isNews(held.answer, held.request)) held.release()
       }
   }
 
@@ -104,9 +110,4 @@ export class HeldHeartbeats {
     if (group.size === 0) this.#groups.delete(groupId)
     this.#size--
   }
-}
-
-/** What a member waits for. A warning is none: it would bring the next heartbeat at once, and again. */
-export function isNews(answer: HeartbeatAnswer, { memberEpoch, revision }: HeartbeatRequest): boolean {
-  return answer.error !== 0 || answer.memberEpoch !== memberEpoch || answer.revision !== revision
 }

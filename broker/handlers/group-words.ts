@@ -4,7 +4,7 @@ import { parseQualifiedName, quoteName } from '../../auth/acl/qualified-name.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { AssignedPartitions } from '../../client/protocol/messages/group-heartbeat.ts'
 import type { Refusal } from '../groups/decision.ts'
-import type { Partitions } from '../groups/partitions.ts'
+import { type Partitions, PartitionsBuilder } from '../groups/partitions.ts'
 import { topicIdKey } from '../topics/topic-id.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import { notAuthorized } from './authorization.ts'
@@ -58,22 +58,14 @@ export function assignedPartitions(partitions: Partitions, topics: TopicTable): 
   return assigned
 }
 
-/** Throws where a topic or a partition is named twice. */
+/** In any order. A partition that is named twice is left for the coordinator to refuse. */
 export function partitionsOf(
   owned: readonly { readonly topicId: Uint8Array; readonly partitions: readonly number[] }[],
 ): Partitions {
-  const partitions = new Map<string, readonly number[]>()
-  for (const { topicId, partitions: numbers } of owned) {
-    if (numbers.length === 0) continue
+  const builder = new PartitionsBuilder()
+  for (const { topicId, partitions } of owned) {
     const key = topicIdKey(topicId)
-    const sorted = [...numbers].sort((a, b) => a - b)
-    const isRepeated = partitions.has(key) || sorted.some((number, i) => i > 0 && sorted[i - 1] === number)
-    if (isRepeated)
-      throw new ProtocolError(
-        ErrorCode.INVALID_REQUEST,
-        'a topic or a partition is named twice among what is owned',
-      )
-    partitions.set(key, sorted)
+    for (const partition of partitions) builder.add(key, partition)
   }
-  return partitions
+  return builder.build()
 }

@@ -51,6 +51,7 @@ const rejoinCodes: ReadonlySet<number> = new Set([ErrorCode.FENCED_MEMBER_EPOCH,
 
 /** Between an answer and the next heartbeat: whatever else happens in the same moment goes with it. */
 const BETWEEN_MS = 1
+const WARNED_MS = 1_000
 /** How long leaving may hold up whoever closes. */
 const LEAVE_MS_MAX = 2_000
 
@@ -225,7 +226,9 @@ export class Membership {
     if (response.assignment) this.#host.assigned(response.assignment)
     this.#told()
     // The next one waits at the broker; it was sent already if what is owned has changed.
-    if (!this.#isLeft && serial === this.#sentCount) this.#after(BETWEEN_MS)
+    // One that is warned is answered at once.
+    if (!this.#isLeft && serial === this.#sentCount)
+      this.#after(response.warning === null ? BETWEEN_MS : Math.min(WARNED_MS, this.#intervalMs))
   }
 
   #refused(error: ProtocolError): void {
