@@ -427,7 +427,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#news.open()
   }
 
-  /** Nothing is read on. */
   #fail(error: unknown): void {
     this.#failure ??= { error }
     this.#fetcher.close()
@@ -478,7 +477,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
 
   #gone(name: string, error: ProtocolError): void {
     const cursors = [...this.#cursors.values()].filter(({ source }) => source.topic === name)
-    // A topic that never was is a mistake in the options.
     if (cursors.length === 0) this.#fail(error)
     for (const cursor of cursors) this.#failed(cursor, error)
   }

@@ -41,6 +41,7 @@ t.test('a missing directory is made, and is the same when opened again', async (
       nodeId: 0,
       createdAt,
       metadataPath: join(path, 'metadata.lmdb'),
+      groupsPath: join(path, 'groups.lmdb'),
       shardPath: join(path, 'shard-0'),
       close: 'function',
     },

@@ -270,6 +270,28 @@ export function sample(key: number): never {
     [apis.issueToken.key]: { principal: null, groups: [], roles: [], lifetimeMs: null, scope: null },
     [apis.revokeToken.key]: { tokenId: 't', principal: null },
     [apis.rotateIssuerKey.key]: {},
+    [apis.groupHeartbeat.key]: {
+      groupId: 'g',
+      memberId: 'm',
+      memberEpoch: 0,
+      instanceId: null,
+      clientName: 'test',
+      subscribedTopics: [],
+      assignor: null,
+      sessionTimeoutMs: 45_000,
+      rebalanceTimeoutMs: 60_000,
+      maxProcessingMs: null,
+      processingMs: null,
+      revision: 0,
+      owned: [],
+      maxWaitMs: 0,
+    },
+    [apis.offsetCommit.key]: { groupId: 'g', memberId: null, memberEpoch: -1, partitions: [] },
+    [apis.offsetFetch.key]: { groupId: 'g', memberId: null, memberEpoch: -1, partitions: null },
+    [apis.offsetDelete.key]: { groupId: 'g', partitions: [] },
+    [apis.listGroups.key]: { states: null },
+    [apis.describeGroups.key]: { groups: [] },
+    [apis.deleteGroups.key]: { groups: [] },
   }
   return samples[key] as never
 }
