@@ -1,11 +1,10 @@
 /** Tokens of the built-in issuer: issue, revoke, and the key that signs them. */
 import { boolean, field, int53, nullable, struct, type TypeOf, text } from '../schema.ts'
-import { memberships, principalId, scope } from './access-fields.ts'
+import { asksFor, principalId, scope } from './access-fields.ts'
 
 export const issueTokenRequest = struct('IssueTokenRequest', {
   principal: field(nullable(principalId), 'Who is to have it: the ID of a user; null: the caller.'),
-  groups: field(memberships, 'Groups it makes its principal a member of.'),
-  roles: field(memberships, 'Roles it gives its principal.'),
+  ...asksFor,
   lifetimeMs: field(nullable(int53), 'For how long it is good, in ms; null: as long as the server says.'),
   scope: field(scope, 'All that the token is good for; null: all that its principal may.'),
 })

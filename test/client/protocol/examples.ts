@@ -511,7 +511,12 @@ export const examples: readonly Example[] = [
       expiresAtMs: startedAtMs + 86_400_000,
       scope: [{ operations: ['write'], resource: 'topic:seismic.events' }],
     },
-    { keyId: 'a1b2c3d4e5f6g7h8', key: 'oct_a1b2c3d4e5f6g7h8_shown-once', principal: 'ada@uni.edu' },
+    {
+      keyId: 'a1b2c3d4e5f6g7h8',
+      key: 'oct_a1b2c3d4e5f6g7h8_shown-once',
+      principal: 'ada@uni.edu',
+      expiresAtMs: startedAtMs + 86_400_000,
+    },
   ),
   ...exchange(
     apis.listKeys,
