@@ -247,9 +247,13 @@ export class AccessAdmin {
     await this.#link.call(apis.revokeToken, { tokenId, principal }, once)
   }
 
-  /** Resolves with the id of the key that signs from then on; tokens signed before stay good until they expire. */
-  async rotateIssuerKey(): Promise<string> {
-    return (await this.#link.call(apis.rotateIssuerKey, {}, once)).keyId
+  /**
+   * Resolves with the id of the key that signs from then on. Tokens signed before stay good until they expire; with
+   * `overlapMs` 0, the only number there may be, they end at once, for everybody.
+   */
+  async rotateIssuerKey(options: { readonly overlapMs?: 0 } = {}): Promise<string> {
+    const request = { overlapMs: options.overlapMs ?? null }
+    return (await this.#link.call(apis.rotateIssuerKey, request, once)).keyId
   }
 }
 

@@ -151,10 +151,15 @@ function addToken(program: Command, context: CommandContext, done: Done): void {
 
   client(token.command('rotate-issuer-key'), context)
     .description('make the issuer sign with a new key; tokens signed before stay good until they expire')
+    .option(
+      '--overlap <while>',
+      '0s: all tokens signed before end at once, since a key may have leaked',
+      overlapMs,
+    )
     .addHelpText(
       'after',
       examples(`octopus token rotate-issuer-key
-      octopus token rotate-issuer-key --json`),
+      octopus token rotate-issuer-key --overlap 0s --json`),
     )
     .action(async (options) => done(await (await load()).rotateIssuerKey(options, context)))
 }

@@ -38,6 +38,8 @@ export interface AccessHandlersOptions {
 
 /** Of a token nobody said for how long. */
 const TOKEN_LIFETIME_DEFAULT_MS = 3_600_000
+/** How long tokens of providers live is not for this node to say; none is known that gives them for a year. */
+const PROVIDER_TOKEN_REMEMBERED_MS = 366 * 86_400_000
 
 type AccessApi =
   | 'authenticate'
@@ -72,6 +74,7 @@ export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, A
   const { policy, acls, namespaces, keys } = access
   const { tokenIssuer, revocations } = access.authentication
   const lifetimeMaxMs = settings.tokenLifetimeMaxMs
+  const hasProviders = settings.issuers.length > 0 || settings.introspection !== undefined
   const clockToleranceMs = OWN_CLOCK_TOLERANCE_MS
   const lifetimes = { keyLifetimeMaxMs: settings.keyLifetimeMaxMs, clockToleranceMs }
   return {
@@ -98,7 +101,10 @@ export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, A
       lifetimeDefaultMs: Math.min(TOKEN_LIFETIME_DEFAULT_MS, lifetimeMaxMs),
       clockToleranceMs,
     }),
-    revokeToken: revokeTokenHandler({ revocations, lifetimeMaxMs }),
+    revokeToken: revokeTokenHandler({
+      revocations,
+      rememberedMs: hasProviders ? Math.max(PROVIDER_TOKEN_REMEMBERED_MS, lifetimeMaxMs) : lifetimeMaxMs,
+    }),
     rotateIssuerKey: rotateIssuerKeyHandler(tokenIssuer),
   }
 }

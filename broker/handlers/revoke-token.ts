@@ -11,12 +11,12 @@ import type { Handler } from './handlers.ts'
 
 export interface RevokeTokenDependencies {
   readonly revocations: Pick<Revocations, 'revokeToken' | 'revokeUser'>
-  /** The longest a token can be good for. */
-  readonly lifetimeMaxMs: number
+  /** For how long a revoked token is remembered of which nobody knows its end: the longest one can be good for. */
+  readonly rememberedMs: number
 }
 
 export function revokeTokenHandler(dependencies: RevokeTokenDependencies): Handler<'revokeToken'> {
-  const { revocations, lifetimeMaxMs } = dependencies
+  const { revocations, rememberedMs } = dependencies
   return async ({ tokenId, principal }, { session, clock }) => {
     const { name, isAnonymous } = session.identity.principal
     if (tokenId !== null && principal !== null)
@@ -37,7 +37,14 @@ export function revokeTokenHandler(dependencies: RevokeTokenDependencies): Handl
       if (tokenId === null) {
         checkIds('user', [whose])
         await revocations.revokeUser(whose)
-      } else await revocations.revokeToken(tokenId, clock.nowMs() + lifetimeMaxMs)
+      } else {
+        const { expiresAtMs = 0 } = session.identity
+        // Of the token he came with the end is known, and it may be later.
+        await revocations.revokeToken(
+          tokenId,
+          Math.max(clock.nowMs() + rememberedMs, isOwn ? expiresAtMs : 0),
+        )
+      }
     } catch (error) {
       if (error instanceof RangeError) throw new ProtocolError(ErrorCode.POLICY_VIOLATION, error.message)
       throw error

@@ -265,4 +265,9 @@ t.test('tokens', async (t) => {
   ])
   const rotated = await answering({ keyId: 'second' })
   t.equal(await rotated.world.until(rotated.admin.rotateIssuerKey()), 'second')
+  await rotated.world.until(rotated.admin.rotateIssuerKey({ overlapMs: 0 }))
+  t.same(rotated.asked, [
+    ['rotate-issuer-key', { overlapMs: null }],
+    ['rotate-issuer-key', { overlapMs: 0 }],
+  ])
 })

@@ -118,6 +118,50 @@ t.test('what passes makes nothing that lasts', async (t) => {
   t.equal((await make(await come(lasting.key))).expiresAtMs, null, 'a lasting one makes lasting ones')
 })
 
+t.test(
+  'a rotation of the issuer’s key without overlap ends its tokens at once, where they are used, too',
+  async (t) => {
+    const { admin, as, come } = await world(t)
+    const ada = await as('ada')
+    const made = await ada.call(apis.issueToken, token)
+    const open = await come(made.token)
+    const rotate = (overlapMs: number | null) => refusal(admin.call(apis.rotateIssuerKey, { overlapMs }))
+    t.equal(await rotate(1), 'INVALID_REQUEST', 'now or in their time')
+    t.equal(await rotate(null), 'NONE')
+    const next = await come((await ada.call(apis.issueToken, token)).token)
+    t.equal(await refusal(whoami(open)), 'NONE')
+    t.equal(await refusal(come(made.token)), 'NONE')
+    t.equal(await rotate(0), 'NONE')
+    for (const client of [open, next]) t.equal(await refusal(whoami(client)), 'CREDENTIAL_EXPIRED')
+    t.equal(await refusal(come(made.token)), 'SASL_AUTHENTICATION_FAILED')
+    t.equal(await refusal(whoami(ada)), 'NONE', 'who came with a key goes on')
+    t.equal(await refusal(come((await ada.call(apis.issueToken, token)).token)), 'NONE')
+  },
+)
+
+t.test('no token is issued that would not be taken', async (t) => {
+  const { admin } = await world(t)
+  const groups = Array.from({ length: 200 }, (_, i) => `${i}-${'x'.repeat(90)}`)
+  await t.rejects(admin.call(apis.issueToken, { ...token, principal: 'ada', groups }), {
+    message: /^the token would have \d+ characters, and 16384 are taken; with fewer groups/,
+  })
+})
+
+t.test('who may manage a namespace does not own it', async (t) => {
+  const { admin, grant, as } = await world(t)
+  await admin.call(apis.createNamespace, {
+    namespaces: [{ name: 'phys', owners: ['user:ada'], topicConfigs: [] }],
+  })
+  await grant('user:bob', ['read', 'write', 'create', 'alter', 'delete', 'grant'].slice(2), 'namespace:phys')
+  const [ada, bob] = [await as('ada'), await as('bob')]
+  const alter = (client: ProtocolClient, addOwners: string[], removeOwners: string[] = []) =>
+    refusal(client.call(apis.alterNamespace, { name: 'phys', addOwners, removeOwners, topicConfigs: [] }))
+  t.equal(await alter(bob, ['user:bob'], ['user:ada']), 'NAMESPACE_AUTHORIZATION_FAILED')
+  t.equal(await alter(bob, ['user:bob']), 'NAMESPACE_AUTHORIZATION_FAILED')
+  t.equal(await alter(ada, ['user:carl']), 'NONE')
+  t.equal(await alter(admin, [], ['user:carl']), 'NONE')
+})
+
 t.test('a scope narrows what may be done to credentials, too', async (t) => {
   const { admin, as, keyOf, make, come, comeWithKey, comeWithToken } = await world(t)
   const scope = [{ operations: ['write'], resource: 'topic:a' }]

@@ -614,7 +614,7 @@ export const examples: readonly Example[] = [
     },
   ),
   ...exchange(apis.revokeToken, 31, { tokenId: '7Zk0', principal: null }, { revoked: true }),
-  ...exchange(apis.rotateIssuerKey, 32, {}, { keyId: '2023-11-14-b' }),
+  ...exchange(apis.rotateIssuerKey, 32, { overlapMs: null }, { keyId: '2023-11-14-b' }),
   refusal(apis.metadata, 33, ErrorCode.CREDENTIAL_EXPIRED, 'the credential expired'),
 ]
 
