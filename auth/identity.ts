@@ -28,6 +28,10 @@ export interface Identity {
   readonly secretHash?: string
   /** Undefined: all that the principal may. */
   readonly scope: Scope | undefined
+  /** A newer secret takes its place, and it is good for a while only: it makes and changes no credentials. */
+  readonly isReplaced?: boolean
+  /** Of a token of this node: the key that signed it, with which it ends. */
+  readonly signingKeyId?: string
   /** What can be revoked and was used to have this credential made, or was used to have that made: it ends with any of them. */
   readonly issuedWith?: readonly string[]
 }

@@ -42,6 +42,7 @@ export interface NewAclEntry {
 export interface CredentialOptions {
   /** ID of the user who is to have it. Default: the caller. */
   readonly principal?: string
+  /** For oneself all of one's own go along, which is the default; for others it is none. A scope makes it narrower. */
   readonly groups?: readonly string[]
   readonly roles?: readonly string[]
   /** Default: all that the principal may. */
@@ -51,7 +52,7 @@ export interface CredentialOptions {
 export interface KeyOptions extends CredentialOptions {
   /** What it is called, for people. */
   readonly name: string
-  /** ms since 1970. Default: never. */
+  /** ms since 1970. Default: never; of a key for oneself, as late as the credential one came with allows. */
   readonly expiresAtMs?: number
 }
 
@@ -59,6 +60,13 @@ export interface NewKey {
   readonly keyId: string
   /** The secret: it is shown this once. */
   readonly key: string
+}
+
+export interface CreatedKey extends NewKey {
+  /** ID of the user who has it. */
+  readonly principal: string
+  /** ms since 1970; null: it does not end. */
+  readonly expiresAtMs: number | null
 }
 
 export interface TokenOptions extends CredentialOptions {
@@ -83,6 +91,9 @@ export interface AlterNamespaceOptions {
   /** Defaults of topics created from now on; only the named ones change; null: none of the namespace. */
   readonly topicConfigs?: Readonly<Record<string, string | null>>
 }
+
+/** Keys of one request. */
+const REVOKED_AT_ONCE_MAX = 1_000
 
 const once = { repeatable: false } as const
 const repeatable = { repeatable: true } as const
@@ -144,7 +155,7 @@ export class AccessAdmin {
   }
 
   /** An API key, good at once. */
-  async createKey(options: KeyOptions): Promise<NewKey & { readonly principal: string }> {
+  async createKey(options: KeyOptions): Promise<CreatedKey> {
     const request = { ...credential(options), name: options.name, expiresAtMs: options.expiresAtMs ?? null }
     return this.#link.call(apis.createKey, request, once)
   }
@@ -159,6 +170,25 @@ export class AccessAdmin {
   async revokeKeys(keyIds: readonly string[]): Promise<void> {
     const { keys } = await this.#link.call(apis.revokeKeys, { keyIds: [...keyIds] }, once)
     for (const key of keys) succeeded(key, `key ${key.keyId}`)
+  }
+
+  /**
+   * All there are of the user with this ID, at once and for ever; with his own the caller ends the one he came with
+   * last. Resolves with their ids. Tokens that were issued with them end with them.
+   */
+  async revokeKeysOf(principal: string): Promise<string[]> {
+    const { credentialId } = await this.whoami()
+    const revoked: string[] = []
+    for (;;) {
+      // Again, for one of them may have made another meanwhile.
+      const ids = (await this.listKeys(principal)).map(({ keyId }) => keyId)
+      const others = ids.filter((id) => `key:${id}` !== credentialId)
+      const now = others.length > 0 ? others.slice(0, REVOKED_AT_ONCE_MAX) : ids
+      if (now.length === 0) return revoked
+      await this.revokeKeys(now)
+      revoked.push(...now)
+      if (others.length === 0) return revoked
+    }
   }
 
   /** A new secret; the old one is good for `overlapMs` more. */
@@ -217,9 +247,13 @@ export class AccessAdmin {
     await this.#link.call(apis.revokeToken, { tokenId, principal }, once)
   }
 
-  /** Resolves with the id of the key that signs from then on; tokens signed before stay good until they expire. */
-  async rotateIssuerKey(): Promise<string> {
-    return (await this.#link.call(apis.rotateIssuerKey, {}, once)).keyId
+  /**
+   * Resolves with the id of the key that signs from then on. Tokens signed before stay good until they expire; with
+   * `overlapMs` 0, the only number there may be, they end at once, for everybody.
+   */
+  async rotateIssuerKey(options: { readonly overlapMs?: 0 } = {}): Promise<string> {
+    const request = { overlapMs: options.overlapMs ?? null }
+    return (await this.#link.call(apis.rotateIssuerKey, request, once)).keyId
   }
 }
 

@@ -52,6 +52,7 @@ export class ApiKeyAuthenticator implements Authenticator {
       credentialId: `key:${record.id}`,
       secretHash: secret.hash,
       scope: record.scope ?? undefined,
+      ...(secret.expiresAtMs !== null && { isReplaced: true }),
     }
   }
 }

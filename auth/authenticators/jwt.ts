@@ -85,7 +85,11 @@ export class JwtAuthenticator implements Authenticator {
         `the token is not signed with an algorithm that is taken of ${profile.issuer}: ${profile.algorithms.join(', ')}`,
       )
     const key = await profile.keys.findKey(header)
-    return this.#identityOf(token, await this.#verify(token, key, profile), profile)
+    const identity = this.#identityOf(token, await this.#verify(token, key, profile), profile)
+    // Where the key is this node's own to end.
+    return profile.hasOwnTokenIds && typeof header.kid === 'string'
+      ? { ...identity, signingKeyId: header.kid }
+      : identity
   }
 
   async #verify(token: string, key: CryptoKey, profile: TokenProfile): Promise<JWTPayload> {

@@ -20,6 +20,7 @@ import { CredentialError } from '../credential-error.ts'
 import type { Identity, Scope, ScopeEntry } from '../identity.ts'
 import type { Clock, Random } from '../ports.ts'
 import { type Principal, principalIdProblem } from '../principal.ts'
+import { TOKEN_CHARACTERS_MAX } from './authenticator.ts'
 import type { KeySource, TokenProfile } from './jwt.ts'
 import type { Revocations } from './revocations.ts'
 import { type IssuerKey, makeSigningKey } from './signing-key.ts'
@@ -144,7 +145,11 @@ export class TokenIssuer implements KeySource {
       Math.floor(this.#clock.nowMs() / 1000),
       Math.ceil(this.#revocations.notBeforeMs(principal) / 1000),
     )
-    const exp = iat + Math.floor(lifetimeMs / 1000)
+    const exp = Math.min(
+      iat + Math.floor(lifetimeMs / 1000),
+      // Where the issue is dated later, its end is not.
+      Math.floor((this.#clock.nowMs() + lifetimeMs) / 1000),
+    )
     const claims = {
       groups,
       roles,
@@ -162,6 +167,10 @@ export class TokenIssuer implements KeySource {
       .setIssuedAt(iat)
       .setExpirationTime(exp)
       .sign(await this.#import(signing).signs)
+    if (token.length > TOKEN_CHARACTERS_MAX)
+      throw new RangeError(
+        `the token would have ${token.length} characters, and ${TOKEN_CHARACTERS_MAX} are taken; with fewer groups, roles or parts of a scope it is shorter`,
+      )
     return { token, tokenId, expiresAtMs: exp * 1000 + clockToleranceMs }
   }
 

@@ -144,7 +144,8 @@ class AccessBench {
       const es256 = await eachOf(this.#members, (member) => provider.tokenFor(member))
       const config = join(this.#directory, 'octopus.json')
       const issuer = { issuer: provider.issuer, audience: AUDIENCE, algorithms: ['ES256'] }
-      await writeFile(config, JSON.stringify({ auth: { anonymous: 'on', issuers: [issuer] } }))
+      const auth = { anonymous: 'on', issuers: [issuer], aclEntriesPerNamespaceMax: 2 * entries.length + 100 }
+      await writeFile(config, JSON.stringify({ auth }))
       const settings = { config }
       const lively = await withBroker(
         { data: join(this.#directory, 'durable'), settings },

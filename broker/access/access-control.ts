@@ -7,6 +7,7 @@ import { Policy } from '../../auth/acl/policy.ts'
 import type { GuessReport } from '../../auth/guess-watch.ts'
 import { credentialsOf, type Identity } from '../../auth/identity.ts'
 import type { Fetch } from '../../auth/ports.ts'
+import { namesOf } from '../../auth/principal.ts'
 import type { MetadataStore } from '../../storage/metadata-store.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock, Random, Timers } from '../ports.ts'
@@ -18,6 +19,8 @@ import { NamespaceStore } from './namespace-store.ts'
 import { personalNamespaceOf } from './personal-namespace.ts'
 import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
+
+const WARNED_MAX = 1_000
 
 function keyIdOf({ credentialId = '' }: Identity): string {
   return credentialId.slice(credentialId.indexOf(':') + 1)
@@ -55,6 +58,8 @@ export class AccessControl {
   readonly isAnonymousAllowed: boolean
   readonly #options: AccessControlOptions
   readonly #issuer: MetadataIssuerStore
+  /** Personal namespaces of which it was said that they are somebody else's. */
+  readonly #warnedOf = new Set<string>()
 
   private constructor(
     options: AccessControlOptions,
@@ -112,6 +117,7 @@ export class AccessControl {
     const issuer = await MetadataIssuerStore.open({
       store,
       onTokenRevoked: (tokenId) => sessions.revoked(`token:${tokenId}`),
+      onKeyEnded: (kid) => sessions.signingKeyEnded(kid),
       onUserRevoked: (principal) => sessions.userRevoked(principal),
       onProblem,
     })
@@ -137,13 +143,24 @@ export class AccessControl {
     if (key) session.secretsChanged(key.secretHashes)
     if (this.#options.settings.personalNamespaces === 'off') return
     const name = personalNamespaceOf(identity.principal.name)
-    if (this.namespaces.get(name)) return
+    const present = this.namespaces.get(name)
+    if (present) return this.#warnOfOthers(name, present.owners, identity)
     try {
       await this.namespaces.create(name, [`user:${identity.principal.name}`], {})
     } catch (error) {
       // He is who he is all the same; two connections of one newcomer both try, and one of them is too late.
       if (!this.namespaces.get(name)) this.#options.onProblem(error as Error)
     }
+  }
+
+  /** Once for each: somebody made it before he came, or it was given away. */
+  #warnOfOthers(name: string, owners: readonly string[], { principal }: Identity): void {
+    if (this.#warnedOf.has(name) || namesOf(principal).some((own) => owners.includes(own))) return
+    if (this.#warnedOf.size >= WARNED_MAX) this.#warnedOf.clear()
+    this.#warnedOf.add(name)
+    this.#options.onTrouble(
+      `the namespace ${name} is not owned by user:${principal.name}, for whom it is meant, but by ${owners.join(', ') || 'nobody'}`,
+    )
   }
 
   async close(): Promise<void> {

@@ -174,15 +174,21 @@ export class MetadataApiKeyStore implements ApiKeyStore {
     }
   }
 
-  /** Another secret, the present one good for `overlapMs` more. Works on a full disk too. Rejects with ProtocolError RESOURCE_NOT_FOUND. */
-  async rotate(id: string, overlapMs: number): Promise<ShownApiKey> {
+  /**
+   * Another secret, the present one good for `overlapMs` more. Works on a full disk too. Rejects with ProtocolError
+   * RESOURCE_NOT_FOUND, or REQUEST_TIMED_OUT when the key has another secret than in `known` by now.
+   */
+  async rotate(known: ApiKeyRecord, overlapMs: number): Promise<ShownApiKey> {
     const { store, clock, random } = this.#options
+    const { id } = known
     const key = KEY_PREFIX + id
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const entry = await store.get(key)
       if (!entry) throw unknownKey(id)
       const { token, secretHash } = withNewSecret(id, random)
-      const rotated = rotateSecret(decodeApiKey(entry), secretHash, clock.nowMs(), overlapMs)
+      const present = decodeApiKey(entry)
+      if (present.secretHashes[0]?.hash !== known.secretHashes[0]?.hash) break
+      const rotated = rotateSecret(present, secretHash, clock.nowMs(), overlapMs)
       const { committed, revision } = await store.transact(
         [{ key, modRevision: entry.modRevision }],
         [{ kind: 'put', key, value: encodeApiKey(rotated) }],
@@ -195,7 +201,7 @@ export class MetadataApiKeyStore implements ApiKeyStore {
     }
     throw new ProtocolError(
       ErrorCode.REQUEST_TIMED_OUT,
-      `key ${id} was changed by others ${ATTEMPTS_MAX} times meanwhile; try again`,
+      `key ${id} was changed by others meanwhile; look whether it is to be rotated still`,
     )
   }
 

@@ -51,7 +51,7 @@ export interface NodeAuthentication {
 }
 
 /** Clocks of this node's own tokens are its own clock, or that of another node of the cluster. */
-const OWN_CLOCK_TOLERANCE_MS = 5_000
+export const OWN_CLOCK_TOLERANCE_MS = 5_000
 const SECRET_CHARACTERS_MAX = 4_096
 const THROTTLED_SOURCES_MAX = 100_000
 const THROTTLE_WAIT_MS_MAX = 60_000

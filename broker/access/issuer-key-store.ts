@@ -37,6 +37,8 @@ export interface IssuerStoreOptions {
   readonly onTokenRevoked: (tokenId: string) => void
   /** The same for all tokens the user was issued before. */
   readonly onUserRevoked: (principal: string, notBeforeMs: number) => void
+  /** What it signed is good no more. */
+  readonly onKeyEnded: (kid: string) => void
   readonly onProblem: (error: Error) => void
 }
 
@@ -60,10 +62,16 @@ export class MetadataIssuerStore implements IssuerKeyStore, RevocationStore {
   }
 
   static async open(options: IssuerStoreOptions): Promise<MetadataIssuerStore> {
-    const { store, onProblem, onTokenRevoked, onUserRevoked } = options
+    const { store, onProblem, onTokenRevoked, onUserRevoked, onKeyEnded } = options
     return new MetadataIssuerStore(
       store,
-      await WatchedRecords.open({ store, prefix: ISSUER_KEY_PREFIX, decode: decodeIssuerKey, onProblem }),
+      await WatchedRecords.open({
+        store,
+        prefix: ISSUER_KEY_PREFIX,
+        decode: decodeIssuerKey,
+        onDelete: (kid) => onKeyEnded(kid),
+        onProblem,
+      }),
       await WatchedRecords.open({
         store,
         prefix: TOKEN_PREFIX,
@@ -94,8 +102,16 @@ export class MetadataIssuerStore implements IssuerKeyStore, RevocationStore {
   }
 
   async delete(kid: string): Promise<void> {
-    if (this.#keys.get(kid))
-      await write(this.#store, this.#keys, { kind: 'delete', key: ISSUER_KEY_PREFIX + kid })
+    const present = this.#keys.at(kid)
+    if (!present) return
+    const key = ISSUER_KEY_PREFIX + kid
+    const { committed, revision } = await this.#store.transact(
+      [{ key, modRevision: present.modRevision }],
+      [{ kind: 'delete', key }],
+      { isUrgent: true },
+    )
+    // Nothing it signed is taken any more when this resolves.
+    if (committed) await this.#keys.caughtUp(revision)
   }
 
   get size(): number {

@@ -153,7 +153,10 @@ export class Session implements RequestSession {
   secretsChanged(secrets: readonly SecretHash[]): void {
     const mine = secrets.find(({ hash }) => hash === this.#identity.secretHash)
     if (!mine) this.revoked()
-    else if (mine.expiresAtMs !== null) this.#endsAtMs = Math.min(this.#endsAtMs, mine.expiresAtMs)
+    else if (mine.expiresAtMs !== null) {
+      this.#identity = { ...this.#identity, isReplaced: true }
+      this.#endsAtMs = Math.min(this.#endsAtMs, mine.expiresAtMs)
+    }
   }
 
   /** Whether time alone has changed what this session may do since it was last asked. */

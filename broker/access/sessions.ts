@@ -80,6 +80,12 @@ export class Sessions {
     this.changed()
   }
 
+  /** The key is no more, and with it no token that it signed. */
+  signingKeyEnded(kid: string): void {
+    for (const session of this.#all) if (session.identity.signingKeyId === kid) session.revoked()
+    this.changed()
+  }
+
   /** All that were let in by a token, whoever issued it, and are this user's. */
   userRevoked(principal: string): void {
     for (const session of this.#all) {

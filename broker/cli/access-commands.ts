@@ -12,6 +12,8 @@ const HOUR_MS = 3_600_000
 const overlapMs = durationMs(0, 24)
 /** As far ahead as a broker takes it. */
 const lifetimeMs = durationMs(1, 36_500)
+const GROUP = 'a group it makes the user a member of; may be repeated (yourself: all of yours go along)'
+const ROLE = 'a role it gives the user; may be repeated (yourself: all of yours go along)'
 const OUT = 'a new file for it that only you may read (mode 0600), instead of standard output'
 
 export function addAccessCommands(program: Command, context: CommandContext, done: Done): void {
@@ -49,11 +51,11 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
   client(key.command('create <name>'), context)
     .description('make an API key, good at once; it is printed this once and nowhere kept')
     .option('--for <user>', 'the user who is to have it (default: yourself)')
-    .option('--group <group>', 'a group it makes the user a member of; may be repeated', collect)
-    .option('--role <role>', 'a role it gives the user; may be repeated', collect)
+    .option('--group <group>', GROUP, collect)
+    .option('--role <role>', ROLE, collect)
     .option(
       '--expires-in <while>',
-      'for how long it is good: 12h, 90d (default: until it is revoked)',
+      'for how long it is good: 12h, 90d (default: until it is revoked; your own: as long as you may)',
       lifetimeMs,
     )
     .option('--scope <operations:resource>', 'good for this and no more; may be repeated', scopePart)
@@ -76,12 +78,13 @@ function addKey(program: Command, context: CommandContext, done: Done): void {
     )
     .action(async (options) => done(await (await load()).list(options, context)))
 
-  client(key.command('revoke <id...>'), context)
-    .description('revoke API keys, at once and for ever')
+  client(key.command('revoke [id...]'), context)
+    .description('revoke API keys, or all of a user, at once and for ever, and the tokens issued with them')
+    .option('--for <user>', 'all keys of this user; revoke his tokens first')
     .addHelpText(
       'after',
       examples(`octopus key revoke 2h8x0q5m1c7w9z3k
-      octopus key revoke 2h8x0q5m1c7w9z3k 5t6y7u8i9o0p1a2s --json`),
+      octopus token revoke --for ada && octopus key revoke --for ada --json`),
     )
     .action(async (ids, options) => done(await (await load()).revoke(ids, options, context)))
 
@@ -124,8 +127,8 @@ function addToken(program: Command, context: CommandContext, done: Done): void {
   client(token.command('issue'), context)
     .description('issue a signed token; it is printed this once and nowhere kept')
     .option('--for <user>', 'the user who is to have it (default: yourself)')
-    .option('--group <group>', 'a group it makes the user a member of; may be repeated', collect)
-    .option('--role <role>', 'a role it gives the user; may be repeated', collect)
+    .option('--group <group>', GROUP, collect)
+    .option('--role <role>', ROLE, collect)
     .option('--lifetime <while>', "for how long it is good: 15m, 8h (default: the broker's)", lifetimeMs)
     .option('--scope <operations:resource>', 'good for this and no more; may be repeated', scopePart)
     .option('--out <file>', OUT)
@@ -148,10 +151,15 @@ function addToken(program: Command, context: CommandContext, done: Done): void {
 
   client(token.command('rotate-issuer-key'), context)
     .description('make the issuer sign with a new key; tokens signed before stay good until they expire')
+    .option(
+      '--overlap <while>',
+      '0s: all tokens signed before end at once, since a key may have leaked',
+      overlapMs,
+    )
     .addHelpText(
       'after',
       examples(`octopus token rotate-issuer-key
-      octopus token rotate-issuer-key --json`),
+      octopus token rotate-issuer-key --overlap 0s --json`),
     )
     .action(async (options) => done(await (await load()).rotateIssuerKey(options, context)))
 }

@@ -4,6 +4,7 @@ import { listed, moment, scopeText } from './access-text.ts'
 import type { CommandContext } from './context.ts'
 import { keyIdOf } from './credential-ids.ts'
 import { ExitCode } from './exit-codes.ts'
+import { usage } from './failure.ts'
 import type { ScopePart } from './flag-values.ts'
 import { type MadeSecret, type SecretFlags, showSecret } from './secret-output.ts'
 import { type ClientFlags, withClient } from './session.ts'
@@ -37,7 +38,8 @@ export function create(name: string, flags: CreateFlags, context: CommandContext
         ...(expiresIn !== undefined && { expiresAtMs: context.nowMs() + expiresIn }),
         ...(scope && { scope }),
       })
-      return secretOf(made, `key ${made.keyId} of user:${made.principal}`)
+      const until = made.expiresAtMs === null ? '' : `, good until ${moment(made.expiresAtMs)}`
+      return secretOf(made, `key ${made.keyId} of user:${made.principal}${until}`)
     })
     return ExitCode.OK
   })
@@ -52,15 +54,19 @@ export function list(flags: ListFlags, context: CommandContext): Promise<number>
   })
 }
 
-export function revoke(
-  which: readonly string[],
-  flags: ClientFlags,
-  context: CommandContext,
-): Promise<number> {
+export function revoke(which: readonly string[], flags: ListFlags, context: CommandContext): Promise<number> {
+  const { for: user, json } = flags
   const ids = which.map(keyIdOf)
+  if (ids.length === 0 && user === undefined)
+    throw usage('say which: ids of keys, or --for USER for all of a user. See: octopus key revoke --help')
+  if (ids.length > 0 && user !== undefined)
+    throw usage('ids of keys and --for are both given: these are revoked, or all of a user')
   return withClient(flags, context, async (client) => {
-    await client.admin().revokeKeys(ids)
-    context.out.write(flags.json ? `${JSON.stringify({ revoked: ids })}\n` : `revoked ${ids.join(', ')}\n`)
+    const admin = client.admin()
+    const revoked = user === undefined ? ids : await admin.revokeKeysOf(user)
+    if (user === undefined) await admin.revokeKeys(ids)
+    const said = revoked.length > 0 ? revoked.join(', ') : `nothing: user:${user} has no keys`
+    context.out.write(json ? `${JSON.stringify({ revoked })}\n` : `revoked ${said}\n`)
     return ExitCode.OK
   })
 }

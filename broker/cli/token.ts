@@ -66,11 +66,19 @@ export function revoke(
   })
 }
 
-export function rotateIssuerKey(flags: ClientFlags, context: CommandContext): Promise<number> {
+interface RotateFlags extends ClientFlags {
+  readonly overlap?: number
+}
+
+export function rotateIssuerKey(flags: RotateFlags, context: CommandContext): Promise<number> {
+  const { overlap } = flags
+  if (overlap !== undefined && overlap !== 0)
+    throw usage('--overlap is 0s, which ends all tokens at once; without it they stay good until they expire')
+  const what = overlap === 0 ? 'have ended' : 'stay good until they expire'
   return withClient(flags, context, async (client) => {
-    const keyId = await client.admin().rotateIssuerKey()
+    const keyId = await client.admin().rotateIssuerKey(overlap === 0 ? { overlapMs: 0 } : {})
     if (flags.json) context.out.write(`${JSON.stringify({ keyId })}\n`)
-    else context.out.say(`key ${keyId} signs from now on; tokens signed before stay good until they expire`)
+    else context.out.say(`key ${keyId} signs from now on; tokens signed before ${what}`)
     return ExitCode.OK
   })
 }

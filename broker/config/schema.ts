@@ -169,6 +169,12 @@ export const configSchema = z.strictObject({
       24 * 3_600_000,
       'Longest life of a token this node issues itself, and how long a retired key of its is kept.',
     ),
+    keyLifetimeMaxMs: count(
+      60_000,
+      3_660 * 24 * 3_600_000,
+      90 * 24 * 3_600_000,
+      'Longest life of a key that somebody makes for himself who came with a token of a provider.',
+    ),
     anonymous: oneOf(
       ['on', 'off'],
       'off',

@@ -1,6 +1,7 @@
 /** The handlers of all APIs about credentials and rights, each with the parts it needs. */
 import type { MetadataStore } from '../../storage/metadata-store.ts'
 import type { AccessControl } from '../access/access-control.ts'
+import { OWN_CLOCK_TOLERANCE_MS } from '../access/authenticators.ts'
 import type { Session } from '../access/session.ts'
 import type { Config } from '../config/schema.ts'
 import type { Timers } from '../ports.ts'
@@ -37,6 +38,8 @@ export interface AccessHandlersOptions {
 
 /** Of a token nobody said for how long. */
 const TOKEN_LIFETIME_DEFAULT_MS = 3_600_000
+/** How long tokens of providers live is not for this node to say; none is known that gives them for a year. */
+const PROVIDER_TOKEN_REMEMBERED_MS = 366 * 86_400_000
 
 type AccessApi =
   | 'authenticate'
@@ -71,6 +74,9 @@ export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, A
   const { policy, acls, namespaces, keys } = access
   const { tokenIssuer, revocations } = access.authentication
   const lifetimeMaxMs = settings.tokenLifetimeMaxMs
+  const hasProviders = settings.issuers.length > 0 || settings.introspection !== undefined
+  const clockToleranceMs = OWN_CLOCK_TOLERANCE_MS
+  const lifetimes = { keyLifetimeMaxMs: settings.keyLifetimeMaxMs, clockToleranceMs }
   return {
     authenticate: authenticateHandler(credentialsOf(access)),
     whoami: whoamiHandler(policy),
@@ -78,10 +84,10 @@ export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, A
     describeAcls: describeAclsHandler(policy, timers),
     createAcls: createAclsHandler(acls, namespaces, onProblem),
     deleteAcls: deleteAclsHandler(policy, acls, onProblem),
-    createKey: createKeyHandler(keys),
+    createKey: createKeyHandler(keys, lifetimes),
     listKeys: listKeysHandler(keys),
     revokeKeys: revokeKeysHandler(keys, onProblem),
-    rotateKey: rotateKeyHandler(keys),
+    rotateKey: rotateKeyHandler(keys, lifetimes),
     createNamespace: createNamespaceHandler(namespaces, onProblem),
     listNamespaces: listNamespacesHandler(namespaces, topics),
     alterNamespace: alterNamespaceHandler(namespaces),
@@ -93,8 +99,12 @@ export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, A
     issueToken: issueTokenHandler({
       issuer: tokenIssuer,
       lifetimeDefaultMs: Math.min(TOKEN_LIFETIME_DEFAULT_MS, lifetimeMaxMs),
+      clockToleranceMs,
     }),
-    revokeToken: revokeTokenHandler({ revocations, lifetimeMaxMs }),
+    revokeToken: revokeTokenHandler({
+      revocations,
+      rememberedMs: hasProviders ? Math.max(PROVIDER_TOKEN_REMEMBERED_MS, lifetimeMaxMs) : lifetimeMaxMs,
+    }),
     rotateIssuerKey: rotateIssuerKeyHandler(tokenIssuer),
   }
 }

@@ -6,32 +6,36 @@ import type { IssuedToken, TokenRequest } from '../../auth/authenticators/token-
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { checkIds, scopeOf } from './access-words.ts'
 import { callerOf } from './authorization.ts'
-import { credentialRefusal } from './credential-rights.ts'
+import { completed, credentialRefusal, mayActForOthers } from './credential-rights.ts'
 import type { Handler } from './handlers.ts'
 
 export interface IssueTokenDependencies {
   readonly issuer: { issue(request: TokenRequest): Promise<IssuedToken> }
   readonly lifetimeDefaultMs: number
+  /** For how long a token is still good when its time is over. */
+  readonly clockToleranceMs: number
 }
 
 export function issueTokenHandler({
   issuer,
   lifetimeDefaultMs,
+  clockToleranceMs,
 }: IssueTokenDependencies): Handler<'issueToken'> {
   return async (request, { session, clock }) => {
-    const { groups, roles } = request
     const principal = request.principal ?? session.identity.principal.name
     checkIds('user', [principal])
-    checkIds('group', groups)
-    checkIds('role', roles)
+    checkIds('group', request.groups)
+    checkIds('role', request.roles)
     const scope = scopeOf(request.scope)
-    const refusal = credentialRefusal(session, { principal, groups, roles, scope })
+    const rights = completed(session, { principal, groups: request.groups, roles: request.roles, scope })
+    const refusal = credentialRefusal(session, rights)
     if (refusal) throw refusal
     const { expiresAtMs, credentialId, issuedWith = [] } = session.identity
     const leftMs =
-      expiresAtMs === undefined || session.access.isAdministrator
+      expiresAtMs === undefined || mayActForOthers(session)
         ? Number.POSITIVE_INFINITY
-        : expiresAtMs - clock.nowMs()
+        : // Less what it is good for beyond its time: else each would outlive the one that it was asked for with.
+          Math.max(0, expiresAtMs - clockToleranceMs - clock.nowMs())
     if (request.lifetimeMs !== null && request.lifetimeMs > leftMs)
       throw new ProtocolError(
         ErrorCode.POLICY_VIOLATION,
@@ -40,11 +44,8 @@ export function issueTokenHandler({
     const lifetimeMs = request.lifetimeMs ?? Math.min(lifetimeDefaultMs, leftMs)
     try {
       const { token, tokenId, expiresAtMs } = await issuer.issue({
-        principal,
-        groups,
-        roles,
+        ...rights,
         lifetimeMs,
-        scope,
         issuedWith: credentialId === undefined ? issuedWith : [...issuedWith, credentialId],
       })
       return { token, tokenId, principal, expiresAtMs }

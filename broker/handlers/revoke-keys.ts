@@ -1,7 +1,7 @@
 /** Revoke keys: one's own, or anybody's by an administrator. What others have looks like what is not there. */
 import { type MetadataApiKeyStore, unknownKey } from '../access/api-key-store.ts'
 import type { RequestSession } from './context.ts'
-import { mayHoldKey } from './credential-rights.ts'
+import { mayRevokeKey } from './credential-rights.ts'
 import { entryResult } from './entry-result.ts'
 import type { Handler } from './handlers.ts'
 
@@ -10,8 +10,7 @@ export function revokeKeysHandler(
   onProblem: (error: Error) => void,
 ): Handler<'revokeKeys'> {
   async function revokeOne(id: string, session: RequestSession): Promise<void> {
-    // Whoever came in with a key may always end that one.
-    if (!mayHoldKey(session, id, keys.get(id))) throw unknownKey(id)
+    if (!mayRevokeKey(session, id, keys.get(id))) throw unknownKey(id)
     if (!(await keys.revoke(id))) throw unknownKey(id)
   }
 

@@ -307,7 +307,7 @@ export const apis = {
     'Gives an API key a new secret; the old one is good for a while longer.',
     rotateKeyRequest,
     rotateKeyResponse,
-    [...metadataErrors, 'RESOURCE_NOT_FOUND'],
+    [...metadataErrors, 'RESOURCE_NOT_FOUND', 'CLUSTER_AUTHORIZATION_FAILED'],
   ),
   createNamespace: api(
     1030,

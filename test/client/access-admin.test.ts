@@ -107,12 +107,13 @@ t.test('entries', async (t) => {
 })
 
 t.test('keys', async (t) => {
-  const made = await answering({ keyId: 'k', key: 'oct_k_s', principal: 'ada' })
+  const made = await answering({ keyId: 'k', key: 'oct_k_s', principal: 'ada', expiresAtMs: 7 })
   const scope = [{ operations: ['write'], resource: 'topic:a' }]
   t.same(await made.world.until(made.admin.createKey({ name: 'n' })), {
     keyId: 'k',
     key: 'oct_k_s',
     principal: 'ada',
+    expiresAtMs: 7,
   })
   await made.world.until(
     made.admin.createKey({
@@ -147,6 +148,49 @@ t.test('keys', async (t) => {
   t.same(await rotated.world.until(rotated.admin.rotateKey('k', 1_000)), { keyId: 'k', key: 'oct_k_t' })
   t.same(rotated.asked, [['rotate-key', { keyId: 'k', overlapMs: 1_000 }]])
 })
+
+t.test('all keys of a user, until there are none; the one that the caller came with last', async (t) => {
+  for (const [credentialId, requests] of [
+    ['key:b', [['a', 'c'], ['d'], ['b']]],
+    ['token:x', [['a', 'b', 'c'], ['d']]],
+  ] as const) {
+    const { broker, client, world } = await connected(2)
+    let keys = ['a', 'b', 'c']
+    const revoked: string[][] = []
+    broker.misbehave = ({ api, message, frame }) => {
+      const answer = (response: unknown) => ({
+        kind: 'answer' as const,
+        data: encodeResponse(api as AnyApi, frame.correlationId, response),
+      })
+      if (api.name === 'whoami')
+        return answer({
+          principal: 'user:ada',
+          groups: [],
+          roles: [],
+          isAdministrator: false,
+          method: 'issuer',
+          credentialId,
+          expiresAtMs: null,
+          scope: null,
+          namespaces: [],
+        })
+      if (api.name === 'list-keys') return answer({ keys: keys.map(listedKey) })
+      if (api.name !== 'revoke-keys') return undefined
+      const { keyIds } = message as { keyIds: string[] }
+      revoked.push(keyIds)
+      // One of them was used to make another before it went.
+      keys = [...keys.filter((id) => !keyIds.includes(id)), ...(revoked.length === 1 ? ['d'] : [])]
+      return answer({ keys: keyIds.map((keyId) => ({ keyId, ...done })) })
+    }
+    t.same(await world.until(client.admin().revokeKeysOf('ada')), requests.flat())
+    t.same(revoked, requests)
+  }
+})
+
+function listedKey(keyId: string) {
+  const moments = { createdAtMs: 1, expiresAtMs: null, lastUsedAtMs: null }
+  return { keyId, principal: 'ada', name: 'n', groups: [], roles: [], ...moments, secrets: 1, scope: null }
+}
 
 t.test('namespaces', async (t) => {
   const made = await answering({ namespaces: [{ name: 'lab', ...done }] })
@@ -221,4 +265,9 @@ t.test('tokens', async (t) => {
   ])
   const rotated = await answering({ keyId: 'second' })
   t.equal(await rotated.world.until(rotated.admin.rotateIssuerKey()), 'second')
+  await rotated.world.until(rotated.admin.rotateIssuerKey({ overlapMs: 0 }))
+  t.same(rotated.asked, [
+    ['rotate-issuer-key', { overlapMs: null }],
+    ['rotate-issuer-key', { overlapMs: 0 }],
+  ])
 })

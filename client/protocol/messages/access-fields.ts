@@ -10,6 +10,15 @@ export const principalId = text(256)
 const MEMBERSHIPS_MAX = 1_000
 export const memberships = list(principalId, MEMBERSHIPS_MAX)
 
+/** What a new credential is to bring along. */
+export const asksFor = {
+  groups: field(
+    memberships,
+    'Groups it makes its principal a member of; for oneself, none means all of one’s own.',
+  ),
+  roles: field(memberships, 'Roles it gives its principal; for oneself, none means all of one’s own.'),
+}
+
 export const resourceName = text(300)
 const RESOURCE_FORMS =
   '`cluster`, or `namespace:`, `topic:`, `group:`, `producer:` or `transactional-id:` with a name; `*` at its end: all names that begin so'

@@ -1,6 +1,6 @@
 /** API keys: create, list, revoke, rotate. A key is in the answer that makes it and nowhere else ever again. */
 import { field, int32, int53, list, nullable, struct, type TypeOf, text, uint31 } from '../schema.ts'
-import { memberships, principalId, scope } from './access-fields.ts'
+import { asksFor, memberships, principalId, scope } from './access-fields.ts'
 import { error, message } from './recurring-fields.ts'
 
 const keyId = text(64)
@@ -16,13 +16,21 @@ const keyExpiresAtMs = field(nullable(int53), 'From then on it is refused, ms si
 export const createKeyRequest = struct('CreateKeyRequest', {
   principal: field(nullable(principalId), 'Who is to have it: the ID of a user; null: the caller.'),
   name: keyName,
-  groups,
-  roles,
-  expiresAtMs: keyExpiresAtMs,
+  groups: asksFor.groups,
+  roles: asksFor.roles,
+  expiresAtMs: field(
+    nullable(int53),
+    'From then on it is refused, ms since 1970; null: never, or, for oneself, as late as one may.',
+  ),
   scope: keyScope,
 })
 
-export const createKeyResponse = struct('CreateKeyResponse', { keyId: keyIdField, key, principal: ownerId })
+export const createKeyResponse = struct('CreateKeyResponse', {
+  keyId: keyIdField,
+  key,
+  principal: ownerId,
+  expiresAtMs: keyExpiresAtMs,
+})
 
 export const listKeysRequest = struct('ListKeysRequest', {
   principal: field(nullable(principalId), 'Whose; null: of everyone the caller may see.'),

@@ -1,11 +1,10 @@
 /** Tokens of the built-in issuer: issue, revoke, and the key that signs them. */
-import { boolean, field, int53, nullable, struct, type TypeOf, text } from '../schema.ts'
-import { memberships, principalId, scope } from './access-fields.ts'
+import { boolean, field, int53, nullable, struct, type TypeOf, text, uint31 } from '../schema.ts'
+import { asksFor, principalId, scope } from './access-fields.ts'
 
 export const issueTokenRequest = struct('IssueTokenRequest', {
   principal: field(nullable(principalId), 'Who is to have it: the ID of a user; null: the caller.'),
-  groups: field(memberships, 'Groups it makes its principal a member of.'),
-  roles: field(memberships, 'Roles it gives its principal.'),
+  ...asksFor,
   lifetimeMs: field(nullable(int53), 'For how long it is good, in ms; null: as long as the server says.'),
   scope: field(scope, 'All that the token is good for; null: all that its principal may.'),
 })
@@ -29,10 +28,15 @@ export const revokeTokenResponse = struct('RevokeTokenResponse', {
   revoked: field(boolean, 'True: from now on they are refused.'),
 })
 
-export const rotateIssuerKeyRequest = struct('RotateIssuerKeyRequest', {})
+export const rotateIssuerKeyRequest = struct('RotateIssuerKeyRequest', {
+  overlapMs: field(
+    nullable(uint31),
+    'For how long tokens signed before are still good, in ms: 0 ends them at once, null leaves them until they expire; there is nothing between.',
+  ),
+})
 
 export const rotateIssuerKeyResponse = struct('RotateIssuerKeyResponse', {
-  keyId: field(text(256), 'Id of the key that signs from now on; tokens signed by those before stay good.'),
+  keyId: field(text(256), 'Id of the key that signs from now on.'),
 })
 
 export type IssueTokenRequest = TypeOf<typeof issueTokenRequest>

@@ -97,6 +97,7 @@ t.test('a token, and what the node that takes it learns', async (t) => {
     expiresAtMs: time.nowMs() + HOUR_MS + TOLERANCE_MS,
     credentialId: `token:${tokenId}`,
     scope,
+    signingKeyId: key.kid,
   })
   t.equal(expiresAtMs, time.nowMs() + HOUR_MS + TOLERANCE_MS)
   t.match(tokenId, /^[\w-]{22}$/)

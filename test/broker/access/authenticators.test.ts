@@ -51,8 +51,10 @@ t.test('a key, a token of this node, and one of each of two providers', async (t
   t.teardown(() => Promise.all([first, second, opaque].map((provider) => provider.stop())))
   const { who, apiKeys, tokenIssuer, identify } = build(
     t,
+    // Longer than the test: a machine under load forgives nothing meanwhile.
     `
 auth:
+  throttleRefillMs: 60000
   issuers:
     - issuer: ${first.issuer}
       audience: ${AUDIENCE}
@@ -101,7 +103,7 @@ auth:
     late.message,
     /^there were too many wrong credentials from this address, or for this key; wait \d+ ms$/,
   )
-  t.ok(late.retryAfterMs !== undefined && late.retryAfterMs <= 2_000)
+  t.ok(late.retryAfterMs !== undefined && late.retryAfterMs <= 60_000)
   t.equal(await outcome(identify('made-up', '192.0.2.2')), 'REFUSED', 'others do not wait')
 })
 

@@ -24,7 +24,7 @@ t.test('tokens are issued for oneself, and by administrators for anybody', async
   t.match(await whoami(await ProtocolClient.connect(url, own.token)), {
     principal: 'user:ada',
     method: 'issuer',
-    groups: [],
+    groups: ['lab'],
     credentialId: `token:${own.tokenId}`,
   })
   t.equal(await refusal(issue(ada, { principal: 'bob' })), 'CLUSTER_AUTHORIZATION_FAILED')

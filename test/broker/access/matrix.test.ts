@@ -354,7 +354,7 @@ function ofOthers(
   const { CLUSTER_AUTHORIZATION_FAILED: CLUSTER, RESOURCE_NOT_FOUND: NOT_FOUND } = ErrorCode
   return [
     { api: apis.status, message: {}, code: CLUSTER },
-    { api: apis.rotateIssuerKey, message: {}, code: CLUSTER },
+    { api: apis.rotateIssuerKey, message: { overlapMs: null }, code: CLUSTER },
     { api: apis.listKeys, message: { principal: 'keeper' }, code: CLUSTER },
     { api: apis.createKey, message: { ...forAnother, name: 'x', expiresAtMs: null }, code: CLUSTER },
     { api: apis.issueToken, message: { ...forAnother, lifetimeMs: null }, code: CLUSTER },

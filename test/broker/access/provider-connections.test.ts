@@ -72,6 +72,25 @@ t.test(
   },
 )
 
+t.test('a key made by a user of a provider ends, and is his to end', async (t) => {
+  const { provider, broker } = await setUp(t)
+  const client = await connected(broker.url, await provider.token())
+  const wanted = { principal: null, name: 'k', groups: [], roles: [], expiresAtMs: null, scope: null }
+  const make = (expiresAtMs: number | null) => client.call(apis.createKey, { ...wanted, expiresAtMs })
+  const quarter = 90 * 86_400_000
+  const before = Date.now()
+  const made = await make(null)
+  t.ok(
+    (made.expiresAtMs as number) >= before + quarter && (made.expiresAtMs as number) <= Date.now() + quarter,
+  )
+  await t.rejects(make(Date.now() + quarter + 60_000), { code: ErrorCode.POLICY_VIOLATION })
+  t.equal((await make(before + 3_600_000)).expiresAtMs, before + 3_600_000)
+  const byKey = await ProtocolClient.connect(broker.url, made.key)
+  const next = await byKey.call(apis.createKey, wanted)
+  t.equal(next.expiresAtMs, made.expiresAtMs, 'the next one ends with it')
+  for (const { socket } of [client, byKey]) socket.terminate()
+})
+
 t.test('at its expiry a token is renewed in the open connection', async (t) => {
   const { provider, broker } = await setUp(t)
   provider.tokenLifetime = 4

@@ -159,6 +159,23 @@ t.test('keys', async (t) => {
   })
 })
 
+t.test('all keys of a user', async (t) => {
+  const [first, second] = [await keyOf('gus'), await keyOf('gus')]
+  t.match(await octopus('key revoke'), { exitCode: 64, err: /say which: ids of keys, or --for USER/ })
+  t.match(await octopus('key revoke x --for gus'), { exitCode: 64, err: /are both given/ })
+  t.match(await octopus('key revoke --for gus', await keyOf('mallory')), { exitCode: 1 })
+  t.match((await json('key revoke --for gus')).answer.revoked.length, 2)
+  for (const key of [first, second]) t.match(await octopus('whoami', key), { exitCode: 1 })
+  t.same(await octopus('key revoke --for gus'), {
+    exitCode: 0,
+    out: 'revoked nothing: user:gus has no keys\n',
+    err: '',
+  })
+  const own = await keyOf('gus')
+  t.match(await octopus('key revoke --for gus', own), { exitCode: 0 }, 'his own, with one of them')
+  t.match(await octopus('whoami', own), { exitCode: 1 })
+})
+
 t.test('a secret goes into a new file for its owner, and nowhere else', async (t) => {
   const out = join(directory, 'ivy.key')
   const secretIn = async (path: string) => {

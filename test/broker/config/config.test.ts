@@ -61,6 +61,7 @@ t.test('defaults', async (t) => {
     auth: {
       issuers: [],
       tokenLifetimeMaxMs: 86_400_000,
+      keyLifetimeMaxMs: 7_776_000_000,
       anonymous: 'off',
       administrators: [],
       personalNamespaces: 'off',

@@ -185,7 +185,7 @@ t.test('entries of others, and keys of others', async (t) => {
   const keys = watched('keys', store, steps)
   const other = 'a'.repeat(16)
   const revoke = revokeKeysHandler(keys, t.fail)
-  const rotate = rotateKeyHandler(keys)
+  const rotate = rotateKeyHandler(keys, { keyLifetimeMaxMs: 1, clockToleranceMs: 0 })
   for (const ask of [
     (keyId: string) => revoke({ keyIds: [keyId] }, context),
     (keyId: string) => rotate({ keyId, overlapMs: 0 }, context),

@@ -269,7 +269,7 @@ export function sample(key: number): never {
     [apis.deleteNamespace.key]: { name: 'n' },
     [apis.issueToken.key]: { principal: null, groups: [], roles: [], lifetimeMs: null, scope: null },
     [apis.revokeToken.key]: { tokenId: 't', principal: null },
-    [apis.rotateIssuerKey.key]: {},
+    [apis.rotateIssuerKey.key]: { overlapMs: null },
     [apis.groupHeartbeat.key]: {
       groupId: 'g',
       memberId: 'm',

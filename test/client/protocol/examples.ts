@@ -512,7 +512,12 @@ export const examples: readonly Example[] = [
       expiresAtMs: startedAtMs + 86_400_000,
       scope: [{ operations: ['write'], resource: 'topic:seismic.events' }],
     },
-    { keyId: 'a1b2c3d4e5f6g7h8', key: 'oct_a1b2c3d4e5f6g7h8_shown-once', principal: 'ada@uni.edu' },
+    {
+      keyId: 'a1b2c3d4e5f6g7h8',
+      key: 'oct_a1b2c3d4e5f6g7h8_shown-once',
+      principal: 'ada@uni.edu',
+      expiresAtMs: startedAtMs + 86_400_000,
+    },
   ),
   ...exchange(
     apis.listKeys,
@@ -610,7 +615,7 @@ export const examples: readonly Example[] = [
     },
   ),
   ...exchange(apis.revokeToken, 31, { tokenId: '7Zk0', principal: null }, { revoked: true }),
-  ...exchange(apis.rotateIssuerKey, 32, {}, { keyId: '2023-11-14-b' }),
+  ...exchange(apis.rotateIssuerKey, 32, { overlapMs: null }, { keyId: '2023-11-14-b' }),
   ...groupExamples(exchange, { topicId, startedAtMs, ok }),
   refusal(apis.metadata, 33, ErrorCode.CREDENTIAL_EXPIRED, 'the credential expired'),
 ]
