@@ -18,6 +18,7 @@ import type { Policy } from '../../auth/acl/policy.ts'
 import { coversPattern, formatResourcePattern, namespaceOfPattern } from '../../auth/acl/resource.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type {
+  Compare,
   MetadataEntry,
   MetadataStore,
   Operation,
@@ -108,11 +109,14 @@ export class AclStore {
   }
 
   /**
-   * Resolves with the id of the entry, once it is durable and in force on this node. Rejects with ProtocolError
+   * Resolves with the id of the entry, once it is durable and in force on this node; undefined: what `compares` says
+   * does not hold any more, and nothing was written. Rejects with ProtocolError
    * POLICY_VIOLATION when there are too many, or with StorageError. What denies is written on a full disk too.
    */
-  put(entry: NewAclEntry): Promise<string> {
-    const putting = this.#put(entry)
+  put(entry: NewAclEntry): Promise<string>
+  put(entry: NewAclEntry, compares: readonly Compare[]): Promise<string | undefined>
+  put(entry: NewAclEntry, compares: readonly Compare[] = []): Promise<string | undefined> {
+    const putting = this.#put(entry, compares)
     this.#putting.add(putting)
     return putting.finally(() => this.#putting.delete(putting))
   }
@@ -143,10 +147,15 @@ export class AclStore {
     }
   }
 
-  async #put(entry: NewAclEntry): Promise<string> {
+  async #put(entry: NewAclEntry, compares: readonly Compare[]): Promise<string | undefined> {
     const claim = await this.claim(entry)
     try {
-      const { revision } = await this.#transact(claim.operations, entry.effect === 'deny')
+      const { committed, revision } = await this.#transact(
+        compares,
+        claim.operations,
+        entry.effect === 'deny',
+      )
+      if (!committed) return undefined
       await claim.caughtUp(revision)
       return aclIdOf(entry)
     } finally {
@@ -158,17 +167,21 @@ export class AclStore {
    * What denies may be the way to stop whoever fills the disk. There is room kept for it, not without bound: what is
    * revoked needs it as well.
    */
-  async #transact(operations: readonly Operation[], isDeny: boolean): Promise<TransactionResult> {
+  async #transact(
+    compares: readonly Compare[],
+    operations: readonly Operation[],
+    isDeny: boolean,
+  ): Promise<TransactionResult> {
     const { store } = this.#options
     try {
-      const result = await store.transact([], operations)
+      const result = await store.transact(compares, operations)
       this.#urgent = 0
       return result
     } catch (error) {
       const isFull = error instanceof StorageError && error.code === 'NO_SPACE'
       if (!isFull || !isDeny || this.#urgent >= URGENT_MAX) throw error
       this.#urgent++
-      return store.transact([], operations, { isUrgent: true })
+      return store.transact(compares, operations, { isUrgent: true })
     }
   }
 

@@ -82,7 +82,7 @@ export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, A
     whoami: whoamiHandler(policy),
     explainAccess: explainAccessHandler(policy),
     describeAcls: describeAclsHandler(policy, timers),
-    createAcls: createAclsHandler(acls, namespaces, onProblem),
+    createAcls: createAclsHandler(acls, namespaces, metadata, onProblem),
     deleteAcls: deleteAclsHandler(policy, acls, onProblem),
     createKey: createKeyHandler(keys, lifetimes),
     listKeys: listKeysHandler(keys),

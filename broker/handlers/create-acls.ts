@@ -1,19 +1,35 @@
-/** Create ACLs: each entry succeeds or fails on its own, and is in force when it is answered. */
+/**
+ * Create ACLs: each entry succeeds or fails on its own, and is in force when it is answered. What is given on one topic
+ * is written only while that is as it was when it was asked whether the caller may: not on one that is going, to be
+ * left for the next of its name.
+ */
 
-import { namespaceOfPattern } from '../../auth/acl/resource.ts'
+import { namespaceOfPattern, type ResourcePattern } from '../../auth/acl/resource.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { AclToCreate } from '../../client/protocol/messages/acls.ts'
-import type { AclStore } from '../access/acl-store.ts'
+import type { Compare, MetadataStore } from '../../storage/metadata-store.ts'
+import type { AclStore, NewAclEntry } from '../access/acl-store.ts'
 import { type NamespaceStore, unknownNamespace } from '../access/namespace-store.ts'
+import { decodeTopicRecord, topicKey } from '../topics/topic-record.ts'
 import { checkExpiry, checkShowable, invalid, principalOf, rightOf } from './access-words.ts'
 import { writeRefusal } from './acl-rights.ts'
-import { callerOf } from './authorization.ts'
-import type { RequestContext } from './context.ts'
+import { callerOf, unknownTopicName } from './authorization.ts'
+import type { RequestContext, RequestSession } from './context.ts'
 import { entryResult } from './entry-result.ts'
 import type { Handler } from './handlers.ts'
+
+/** An entry competes only with alterations of its topic. */
+const ATTEMPTS_MAX = 10
+
+interface TopicNow {
+  readonly isGoing: boolean
+  readonly compares: readonly Compare[]
+}
 
 export function createAclsHandler(
   acls: Pick<AclStore, 'put'>,
   namespaces: Pick<NamespaceStore, 'get'>,
+  metadata: Pick<MetadataStore, 'get'>,
   onProblem: (error: Error) => void,
 ): Handler<'createAcls'> {
   async function createOne(wanted: AclToCreate, { session, clock }: RequestContext): Promise<string> {
@@ -24,13 +40,42 @@ export function createAclsHandler(
     const { operations, resource } = rightOf(wanted.operations, wanted.resource)
     if (note !== null) checkShowable('note', note)
     checkExpiry(expiresAtMs, clock.nowMs())
-    const refusal = writeRefusal(session, { resource, effect })
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const topic = await topicOf(resource)
+      const id = await putOne(
+        { principal, resource, operations, effect, expiresAtMs, grantedBy: callerOf(session), note },
+        session,
+        topic,
+      )
+      if (id !== undefined) return id
+    }
+    throw new ProtocolError(
+      ErrorCode.REQUEST_TIMED_OUT,
+      `topic ${JSON.stringify(resource.name)} was altered ${ATTEMPTS_MAX} times meanwhile; try again`,
+    )
+  }
+
+  async function topicOf({ type, match, name }: ResourcePattern): Promise<TopicNow | undefined> {
+    if (type !== 'topic' || match !== 'literal') return undefined
+    const key = topicKey(name)
+    const entry = await metadata.get(key)
+    const isGoing = entry !== undefined && decodeTopicRecord(entry).state === 'deleting'
+    return { isGoing, compares: [{ key, modRevision: entry?.modRevision ?? 0 }] }
+  }
+
+  async function putOne(
+    entry: NewAclEntry,
+    session: RequestSession,
+    topic: TopicNow | undefined,
+  ): Promise<string | undefined> {
+    const { resource } = entry
+    const refusal = writeRefusal(session, entry)
     if (refusal) throw refusal
     // Nothing is left for whoever has the name of a namespace next. In this very turn: one that goes waits for it.
     const namespace = namespaceOfPattern(resource)
     if (namespace !== undefined && !namespaces.get(namespace)) throw unknownNamespace(namespace)
-    const grantedBy = callerOf(session)
-    return acls.put({ principal, resource, operations, effect, expiresAtMs, grantedBy, note })
+    if (topic?.isGoing) throw unknownTopicName(resource.name)
+    return acls.put(entry, topic?.compares ?? [])
   }
 
   return async ({ entries }, context) => ({
