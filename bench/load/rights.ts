@@ -122,7 +122,7 @@ class Rights {
     const about = { principal: 'authenticated', operations: ['read', 'write'] }
     const entries = Array.from({ length: bulkEntries }, (_, i) => ({
       ...about,
-      resource: `topic:${changedTopic}${i === 0 ? '' : `-${i}`}`,
+      resource: `topic:${changedTopic}${i === bulkEntries - 1 ? '' : `-${i}`}`,
     }))
     const ids = await this.#changedInBulk(other, () => this.#admin.createAcls(entries))
     this.#times.bulkGrantMs.push(await msUntil(async () => (await produce()).error === ErrorCode.NONE))
