@@ -61,6 +61,8 @@ const ALWAYS: Namespace = { owners: [], topicConfigs: {}, createdAtMs: 0, state:
 export class NamespaceStore {
   readonly #options: NamespaceStoreOptions
   readonly #records: WatchedRecords<Namespace>
+  /** On their way into metadata. */
+  #arriving = 0
 
   private constructor(options: NamespaceStoreOptions, records: WatchedRecords<Namespace>) {
     this.#options = options
@@ -116,9 +118,14 @@ export class NamespaceStore {
     topicConfigs: Namespace['topicConfigs'],
   ): Promise<void> {
     const { compares, operations } = this.claimOfNew(name, owners, topicConfigs)
-    const result = await this.#options.store.transact(compares, operations)
-    if (!result.committed) throw exists(name)
-    await this.#records.caughtUp(result.revision)
+    this.#arriving++
+    try {
+      const result = await this.#options.store.transact(compares, operations)
+      if (!result.committed) throw exists(name)
+      await this.#records.caughtUp(result.revision)
+    } finally {
+      this.#arriving--
+    }
   }
 
   /** For the transaction of whoever creates it with its first topic. Throws as {@link create} rejects. */
@@ -129,7 +136,7 @@ export class NamespaceStore {
   ): NamespaceClaim {
     const { clock, namespacesMax } = this.#options
     if (this.#records.get(name) || name === DEFAULT_NAMESPACE) throw exists(name)
-    if (this.#records.size >= namespacesMax)
+    if (this.#records.size + this.#arriving >= namespacesMax)
       throw new ProtocolError(
         ErrorCode.POLICY_VIOLATION,
         `there are ${namespacesMax} namespaces, which is all there may be (auth.namespacesMax)`,
