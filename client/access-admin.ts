@@ -7,8 +7,8 @@
  * Keys and tokens are in the answer that makes them and nowhere else; nothing here keeps them.
  */
 import type { BrokerLink } from './broker-link.ts'
+import { succeeded } from './entry-outcome.ts'
 import { apis } from './protocol/api.ts'
-import { ErrorCode, ProtocolError } from './protocol/errors.ts'
 import type { DescribedAcl, ExplainAccessResponse, WhoamiResponse } from './protocol/messages/acls.ts'
 import type { ListedKey } from './protocol/messages/keys.ts'
 import type { ListedNamespace } from './protocol/messages/namespaces.ts'
@@ -264,12 +264,6 @@ function credential({ principal, groups = [], roles = [], scope }: CredentialOpt
     roles: [...roles],
     scope: scope?.map(({ operations, resource }) => ({ operations: [...operations], resource })) ?? null,
   }
-}
-
-function succeeded(outcome: { readonly error: number; readonly message: string | null }, what: string): void {
-  if (outcome.error === ErrorCode.NONE) return
-  const { message } = new ProtocolError(outcome.error, outcome.message ?? undefined)
-  throw new ProtocolError(outcome.error, `${what}: ${message}`)
 }
 
 function pairsOf<V>(configs: Readonly<Record<string, V>>): { name: string; value: V }[] {

@@ -1,10 +1,10 @@
 /**
- * Topics, offsets, the state of the broker, and who may do what, one question at a time. Questions that change nothing are asked
+ * Topics, offsets, groups, the state of the broker, and who may do what, one question at a time. Questions that change nothing are asked
  * again when the connection is lost meanwhile; the others fail with DISCONNECTED, and may have been carried out.
  */
-import { AccessAdmin } from './access-admin.ts'
 import type { BrokerLink } from './broker-link.ts'
 import type { PartitionName } from './consumer/options.ts'
+import { GroupAdmin } from './group-admin.ts'
 import { apis } from './protocol/api.ts'
 import { ErrorCode, ProtocolError } from './protocol/errors.ts'
 import { OFFSET_EARLIEST, OFFSET_LATEST } from './protocol/messages/list-offsets.ts'
@@ -61,7 +61,7 @@ export interface OffsetAnswer extends PartitionName {
   readonly timestampMs: number
 }
 
-export class Admin extends AccessAdmin {
+export class Admin extends GroupAdmin {
   readonly #link: BrokerLink
   readonly #timeoutMs: number
 

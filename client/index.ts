@@ -62,7 +62,18 @@ export type {
   StartPosition,
 } from './consumer/options.ts'
 export { TypedRecord } from './consumer/typed-record.ts'
+export type { OffsetTarget } from './group/offset-reset.ts'
 export type { AssignmentChange, GroupOptions } from './group/options.ts'
+export type {
+  GroupDescription,
+  GroupListing,
+  GroupMember,
+  GroupOffset,
+  GroupState,
+  ResetOffset,
+  ResetOptions,
+  TopicPartitions,
+} from './group-admin.ts'
 export { type ClientOptions, type ConnectionEvent, DEFAULT_URL, type TlsOptions } from './options.ts'
 export type {
   Delivery,

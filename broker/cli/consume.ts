@@ -2,9 +2,10 @@
  * `octopus consume`: the events of a topic on standard output, as they come.
  *
  * A slow reader of the output slows the reading down, and memory stays bounded; a reader that goes away
- * ends the command quietly. Nothing is printed twice and nothing is skipped.
+ * ends the command quietly. Nothing is printed twice and nothing is skipped; of a group what was printed is committed, and
+ * what was printed and could not be is printed again by whoever reads then.
  */
-import type { StartPosition, TopicDescription } from '../../client/index.ts'
+import type { GroupOptions, StartPosition, TopicDescription } from '../../client/index.ts'
 import type { CommandContext, StopSignal } from './context.ts'
 import { ExitCode, exitCodeOfSignal } from './exit-codes.ts'
 import { usage } from './failure.ts'
@@ -20,9 +21,12 @@ interface ConsumeFlags extends ClientFlags, ReadFlags {
   readonly max?: number
   readonly untilEnd?: true
   readonly keySeparator?: string
+  readonly group?: string
+  readonly instance?: string
 }
 
 export function consume(name: string, flags: ConsumeFlags, context: CommandContext): Promise<number> {
+  checkGroupFlags(flags)
   const reading = readOptions(flags, context.nowMs())
   const separator = keySeparator(flags.keySeparator)
   if (flags.json && separator !== undefined) {
@@ -40,13 +44,18 @@ export function consume(name: string, flags: ConsumeFlags, context: CommandConte
         : { assignments: partitions.map((partition) => ({ topic: name, partition })) }),
       ...reading,
       untilEnd: flags.untilEnd === true,
+      ...(flags.group !== undefined && { group: groupOptions(flags.group, flags.instance, context.err) }),
       onLost: ({ topic, partition, firstOffset, lastOffset }) => {
         context.err.write(
           `octopus: offsets ${firstOffset} to ${lastOffset} of ${topic}, partition ${partition}, were lost to damage on the broker's disk\n`,
         )
       },
     })
-    const stop = () => consumer.close()
+    let isPrinting = false
+    // What is being printed is finished first, so that a group keeps it.
+    const stop = () => {
+      if (!isPrinting) void consumer.close()
+    }
     const endings = AbortSignal.any([interrupted, context.out.gone])
     endings.addEventListener('abort', stop)
     if (endings.aborted) stop()
@@ -60,25 +69,62 @@ export function consume(name: string, flags: ConsumeFlags, context: CommandConte
       : showProgress(context.err, () => progressText(count, reachedMs))
     try {
       for await (const batch of consumer.batches()) {
+        isPrinting = true
+        let last: PrintableRecord | undefined
         for (const record of batch.records) {
           print.record(record)
           reachedMs = record.timestampMs
+          last = record
           if (++count >= max) break
         }
         print.flush()
-        if (!context.out.canWrite) await context.out.writable()
-        if (count >= max || endings.aborted) break
+        // A group keeps what has left this process, and nothing else.
+        if (flags.group !== undefined) await context.out.flush()
+        else if (!context.out.canWrite) await context.out.writable()
+        if (count >= max || endings.aborted) {
+          if (last && flags.group !== undefined && !context.out.gone.aborted) await consumer.commit(last)
+          break
+        }
+        isPrinting = false
       }
     } finally {
       endProgress()
     }
-    consumer.close()
+    await consumer.close()
     const endsByItself = flags.untilEnd === true || reading.to !== undefined
     if (count === 0 && endsByItself && !endings.aborted)
       tellIfBeyondEnd(topic, partitions, reading.from, context.err)
     const unfinished = interrupted.aborted && (endsByItself || flags.max !== undefined)
     return unfinished && count < max ? exitCodeOfSignal(interrupted.reason as StopSignal) : ExitCode.OK
   })
+}
+
+/** Throws the failure of a wrong command line, saying what would be right. */
+function checkGroupFlags(flags: ConsumeFlags): void {
+  if (flags.group === undefined) {
+    if (flags.instance !== undefined)
+      throw usage('--instance names a member of a group: give --group as well')
+    return
+  }
+  const instead = 'it goes on where it is; octopus group reset sends it elsewhere'
+  if (flags.last !== undefined || /^\d+$/.test(flags.from ?? ''))
+    throw usage(
+      `${flags.last === undefined ? '--from OFFSET' : '--last'} does not go with --group: ${instead}. Where it has no offset yet, ` +
+        'it begins at --from earliest, latest or @TIME',
+    )
+  if (flags.partition !== undefined)
+    throw usage('--partition does not go with --group: its members share the partitions among them')
+  for (const name of ['to', 'late', 'speed', 'order'] as const)
+    if (flags[name] !== undefined)
+      throw usage(`--${name} does not go with --group, of which each member reads a part: leave it out`)
+}
+
+function groupOptions(id: string, instanceId: string | undefined, err: Output): GroupOptions {
+  return {
+    id,
+    ...(instanceId !== undefined && { instanceId }),
+    onWarning: (sentence) => err.say(`octopus: ${sentence}`),
+  }
 }
 
 /** Somebody who asks for an offset that was never given out has likely mistyped it. The end itself is no mistake. */

@@ -12,6 +12,7 @@ import type { CommandContext } from './context.ts'
 import { exitCodeHelp } from './exit-codes.ts'
 import { usage } from './failure.ts'
 import { collect, decimal, durationMs, partitions, setting, wholeNumber } from './flag-values.ts'
+import { addGroup } from './group-commands.ts'
 
 /** Parses and runs one command line. Resolves with the exit code; failures are thrown. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {
@@ -82,6 +83,7 @@ function build(
   addTopic(program, context, done)
   addProduce(program, context, done)
   addConsume(program, context, done)
+  addGroup(program, context, done)
   addStatus(program, context, done)
   addAccessCommands(program, context, done)
   addVerify(program, context, done)
@@ -295,9 +297,15 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
     .option('-n, --max <count>', 'end after so many events', wholeNumber(1))
     .option('-e, --until-end', 'end at what is the end of the topic when the command starts')
     .option('-k, --key-separator <text>', 'print the key and this text before each value')
+    .option('-g, --group <name>', 'read as a member of this consumer group, which keeps how far it is')
+    .option(
+      '--instance <name>',
+      'with --group: go on with the partitions that were read under this name a moment ago',
+    )
     .addHelpText(
       'after',
       examples(`octopus consume readings
+      octopus consume readings --group lab.night-shift --from earliest
       octopus consume readings --from earliest --until-end > all.txt
       octopus consume readings --from @-1h --json | jq .value
       octopus consume readings --from 5000 --partition 2 --max 10
@@ -320,9 +328,11 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
          the first event that is ten minutes past @TIME.
 --speed  10 is ten times as fast, 0.5 half as fast. What is late, or was printed late, comes at once.
 --order  time: what is stored when the command starts comes by time, whatever partition it is in.
+--group  its members share the partitions, and go on where the group was; --from counts where it was nowhere. What was
+         printed is committed: whoever is killed prints the last second's again. octopus group describe shows how far it is.
 Values are written as they are. --json prints one object per line: topic, partition, offset, timestamp (ms
 since 1970), key, value, headers; bytes that are not UTF-8 are base64, marked by "encoding":"base64".
-Ctrl-C ends it: exit code 0, or 130 when --max, --to or --until-end was not reached.`,
+Ctrl-C ends it, and leaves the group: exit code 0, or 130 when --max, --to or --until-end was not reached.`,
     )
     .action(async (topic, options) => {
       const { consume } = await import('./consume.ts')

@@ -373,7 +373,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#throwIfDead()
     if (this.#isClosed) return true
     // A member that has nothing to read may have tomorrow.
-    if (this.#group && !this.#settings.untilEnd) return false
+    if (this.#group && !(this.#settings.untilEnd && this.#group.subscription.hasRead)) return false
     return this.#subscription.isComplete && !this.#some((cursor) => !cursor.isFinished)
   }
 

@@ -84,7 +84,10 @@ export interface ConsumerOptions<T = never> {
   readonly onLost?: 'fail' | ((range: LostOffsets) => void)
   /** Check the checksum of every batch when it arrives. Default true. */
   readonly checkCrc?: boolean
-  /** End when the ends that the partitions had at the start are reached. Default false. */
+  /**
+   * End when the ends that the partitions had at the start are reached; as a member of a group, those of what it was given,
+   * when it was given it. Default false.
+   */
   readonly untilEnd?: boolean
   /** End there; see {@link EndPosition}. */
   readonly to?: EndPosition

@@ -83,6 +83,8 @@ export class GroupReading<R extends PlacedRecord> {
 
   /** Up to this offset, without it; without one all that was handed out. */
   commit(point: CommitPoint | undefined, metadata: string): Promise<void> {
+    const cursor = point && this.#host.cursors.get(nameOf(point))
+    if (cursor) this.work.processedUpTo(cursor, point.offset)
     return this.subscription.commit(
       point ? [{ ...point, leaderEpoch: -1, metadata }] : this.#handedOut(metadata),
     )

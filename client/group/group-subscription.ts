@@ -78,6 +78,7 @@ export class GroupSubscription implements PartitionSupply {
   readonly #watched = new Map<string, () => void>()
   #assigned = new Map<string, PartitionName & { readonly topicId: Uint8Array }>()
   #isAssigned = false
+  #hasRead = false
   #isClosed = false
 
   constructor(
@@ -115,6 +116,11 @@ export class GroupSubscription implements PartitionSupply {
     if (!this.#isAssigned || this.#held.size !== this.#assigned.size) return false
     for (const { state } of this.#held.values()) if (state !== 'reading') return false
     return true
+  }
+
+  /** Whether it was ever given something to read: the first word of the broker may be that it will be, a moment later. */
+  get hasRead(): boolean {
+    return this.#hasRead
   }
 
   start(): void {
@@ -310,6 +316,7 @@ export class GroupSubscription implements PartitionSupply {
 
   #read(held: Held, topic: Topic, { offset }: FetchedOffset): void {
     held.state = 'reading'
+    this.#hasRead = true
     if (!this.#watched.has(topic.name))
       this.#watched.set(
         topic.name,

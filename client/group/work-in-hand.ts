@@ -10,7 +10,7 @@ import type { Cursor } from '../consumer/cursor.ts'
 /** What one loop is at. */
 export class Hand {
   cursor: Cursor | undefined
-  /** Offset of the first record it is at. */
+  /** Offset of the first record it is at that is not done. */
   offset = 0
   isAbandoned = false
   readonly #work: WorkInHand
@@ -82,6 +82,11 @@ export class WorkInHand {
     let offset = position
     for (const hand of this.#hands) if (hand.cursor === cursor) offset = Math.min(offset, hand.offset)
     return offset
+  }
+
+  /** Somebody has said so of what he is at: what is committed by itself later does not go back behind it. */
+  processedUpTo(cursor: Cursor, offset: number): void {
+    for (const hand of this.#hands) if (hand.cursor === cursor && hand.offset < offset) hand.offset = offset
   }
 
   /**
