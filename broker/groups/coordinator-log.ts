@@ -2,8 +2,9 @@
  * The log of a coordinator: one partition of an internal topic, whose records are all that ever changes a group, and the view
  * that lets old ones leave. A record sets the value of its key, or removes it.
  *
- * It promises: records appended together are durable together and in order; `load` gives the state of the last durable
- * record, whenever the process ended; the log does not grow without bound. It knows nothing of what records mean.
+ * It promises: records appended together are durable together and in order; when some could not be appended, none that were
+ * decided after them are, until `load`; `load` gives the state of the last durable record, whenever the process ended; the log
+ * does not grow without bound. It knows nothing of what records mean.
  */
 
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
@@ -58,13 +59,16 @@ export class CoordinatorLog {
   #changedRecords = 0
   /** Offset after the last durable record. */
   #durableOffset: number
-  #creating: Promise<PartitionLog> | undefined
-  /** Of this turn. */
+  /** They go with the next write. */
   #waiting: (readonly CoordinatorRecord[])[] = []
-  #turn: Promise<void> | undefined
-  #settling: Promise<unknown> = Promise.resolve()
+  #next: Promise<void> | undefined
+  /** Of the write under way, or the last one. Never rejects. */
+  #written: Promise<void> = Promise.resolve()
+  /** Why nothing is appended until the log has been loaded again. */
+  #failure: { readonly error: unknown } | undefined
   #viewing: Promise<void> | undefined
   #timer: Timer | undefined
+  #isLoading = false
   #isViewBroken = false
   #isClosed = false
 
@@ -85,20 +89,37 @@ export class CoordinatorLog {
     return this.#options.view.offset
   }
 
-  /** Every key with its newest value, in an order in which they may be replayed. Called before anything is appended, or after a failure. */
+  /**
+   * Every key with its newest value, in an order in which they may be replayed. Called before anything is appended, or after a
+   * failure: from then on it may be appended again. Rejects with StorageError, DAMAGED where view and log do not fit together.
+   */
   async load(replay: (record: CoordinatorRecord) => void): Promise<void> {
+    this.#isLoading = true
+    try {
+      this.#timer?.cancel()
+      this.#timer = undefined
+      await this.#viewing
+      await this.settled()
+      await this.#load(replay)
+      this.#failure = undefined
+    } finally {
+      this.#isLoading = false
+    }
+    if (this.#changed.size > 0) this.#followLater()
+  }
+
+  async #load(replay: (record: CoordinatorRecord) => void): Promise<void> {
     const { log, view, crc32c } = this.#options
     const partition = this.#partition
-    await this.#viewing
-    if (!partition) return
     for (const record of await view.load()) replay(record)
-    this.#changed = new Map()
-    this.#changedRecords = 0
-    let offset = Math.max(view.offset, partition.logStartOffset)
-    while (offset < partition.highWatermark) {
+    this.#checkViewFits()
+    const changed = new Map<string, Uint8Array | null>()
+    let changedRecords = 0
+    let offset = view.offset
+    while (partition && offset < partition.highWatermark) {
       await log.prepare(partition, offset, READ_BYTES)
       const slice = log.read(partition, offset, partition.highWatermark, READ_BYTES)
-      if (!slice) break
+      if (!slice) throw damaged(`the log of consumer groups cannot be read from offset ${offset} on`)
       const source = { topic: 'internal', partition: partition.partition }
       for (let at = slice.start; at < slice.end; at += batchBytesAt(slice.value, at))
         for (const record of decodeBatch(slice.value, at, source, { fromOffset: offset, crc32c })) {
@@ -107,32 +128,51 @@ export class CoordinatorLog {
           const key = record.key.slice()
           const value = record.value === null ? null : record.value.slice()
           replay({ key, value })
-          this.#changes({ key, value })
+          changed.set(viewKey(key), value)
+          changedRecords++
         }
       offset = slice.nextOffset
     }
+    // Not before all of it is known: else the view would be told of an offset that it does not reach.
+    this.#changed = changed
+    this.#changedRecords = changedRecords
     this.#durableOffset = offset
+  }
+
+  /** What left the log because the view had it, or what the view had from a log that is gone, would be missed by nobody. */
+  #checkViewFits(): void {
+    const { offset } = this.#options.view
+    const { logStartOffset, highWatermark } = this.#partition ?? { logStartOffset: 0, highWatermark: 0 }
+    if (offset >= logStartOffset && offset <= highWatermark) return
+    throw damaged(
+      `the view of consumer groups holds what lies below offset ${offset}, and their log offsets ${logStartOffset} to ${highWatermark}: they are not of the same time`,
+    )
   }
 
   /**
    * Resolves when all of them are durable. Rejects with LogError or StorageError: which of them are is then known only to
-   * {@link load}. What is appended together is there together or not at all; what is appended in one turn shares a batch.
+   * {@link load}. What is appended together is there together or not at all; what is appended while another write is under way
+   * shares a batch.
    */
   append(records: readonly CoordinatorRecord[]): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure.error)
     this.#waiting.push(records)
-    if (this.#turn) return this.#turn
-    this.#turn = new Promise<void>((resolve) => this.#options.timers.soon(resolve)).then(() => {
-      this.#turn = undefined
-      return this.#write()
-    })
-    this.#settling = Promise.allSettled([this.#settling, this.#turn])
-    return this.#turn
+    if (!this.#next) {
+      // One write at a time: what follows from something that could not be appended must not be appended either.
+      const turn = new Promise<void>((resolve) => this.#options.timers.soon(resolve))
+      const writing = Promise.all([turn, this.#written]).then(() => this.#write())
+      this.#next = writing
+      this.#written = writing.catch((error: unknown) => {
+        this.#failure = { error }
+      })
+    }
+    return this.#next
   }
 
   /** Resolves when everything that was appended has become durable, or has failed. */
   async settled(): Promise<void> {
-    for (let seen: Promise<unknown> | undefined; seen !== this.#settling; ) {
-      seen = this.#settling
+    for (let seen: Promise<unknown> | undefined; seen !== this.#written; ) {
+      seen = this.#written
       await seen
     }
   }
@@ -140,26 +180,21 @@ export class CoordinatorLog {
   async #write(): Promise<void> {
     const decisions = this.#waiting
     this.#waiting = []
-    if (!this.#partition) await this.#create()
+    this.#next = undefined
+    if (this.#failure) throw this.#failure.error
+    this.#partition ??= await this.#options.create()
     const nowMs = this.#options.clock.nowMs()
-    const batches: Promise<number>[] = []
     for (const records of decisions) {
       if (this.#encoder.recordCount > 0 && this.#encoder.byteLength + bytesOf(records) > SHARED_BYTES_MAX)
-        batches.push(this.#appendBatch())
+        await this.#appendBatch()
       for (const { key, value } of records) {
         if (this.#encoder.append(nowMs, key, value)) continue
-        batches.push(this.#appendBatch())
+        await this.#appendBatch()
         this.#encoder.append(nowMs, key, value)
       }
     }
-    batches.push(this.#appendBatch())
-    // All of them: who is told of a failure may read the log at once.
-    const outcomes = await Promise.allSettled(batches)
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    await this.#appendBatch()
     for (const records of decisions) for (const record of records) this.#changes(record)
-    // Not the end of the log: what others appended may be durable, too, and is not yet among the changes.
-    for (const outcome of outcomes)
-      if (outcome.status === 'fulfilled') this.#durableOffset = Math.max(this.#durableOffset, outcome.value)
     if (this.#changedRecords >= VIEW_RECORDS_MAX) this.#follow()
     else this.#followLater()
   }
@@ -173,19 +208,11 @@ export class CoordinatorLog {
     await this.#options.view.close()
   }
 
-  async #create(): Promise<void> {
-    this.#creating ??= this.#options.create().finally(() => {
-      this.#creating = undefined
-    })
-    this.#partition = await this.#creating
-  }
-
-  /** Offset after the batch. */
-  async #appendBatch(): Promise<number> {
+  async #appendBatch(): Promise<void> {
     const { recordCount } = this.#encoder
     const partition = this.#partition as PartitionLog
     const { baseOffset } = await this.#options.log.append(this, partition, this.#encoder.finish())
-    return baseOffset + recordCount
+    this.#durableOffset = baseOffset + recordCount
   }
 
   #changes({ key, value }: CoordinatorRecord): void {
@@ -194,7 +221,7 @@ export class CoordinatorLog {
   }
 
   #followLater(): void {
-    if (this.#timer || this.#viewing || this.#isClosed || this.#isViewBroken) return
+    if (this.#timer || this.#viewing || this.#isLoading || this.#isClosed || this.#isViewBroken) return
     this.#timer = this.#options.timers.after(VIEW_INTERVAL_MS, () => {
       this.#timer = undefined
       this.#follow()
@@ -202,7 +229,7 @@ export class CoordinatorLog {
   }
 
   #follow(): void {
-    if (this.#viewing || this.#isClosed || this.#isViewBroken) return
+    if (this.#viewing || this.#isLoading || this.#isClosed || this.#isViewBroken) return
     this.#timer?.cancel()
     this.#timer = undefined
     this.#viewing = this.#writeView().finally(() => {
@@ -226,6 +253,10 @@ export class CoordinatorLog {
       this.#options.onProblem(error)
     }
   }
+}
+
+function damaged(problem: string): StorageError {
+  return new StorageError('DAMAGED', `${problem}; restore the data directory from a backup, as a whole`)
 }
 
 /** About what they take in a batch. */

@@ -2,14 +2,15 @@
  * The materialised view of a coordinator's log: the newest value of every key up to an offset, so that what lies before that
  * offset may leave the log. It is written behind the log, a little at a time, and is never ahead of what is durable there.
  *
- * Kept in a file of its own with the layout of metadata (storage/metadata/entry-layout.ts), whose revision is the offset. It comes
- * into being when there is something to keep.
+ * Kept in a file of its own with the layout of metadata (storage/metadata/entry-layout.ts), whose revision is the offset and one, because
+ * revisions begin at 1. It comes into being when there is something to keep.
  *
  * A view that several transactions write is begun under its old offset: after a crash in between some keys are newer than
  * the offset says, and the log from there on makes them so again.
  */
 import type { MetadataMedium } from '../../storage/metadata/metadata-medium.ts'
 import type { ChangeEvent } from '../../storage/metadata/metadata-view.ts'
+import { StorageError } from '../../storage/segment-store.ts'
 import type { CoordinatorRecord } from './coordinator-log.ts'
 
 /** As many as a transaction of metadata has; its room on the disk is reckoned for them. */
@@ -40,10 +41,10 @@ export class CoordinatorView {
 
   /** Reads all of it, again if need be. Rejects with StorageError when it is damaged. */
   async load(): Promise<CoordinatorRecord[]> {
-    await this.#medium?.close()
+    await this.close()
     this.#medium = this.#open()
     const { revision, entries } = await this.#medium.load()
-    this.#offset = revision
+    this.#offset = Math.max(0, revision - 1)
     this.#keys = new Set(entries.map(({ key }) => key))
     return entries.map(({ key, value }) => ({ key: Buffer.from(key, 'latin1'), value }))
   }
@@ -69,12 +70,13 @@ export class CoordinatorView {
   }
 
   async close(): Promise<void> {
-    await this.#medium?.close()
+    const medium = this.#medium
     this.#medium = undefined
+    await medium?.close()
   }
 
   #event(key: string, value: Uint8Array | null): ChangeEvent {
-    const revision = this.#offset
+    const revision = this.#offset + 1
     if (value === null) return { kind: 'delete', key, revision }
     return {
       kind: 'put',
@@ -85,7 +87,9 @@ export class CoordinatorView {
 
   async #commit(events: readonly ChangeEvent[], offset: number): Promise<void> {
     // What lets records leave the log may use the space that is kept back.
-    await this.#medium?.write({ revision: offset, events }, true)
+    if (!this.#medium)
+      throw new StorageError('MISUSE', 'the view of the coordinator is written before it was read')
+    await this.#medium.write({ revision: offset + 1, events }, true)
     for (const event of events)
       if (event.kind === 'put') this.#keys.add(event.entry.key)
       else this.#keys.delete(event.key)

@@ -78,6 +78,13 @@ export class GroupCoordinator {
     else if (record.kind === 'member') this.#liveness.get(record.groupId)?.members.delete(record.memberId)
   }
 
+  /** The last decision about the group is not performed: what it took note of is as if it had not been seen. */
+  dropped(groupId: string): void {
+    const liveness = this.#liveness.get(groupId)
+    if (liveness) liveness.topicsRevision = Number.NaN
+    if (!this.#state.group(groupId)) this.#liveness.delete(groupId)
+  }
+
   /** Join, go on, give back, leave. */
   heartbeat(request: HeartbeatRequest, now: Now, topics: GroupTopics): Decision<HeartbeatAnswer> {
     const group = this.#state.group(request.groupId)

@@ -47,7 +47,7 @@ export class GroupService {
   readonly #held: HeldHeartbeats
   readonly #plans = new Map<string, { readonly atMs: number; readonly timer: Timer }>()
   #coordinator: GroupCoordinator
-  /** Settles when everything appended so far has; never rejects by itself without somebody told. */
+  /** Settles when everything appended so far has. */
   #durable: Promise<void> = Promise.resolve()
   /** Undefined: the groups are as the log has them. */
   #loading: Promise<void> | undefined
@@ -64,11 +64,22 @@ export class GroupService {
   static async open(options: GroupServiceOptions): Promise<GroupService> {
     const service = new GroupService(options)
     await service.#load()
+    await service.#tickAll()
     return service
   }
 
   get groupCount(): number {
     return this.#coordinator.state.groupCount
+  }
+
+  /** For reading; it may be ahead of what is durable. */
+  get state(): GroupCoordinator['state'] {
+    return this.#coordinator.state
+  }
+
+  /** Groups for which something is due at some time. */
+  get plannedCount(): number {
+    return this.#plans.size
   }
 
   /** Heartbeats that wait for news. */
@@ -140,8 +151,7 @@ export class GroupService {
   close(): void {
     this.#isClosed = true
     this.#topicsTimer?.cancel()
-    for (const { timer } of this.#plans.values()) timer.cancel()
-    this.#plans.clear()
+    this.#unplanAll()
     this.#held.releaseAll()
   }
 
@@ -169,14 +179,18 @@ export class GroupService {
   #take<Answer>(groupId: string, { records, answer, nextDeadlineMs }: Decision<Answer>): Answer {
     if (records.length > 0) {
       const refusal = this.#options.refusal()
-      if (refusal) throw refusal
-      const appended = this.#options.log.append(records.map(encodeGroupRecord))
-      this.#durable = this.#durable.then(() => appended)
+      if (refusal) {
+        this.#coordinator.dropped(groupId)
+        throw refusal
+      }
+      // All before it are durable when it is, and fail when one of them does.
+      this.#durable = this.#options.log.append(records.map(encodeGroupRecord))
       this.#durable.catch((error: Error) => this.#failed(error))
       for (const record of records) this.#coordinator.replay(record)
       this.#held.changed(groupId)
     }
-    this.#plan(groupId, nextDeadlineMs)
+    if (this.#coordinator.state.group(groupId)) this.#plan(groupId, nextDeadlineMs)
+    else this.#unplan(groupId)
     return answer
   }
 
@@ -190,46 +204,42 @@ export class GroupService {
     if (this.#loading) throw new ProtocolError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
   }
 
-  /** What was replayed may not be in the log: the groups are read again from it. */
+  /** What was replayed may not be in the log: the groups are read again from it, and until then nothing is decided. */
   #failed(error: Error): void {
     if (this.#loading || this.#isClosed) return
     this.#options.onProblem(error)
-    this.#loading = this.#reload().finally(() => {
-      this.#loading = undefined
-    })
+    this.#unplanAll()
+    this.#loading = this.#reload()
+    this.#held.releaseAll()
   }
 
   async #reload(): Promise<void> {
-    this.#held.releaseAll()
-    for (;;) {
-      // Until then appends may yet become durable.
-      await this.#options.log.settled()
-      this.#durable = Promise.resolve()
+    while (!this.#isClosed) {
       try {
         await this.#load()
-        return
+        break
       } catch (error) {
         this.#options.onProblem(error as Error)
-        if (this.#isClosed) return
         await new Promise<void>((resolve) => this.#options.timers.after(RETRY_MS, resolve))
       }
     }
+    this.#durable = Promise.resolve()
+    this.#loading = undefined
+    await this.#tickAll()
   }
 
   async #load(): Promise<void> {
     const coordinator = this.#newCoordinator()
     await this.#options.log.load(({ key, value }) => coordinator.replay(decodeGroupRecord(key, value)))
     this.#coordinator = coordinator
-    for (const { timer } of this.#plans.values()) timer.cancel()
-    this.#plans.clear()
-    await this.#tickAll()
   }
 
   /** A few groups a turn: there may be ten thousand. */
   async #tickAll(): Promise<void> {
-    const groupIds = Array.from(this.#coordinator.state.groups(), ({ groupId }) => groupId)
+    const coordinator = this.#coordinator
+    const groupIds = Array.from(coordinator.state.groups(), ({ groupId }) => groupId)
     for (const [i, groupId] of groupIds.entries()) {
-      if (this.#isClosed) return
+      if (this.#isClosed || this.#loading || coordinator !== this.#coordinator) return
       this.#tick(groupId)
       this.#held.changed(groupId)
       if (i % GROUPS_PER_TURN === GROUPS_PER_TURN - 1)
@@ -238,14 +248,25 @@ export class GroupService {
   }
 
   #tick(groupId: string): void {
+    this.#unplan(groupId)
+    const decision = this.#coordinator.tick(groupId, this.#now(), this.#options.topics)
+    if (decision.records.length === 0 || !this.#options.refusal()) {
+      this.#take(groupId, decision)
+      return
+    }
+    // The disk is full; whoever watches it says so.
+    this.#coordinator.dropped(groupId)
+    this.#plan(groupId, this.#options.clock.monotonicMs() + RETRY_MS)
+  }
+
+  #unplan(groupId: string): void {
     this.#plans.get(groupId)?.timer.cancel()
     this.#plans.delete(groupId)
-    try {
-      this.#take(groupId, this.#coordinator.tick(groupId, this.#now(), this.#options.topics))
-    } catch {
-      // The disk is full; whoever watches it says so.
-      this.#plan(groupId, this.#options.clock.monotonicMs() + RETRY_MS)
-    }
+  }
+
+  #unplanAll(): void {
+    for (const { timer } of this.#plans.values()) timer.cancel()
+    this.#plans.clear()
   }
 
   /** An earlier plan stays: at its time the next is known. */

@@ -16,6 +16,7 @@ interface Held {
   /** As things stood when it was asked last. */
   answer: HeartbeatAnswer
   release(): void
+  fail(error: unknown): void
 }
 
 export class HeldHeartbeats {
@@ -41,7 +42,10 @@ export class HeldHeartbeats {
     this.#groups.get(groupId)?.get(memberId)?.release()
   }
 
-  /** Resolves with the answer as it is when there is news, after `waitMs`, or when it is not waited for any more. */
+  /**
+   * Resolves with the answer as it is when there is news, after `waitMs`, or when it is not waited for any more. Rejects when it was
+   * asked about again and that could not be done.
+   */
   hold(
     request: HeartbeatRequest,
     answer: HeartbeatAnswer,
@@ -49,16 +53,23 @@ export class HeldHeartbeats {
     signal: AbortSignal,
   ): Promise<HeartbeatAnswer> {
     if (signal.aborted) return Promise.resolve(answer)
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       let timer: Timer | undefined
+      const end = () => {
+        timer?.cancel()
+        signal.removeEventListener('abort', held.release)
+        this.#remove(held)
+      }
       const held: Held = {
         request,
         answer,
         release: () => {
-          timer?.cancel()
-          signal.removeEventListener('abort', held.release)
-          this.#remove(held)
+          end()
           resolve(held.answer)
+        },
+        fail: (error) => {
+          end()
+          reject(error)
         },
       }
       timer = this.#timers.after(waitMs, held.release)
@@ -87,9 +98,9 @@ export class HeldHeartbeats {
           const { answer, isNews } = this.#decide(held.request)
           held.answer = answer
           if (isNews) held.release()
-        } catch {
-          // It cannot be asked about now; its next heartbeat is told why.
-          held.release()
+        } catch (error) {
+          // There is something to decide, and it cannot be done now.
+          held.fail(error)
         }
       }
   }

@@ -8,6 +8,7 @@
 export const findingCodes = {
   'metadata-missing': 'there is no metadata store, although there are segments',
   'metadata-damaged': 'the metadata store cannot be read, in part or as a whole',
+  'groups-damaged': 'the view of consumer groups cannot be read, in part or as a whole',
   'manifest-missing': 'there are segments and no manifest',
   'manifest-damaged': 'the manifest is not one, or of another version',
   'file-missing': 'the manifest names a file that is not there',

@@ -54,6 +54,7 @@ export async function verifyDirectory(
   options: VerifyDirectoryOptions,
 ): Promise<DirectoryVerdict> {
   const topics = await verifyMetadata(data, options)
+  await verifyGroups(data, options)
   const names = await readdir(data.path).catch((error) => {
     throw storageError(error, data.path, 'INACCESSIBLE')
   })
@@ -124,6 +125,35 @@ async function verifyMetadata(
     source.close()
   }
   return topics
+}
+
+/** The view of consumer groups, laid out as metadata is; there is none before the first group. */
+async function verifyGroups(
+  { path, groupsPath }: DataDirectory,
+  { onFinding }: VerifyDirectoryOptions,
+): Promise<void> {
+  const file = relative(path, groupsPath)
+  if (!(await readdir(path)).includes(file)) return
+  const problems: string[] = []
+  try {
+    const source = new PageFile(groupsPath)
+    try {
+      problems.push(...readMetadata(source).problems)
+    } finally {
+      source.close()
+    }
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== 'DAMAGED') throw error
+    problems.push(error.message)
+  }
+  for (const problem of problems)
+    onFinding({
+      code: 'groups-damaged',
+      severity: 'damage',
+      file,
+      remedy: 'none',
+      sentence: `${problem}: restore the data directory from a backup`,
+    })
 }
 
 /** The manifest, after the files were compared with it; undefined where it cannot be read. */

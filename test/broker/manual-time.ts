@@ -3,7 +3,8 @@ import type { Clock, Timer, Timers } from '../../broker/ports.ts'
 
 export class ManualTime implements Clock, Timers {
   #elapsedMs = 0
-  #timers: { readonly atMs: number; readonly run: () => void }[] = []
+  /** In the order in which they were set. */
+  readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>()
   #soon: (() => void)[] = []
 
   nowMs(): number {
@@ -16,10 +17,10 @@ export class ManualTime implements Clock, Timers {
 
   after(delayMs: number, run: () => void): Timer {
     const timer = { atMs: this.#elapsedMs + delayMs, run }
-    this.#timers.push(timer)
+    this.#timers.add(timer)
     return {
       cancel: () => {
-        this.#timers = this.#timers.filter((other) => other !== timer)
+        this.#timers.delete(timer)
       },
     }
   }
@@ -29,7 +30,7 @@ export class ManualTime implements Clock, Timers {
   }
 
   get timerCount(): number {
-    return this.#timers.length
+    return this.#timers.size
   }
 
   /** Lets promises settle, then ends the turn. */
@@ -43,9 +44,11 @@ export class ManualTime implements Clock, Timers {
   async advance(durationMs: number): Promise<void> {
     const endMs = this.#elapsedMs + durationMs
     for (;;) {
-      const due = this.#timers.filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0]
+      let due: { readonly atMs: number; readonly run: () => void } | undefined
+      for (const timer of this.#timers)
+        if (timer.atMs <= endMs && (!due || timer.atMs < due.atMs)) due = timer
       if (!due) break
-      this.#timers = this.#timers.filter((timer) => timer !== due)
+      this.#timers.delete(due)
       this.#elapsedMs = Math.max(this.#elapsedMs, due.atMs)
       due.run()
       await this.turn()
