@@ -10,6 +10,7 @@ import type { ConsumerSettings, PartitionName, StartPosition } from '../consumer
 import type { ClientPorts } from '../ports.ts'
 import type { ProtocolError } from '../protocol/errors.ts'
 import type { Topic, TopicDirectory } from '../topic-directory.ts'
+import { sameTopicId } from '../topic-id.ts'
 import { GroupSubscription } from './group-subscription.ts'
 import type { GroupSettings } from './options.ts'
 import { WorkInHand } from './work-in-hand.ts'
@@ -58,7 +59,9 @@ export class GroupReading<R extends PlacedRecord> {
       { clientName, topics, from },
       {
         found: (topic, partition, start) => host.found(topic, partition, start),
-        known: (topic) => host.known(topic),
+        known: (topic) => {
+          if (!this.#isOther(topic)) host.known(topic)
+        },
         hold: (partition) => this.#hold(partition),
         isAtWork: (partition) => {
           const cursor = host.cursors.get(nameOf(partition))
@@ -88,6 +91,16 @@ export class GroupReading<R extends PlacedRecord> {
     return this.subscription.commit(
       point ? [{ ...point, leaderEpoch: -1, metadata }] : this.#handedOut(metadata),
     )
+  }
+
+  /**
+   * Whether something is read here of a topic that had this name before: its offsets mean nothing in this one. The broker assigns
+   * anew, and until then it is not there.
+   */
+  #isOther({ name, topicId }: Topic): boolean {
+    for (const { source, topic } of this.#host.cursors.values())
+      if (source.topic === name && !sameTopicId(topic.topicId, topicId)) return true
+    return false
   }
 
   /** Nothing more of it is handed out; it may be at work. */
