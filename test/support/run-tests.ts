@@ -27,6 +27,7 @@ const JOBS = availableParallelism() + 1
  * named comes after these.
  */
 const LONGEST_FIRST = [
+  'end-to-end/groups.test',
   'bench/smoke',
   'end-to-end/sigkill',
   'end-to-end/',
