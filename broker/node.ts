@@ -32,7 +32,7 @@ import { initProducerIdHandler } from './handlers/init-producer-id.ts'
 import { listOffsetsHandler } from './handlers/list-offsets.ts'
 import { listTopicsHandler } from './handlers/list-topics.ts'
 import { metadataHandler } from './handlers/metadata.ts'
-import type { NodeIdentity } from './handlers/node-identity.ts'
+import { ListeningIdentity } from './handlers/node-identity.ts'
 import { produceHandler } from './handlers/produce.ts'
 import { statusHandler } from './handlers/status.ts'
 import { httpGuard } from './http/http-guard.ts'
@@ -137,7 +137,11 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     clock,
     ...config.producers,
   })
-  const access = await openAccess(options, storage, metadata, purgatory, tally)
+  let onRightsChanged = () => {}
+  const access = await openAccess(options, storage, metadata, tally, () => {
+    purgatory.reconsider()
+    onRightsChanged()
+  })
   closers.add(() => access.close())
   const log = await openLog(options, watched, purgatory, registry, (bytes) => onWritten(bytes))
   registry.watchesOver(log)
@@ -146,6 +150,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   closers.add(() => topics.close())
   const groups = await openNodeGroups(options, storage, watched, log, topics)
   closers.add(() => groups.close())
+  onRightsChanged = () => groups.service.rightsChanged()
 
   const identity = new ListeningIdentity(storage)
   const status = statusHandler({
@@ -180,8 +185,16 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     hello: helloHandler({ identity, limits, budget, credentials: credentialsOf(access) }),
     initProducerId: initProducerIdHandler({ registry, ids: producerIds, nameless }),
     describeProducers: describeProducersHandler({ topics, log }),
-    ...accessHandlers({ access, topics, metadata, settings: config.auth, timers, onProblem }),
-    ...groupHandlers({ groups: groups.service, topics, onProblem }),
+    ...accessHandlers({
+      access,
+      topics,
+      groups: groups.service,
+      metadata,
+      settings: config.auth,
+      timers,
+      onProblem,
+    }),
+    ...groupHandlers({ groups: groups.service, topics, namespaces: access.namespaces, onProblem }),
     createTopics: createTopicsHandler(service, access.namespaces, access.acls),
     alterTopics: alterTopicsHandler(service),
     describeTopics: describeTopicsHandler({ identity, topics }),
@@ -277,26 +290,6 @@ async function stop(
     logger.warn({ timeoutMs: FAILED_STOP_MS }, 'stopped without having closed everything')
 }
 
-/** The identity of the storage, and the address once there is one. */
-class ListeningIdentity implements NodeIdentity {
-  readonly nodeId: number
-  readonly clusterId: string
-  #url = ''
-
-  constructor({ nodeId, clusterId }: NodeStorage) {
-    this.nodeId = nodeId
-    this.clusterId = clusterId
-  }
-
-  listensAt(url: string): void {
-    this.#url = url
-  }
-
-  url(): string {
-    return this.#url
-  }
-}
-
 function openLog(
   { config, clock, timers, crc32c, codecs, process, logger }: NodeOptions,
   { segments, disk, failure }: WatchedStorage,
@@ -343,8 +336,8 @@ async function openAccess(
   { config, clock, timers, random, fetch, files, logger }: NodeOptions,
   { adminKeyFile, clusterId }: NodeStorage,
   store: WatchedStorage['metadata'],
-  purgatory: Purgatory,
   tally: Tally,
+  onChanged: () => void,
 ): Promise<AccessControl> {
   const access = await AccessControl.open({
     store,
@@ -355,7 +348,7 @@ async function openAccess(
     random,
     fetch,
     readSecretFile: (path) => Buffer.from(files.read(path)).toString('utf8'),
-    onChanged: () => purgatory.reconsider(),
+    onChanged,
     onProblem: (error) => logger.error({ err: error }, 'access control met an unexpected error'),
     onTrouble: (sentence) =>
       logger.warn({ reason: sentence }, 'credentials cannot be checked as they should'),

@@ -3,7 +3,8 @@
  *
  * In this order: an **administrator** may do everything. Else what is **denied** is denied, to owners too. Else the
  * **owner** of a namespace may do everything to it and to what is in it. Else what is **allowed** is allowed. All
- * else is denied. Whatever that gives, a credential with a **scope** may do no more than the scope says.
+ * else is denied. Whatever that gives, a credential with a **scope** may do no more than the scope says. And a topic of the
+ * broker itself is for administrators to see and read, and for nobody to do anything else to.
  */
 import type { Identity, Scope } from '../identity.ts'
 import { ADMINISTRATOR_ROLE, namesOf } from '../principal.ts'
@@ -20,7 +21,7 @@ import {
 } from './operation.ts'
 import type { Policy } from './policy.ts'
 import { addRule, type PrincipalRules } from './principal-rules.ts'
-import { DEFAULT_NAMESPACE, namespaceOf } from './qualified-name.ts'
+import { DEFAULT_NAMESPACE, isInternalName, namespaceOf } from './qualified-name.ts'
 import { coversPattern, type ResourcePattern, type ResourceType } from './resource.ts'
 import { bitsAfter, deniedIn, NO_VERDICT, type Rules } from './rules.ts'
 
@@ -71,6 +72,9 @@ function administration(
     : undefined
 }
 
+/** To a topic of the broker itself, by administrators: nobody writes there but the broker. */
+const INTERNAL_OPERATIONS = bitsOf(['describe', 'read'])
+
 class CompiledAccess implements Access {
   readonly validUntilMs: number
   readonly #policy: Policy
@@ -120,6 +124,11 @@ class CompiledAccess implements Access {
     return this.#administration !== undefined
   }
 
+  /** What may be done to a topic of the broker itself, whatever rules say: records of all groups are in there. */
+  get #onInternal(): OperationBits {
+    return this.isAdministrator ? INTERNAL_OPERATIONS : NO_OPERATIONS
+  }
+
   isCurrent(): boolean {
     const { revision } = this.#policy
     if (revision === this.#revision) return true
@@ -130,7 +139,8 @@ class CompiledAccess implements Access {
   }
 
   bitsOn(type: ResourceType, name: string): OperationBits {
-    const within = this.#scopeRules ? scopedBits(this.#scopeRules, type, name) : ALL_OPERATIONS
+    const scoped = this.#scopeRules ? scopedBits(this.#scopeRules, type, name) : ALL_OPERATIONS
+    const within = type === 'topic' && isInternalName(name) ? scoped & this.#onInternal : scoped
     if (this.isAdministrator || within === NO_OPERATIONS) return within
     const given = this.#ownerOf(type, name) === undefined ? NO_OPERATIONS : ALL_OPERATIONS
     let verdict = NO_VERDICT
@@ -176,6 +186,7 @@ class CompiledAccess implements Access {
         [...this.#policy.entriesOf(about)].filter((entry) => !hasExpired(entry, this.#nowMs)),
       ),
       isInScope,
+      isBrokersOwn: type === 'topic' && isInternalName(name) && (this.#onInternal & bitOf(operation)) === 0,
     })
   }
 

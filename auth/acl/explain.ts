@@ -32,6 +32,8 @@ export interface Question extends Asked {
   /** Those about the subject that are in force. */
   readonly entries: readonly AclEntry[]
   readonly isInScope: boolean
+  /** It is about a topic of the broker itself, and nothing that the subject may do there. */
+  readonly isBrokersOwn: boolean
 }
 
 export function explainDecision(question: Question): Decision {
@@ -41,7 +43,10 @@ export function explainDecision(question: Question): Decision {
 }
 
 function decide(question: Question): Decision {
-  const { administration, ownedAs, type, name } = question
+  const { administration, ownedAs, type, name, isBrokersOwn } = question
+  if (isBrokersOwn && administration !== undefined)
+    return told(question, false, 'none', undefined, 'it is a topic of the broker itself, to be seen and read')
+  if (isBrokersOwn) return withoutRule(question)
   if (administration !== undefined) return told(question, true, 'administrator', undefined, administration)
   const denying = decidingEntry(question, 'deny')
   if (denying) return told(question, false, 'deny', denying, sentenceOf(denying))

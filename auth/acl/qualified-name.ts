@@ -44,6 +44,14 @@ export function namespaceOf(name: string): string {
   return dot < 0 ? DEFAULT_NAMESPACE : name.slice(0, dot)
 }
 
+/** What the names of a broker's own topics begin with, or those of their namespace. */
+export const INTERNAL_PREFIX = '__'
+
+/** Whether a topic of that name is the broker's own. */
+export function isInternalName(name: string): boolean {
+  return name.startsWith(INTERNAL_PREFIX) || name.startsWith(INTERNAL_PREFIX, name.indexOf('.') + 1)
+}
+
 /** What is wrong with the name of a namespace, to be read behind it; undefined: nothing. */
 export function problemOfNamespace(name: string): string | undefined {
   const parsed = parseQualifiedName(`${name}.x`)

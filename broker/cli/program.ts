@@ -305,7 +305,7 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
     .addHelpText(
       'after',
       examples(`octopus consume readings
-      octopus consume readings --group lab.night-shift --from earliest
+      octopus consume readings --group night-shift --from earliest
       octopus consume readings --from earliest --until-end > all.txt
       octopus consume readings --from @-1h --json | jq .value
       octopus consume readings --from 5000 --partition 2 --max 10

@@ -1,4 +1,5 @@
 /** Groups as people see them: listed, described, deleted. */
+import { quoteName } from '../../auth/acl/qualified-name.ts'
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import { warningOf } from './consumer-group.ts'
 import type { Now, Refusal } from './decision.ts'
@@ -97,7 +98,10 @@ export function deleteGroup(group: Group | undefined, groupId: string): Decided<
   if (!group)
     return {
       records: [],
-      answer: { error: ErrorCode.GROUP_ID_NOT_FOUND, message: `there is no group ${groupId}` },
+      answer: {
+        error: ErrorCode.GROUP_ID_NOT_FOUND,
+        message: `there is no group named ${quoteName(groupId)}`,
+      },
     }
   if (group.members.size > 0) {
     const message = `group ${groupId} has ${group.members.size} members; it can be deleted when they have left`

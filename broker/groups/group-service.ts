@@ -5,15 +5,17 @@
  * It promises: an answer tells of nothing that a crash could take back; after an accident of the log the groups are what the log
  * says, and meanwhile callers are told to come again; nothing waits longer than it asked to.
  */
+import { namespaceOf } from '../../auth/acl/qualified-name.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { Clock, Timer, Timers } from '../ports.ts'
 import type { CoordinatorLog } from './coordinator-log.ts'
 import type { Decision, GroupLimits, GroupTopics, Now, Refusal } from './decision.ts'
 import type { DescribedGroup, ListedGroup } from './group-admin.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
-import { decodeGroupRecord, encodeGroupRecord } from './group-record.ts'
+import { decodeGroupRecord, encodeGroupRecord, type GroupValue } from './group-record.ts'
 import { type HeartbeatAnswer, type HeartbeatRequest, mayBeHeld } from './heartbeat-request.ts'
 import { type DecidedHeartbeat, HeldHeartbeats } from './held-heartbeats.ts'
+import { type MemberCaller, MemberCallers } from './member-callers.ts'
 import type {
   OffsetCommitAnswer,
   OffsetCommitRequest,
@@ -42,9 +44,20 @@ const TOPICS_CHANGED_MS = 50
 /** Groups looked at between two turns of the event loop. */
 const GROUPS_PER_TURN = 50
 
+/** Since the start. */
+export interface GroupCounts {
+  /** Commits that were asked for, each of as many partitions as it may be. */
+  commits: number
+  committedOffsets: number
+  /** Assignments that were made. */
+  rebalances: number
+}
+
 export class GroupService {
+  readonly counts: GroupCounts = { commits: 0, committedOffsets: 0, rebalances: 0 }
   readonly #options: GroupServiceOptions
   readonly #held: HeldHeartbeats
+  readonly #callers: MemberCallers
   readonly #plans = new Map<string, { readonly atMs: number; readonly timer: Timer }>()
   #coordinator: GroupCoordinator
   /** Settles when everything appended so far has. */
@@ -57,6 +70,7 @@ export class GroupService {
   private constructor(options: GroupServiceOptions) {
     this.#options = options
     this.#held = new HeldHeartbeats(options.timers, (request) => this.#decideHeartbeat(request))
+    this.#callers = new MemberCallers(options.timers, (leaving) => this.#putOut(leaving))
     this.#coordinator = this.#newCoordinator()
   }
 
@@ -82,6 +96,21 @@ export class GroupService {
     return this.#plans.size
   }
 
+  get memberCount(): number {
+    let count = 0
+    for (const { members } of this.#coordinator.state.groups()) count += members.size
+    return count
+  }
+
+  /** How many groups are in a namespace, as they are with all that was appended. Throws while they are being read. */
+  countOfNamespace(namespace: string): number {
+    this.#throwIfNotReady()
+    let count = 0
+    for (const { groupId } of this.#coordinator.state.groups())
+      if (namespaceOf(groupId) === namespace) count++
+    return count
+  }
+
   /** Heartbeats that wait for news. */
   get heldCount(): number {
     return this.#held.size
@@ -89,25 +118,31 @@ export class GroupService {
 
   /**
    * Answers at once where there is news for the member, else when there is, at the latest after `maxWaitMs`, or when the member
-   * sends another heartbeat, or `signal` aborts.
+   * sends another heartbeat, or `signal` aborts. Whoever may not stay in the group is put out when {@link rightsChanged} is
+   * called; undefined: it does not depend on that.
    */
   async heartbeat(
     request: HeartbeatRequest,
     maxWaitMs: number,
     signal: AbortSignal,
+    caller?: MemberCaller,
   ): Promise<HeartbeatAnswer> {
     this.#throwIfNotReady()
     this.#held.supersede(request)
     const { answer, isNews } = this.#decideHeartbeat(request)
+    if (caller && answer.error === ErrorCode.NONE) this.#callers.heard(request, caller)
     const waitMs = Math.min(maxWaitMs, answer.heartbeatIntervalMs)
     if (isNews || waitMs <= 0) return this.#whenDurable(answer)
     return this.#whenDurable(await this.#held.hold(request, answer, waitMs, signal))
   }
 
   async commitOffsets(request: OffsetCommitRequest): Promise<OffsetCommitAnswer> {
-    return this.#perform(request.groupId, (now) =>
+    this.counts.commits++
+    const answer = await this.#perform(request.groupId, (now) =>
       this.#coordinator.commitOffsets(request, now, this.#options.topics),
     )
+    for (const { error } of answer.offsets) if (error === ErrorCode.NONE) this.counts.committedOffsets++
+    return answer
   }
 
   async fetchOffsets(request: OffsetFetchRequest): Promise<OffsetFetchAnswer> {
@@ -145,6 +180,11 @@ export class GroupService {
       this.#topicsTimer = undefined
       void this.#tickAll()
     })
+  }
+
+  /** Somebody may do more or less than before: members who may not stay are put out, soon. */
+  rightsChanged(): void {
+    if (!this.#isClosed) this.#callers.reconsider()
   }
 
   /** Holds nothing back any more; what was appended is waited for by the log. */
@@ -186,12 +226,27 @@ export class GroupService {
       // All before it are durable when it is, and fail when one of them does.
       this.#durable = this.#options.log.append(records.map(encodeGroupRecord))
       this.#durable.catch((error: Error) => this.#failed(error))
-      for (const record of records) this.#coordinator.replay(record)
+      for (const record of records) {
+        if (record.kind === 'group' && this.#isRebalance(record.groupId, record.value))
+          this.counts.rebalances++
+        this.#coordinator.replay(record)
+        this.#callers.replayed(record)
+      }
       this.#held.changed(groupId)
     }
     if (this.#coordinator.state.group(groupId)) this.#plan(groupId, nextDeadlineMs)
     else this.#unplan(groupId)
     return answer
+  }
+
+  #isRebalance(groupId: string, value: GroupValue | null): boolean {
+    const before = this.#coordinator.state.group(groupId)?.value.assignmentEpoch ?? 0
+    return value !== null && value.assignmentEpoch > before
+  }
+
+  /** What waits for it is answered at the end of the turn. */
+  #putOut(leaving: HeartbeatRequest): void {
+    if (!this.#isClosed && !this.#loading) this.#decideHeartbeat(leaving)
   }
 
   async #whenDurable<T>(answer: T): Promise<T> {
@@ -232,6 +287,7 @@ export class GroupService {
     const coordinator = this.#newCoordinator()
     await this.#options.log.load(({ key, value }) => coordinator.replay(decodeGroupRecord(key, value)))
     this.#coordinator = coordinator
+    this.#callers.forgetAll()
   }
 
   /** A few groups a turn: there may be ten thousand. */

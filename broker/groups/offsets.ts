@@ -3,6 +3,7 @@
  * zombie, or one whose partition moved on and came back, is refused partition by partition. Without a member,
  * as an administrator does it, offsets of a group are set only while nobody is in it.
  */
+import { quoteName } from '../../auth/acl/qualified-name.ts'
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import type { GroupLimits, GroupTopics, Now, Refusal } from './decision.ts'
 import type { CommittedOffset, GroupRecord, GroupValue } from './group-record.ts'
@@ -199,7 +200,7 @@ export function deleteOffsets(
   topics: GroupTopics,
 ): Decided<Refusal & { readonly offsets: readonly Refusal[] }> {
   if (!group) {
-    const missing = refusal(ErrorCode.GROUP_ID_NOT_FOUND, `there is no group ${groupId}`)
+    const missing = refusal(ErrorCode.GROUP_ID_NOT_FOUND, `there is no group named ${quoteName(groupId)}`)
     return { records: [], answer: { ...missing, offsets: partitions.map(() => missing) } }
   }
   const subscribed = new Set<string>()

@@ -4,6 +4,7 @@ import type { AccessControl } from '../access/access-control.ts'
 import { OWN_CLOCK_TOLERANCE_MS } from '../access/authenticators.ts'
 import type { Session } from '../access/session.ts'
 import type { Config } from '../config/schema.ts'
+import type { GroupService } from '../groups/group-service.ts'
 import type { Timers } from '../ports.ts'
 import { TOPIC_KEY_PREFIX } from '../topics/topic-record.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
@@ -29,6 +30,7 @@ import { whoamiHandler } from './whoami.ts'
 export interface AccessHandlersOptions {
   readonly access: AccessControl
   readonly topics: TopicTable
+  readonly groups: Pick<GroupService, 'countOfNamespace'>
   readonly metadata: MetadataStore
   readonly settings: Config['auth']
   readonly timers: Pick<Timers, 'soon'>
@@ -70,7 +72,7 @@ export function credentialsOf(access: AccessControl): AuthenticateDependencies {
 }
 
 export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, AccessApi> {
-  const { access, topics, metadata, settings, timers, onProblem } = options
+  const { access, topics, groups, metadata, settings, timers, onProblem } = options
   const { policy, acls, namespaces, keys } = access
   const { tokenIssuer, revocations } = access.authentication
   const lifetimeMaxMs = settings.tokenLifetimeMaxMs
@@ -95,6 +97,7 @@ export function accessHandlers(options: AccessHandlersOptions): Pick<Handlers, A
       namespaces,
       acls,
       countTopics: async (name) => (await metadata.list(`${TOPIC_KEY_PREFIX}${name}.`)).entries.length,
+      countGroups: (name) => groups.countOfNamespace(name),
     }),
     issueToken: issueTokenHandler({
       issuer: tokenIssuer,

@@ -4,6 +4,7 @@
  * left for the next of its name.
  */
 
+import { isInternalName } from '../../auth/acl/qualified-name.ts'
 import { namespaceOfPattern, type ResourcePattern } from '../../auth/acl/resource.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { AclToCreate } from '../../client/protocol/messages/acls.ts'
@@ -38,6 +39,10 @@ export function createAclsHandler(
     if (effect !== 'allow' && effect !== 'deny')
       throw invalid(`effect is ${JSON.stringify(effect)}; it must be "allow" or "deny"`)
     const { operations, resource } = rightOf(wanted.operations, wanted.resource)
+    if (resource.type === 'topic' && isInternalName(resource.name))
+      throw invalid(
+        `${wanted.resource} is about topics of the broker itself, on which rights can be neither given nor taken`,
+      )
     if (note !== null) checkShowable('note', note)
     checkExpiry(expiresAtMs, clock.nowMs())
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {

@@ -1,4 +1,4 @@
-/** Delete namespace: only an empty one goes, and the rights on what could be in it go with it. */
+/** Delete namespace: one without topics and groups goes, and the rights on what could be in it go with it. */
 import { DEFAULT_NAMESPACE, quoteName } from '../../auth/acl/qualified-name.ts'
 import type { AclStore } from '../access/acl-store.ts'
 import { type NamespaceStore, unknownNamespace } from '../access/namespace-store.ts'
@@ -11,12 +11,14 @@ export interface DeleteNamespaceDependencies {
   readonly acls: Pick<AclStore, 'forgetNamespace'>
   /** How many topics are in it, those that are being deleted included. */
   readonly countTopics: (namespace: string) => Promise<number>
+  /** How many consumer groups are in it, with members, offsets, or neither any more. */
+  readonly countGroups: (namespace: string) => number
 }
 
 export function deleteNamespaceHandler(
   dependencies: DeleteNamespaceDependencies,
 ): Handler<'deleteNamespace'> {
-  const { namespaces, acls, countTopics } = dependencies
+  const { namespaces, acls, countTopics, countGroups } = dependencies
   return async ({ name }, { session }) => {
     if (!session.allows('describe', 'namespace', name)) throw unknownNamespace(name)
     if (!session.allows('delete', 'namespace', name))
@@ -27,9 +29,10 @@ export function deleteNamespaceHandler(
       name,
       async () => {
         const topics = await countTopics(name)
-        return topics === 0
-          ? undefined
-          : `namespace ${quoteName(name)} has ${topics} topics; delete them first`
+        const groups = countGroups(name)
+        if (topics + groups === 0) return undefined
+        const what = [topics > 0 ? `${topics} topics` : '', groups > 0 ? `${groups} groups` : '']
+        return `namespace ${quoteName(name)} has ${what.filter((some) => some !== '').join(' and ')}; delete them first`
       },
       async () => {
         deletedEntries = await acls.forgetNamespace(name)

@@ -1,4 +1,5 @@
 /** The handlers of everything about groups, made together. */
+import type { NamespaceStore } from '../access/namespace-store.ts'
 import type { GroupService } from '../groups/group-service.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import { deleteGroupsHandler } from './delete-groups.ts'
@@ -24,15 +25,17 @@ type GroupHandlers = Pick<
 export function groupHandlers({
   groups,
   topics,
+  namespaces,
   onProblem,
 }: {
   readonly groups: GroupService
   readonly topics: TopicTable
+  readonly namespaces: NamespaceStore
   readonly onProblem: (error: Error) => void
 }): GroupHandlers {
   return {
-    groupHeartbeat: groupHeartbeatHandler({ groups, topics }),
-    offsetCommit: offsetCommitHandler(groups, topics),
+    groupHeartbeat: groupHeartbeatHandler({ groups, topics, namespaces }),
+    offsetCommit: offsetCommitHandler(groups, topics, namespaces),
     offsetFetch: offsetFetchHandler(groups, topics),
     offsetDelete: offsetDeleteHandler(groups, topics),
     listGroups: listGroupsHandler(groups),

@@ -1,8 +1,9 @@
 /** What handlers of groups have in common: names and rights, partitions there and back, refusals. */
 import type { Operation } from '../../auth/acl/operation.ts'
-import { parseQualifiedName, quoteName } from '../../auth/acl/qualified-name.ts'
+import { namespaceOf, parseQualifiedName, quoteName } from '../../auth/acl/qualified-name.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { AssignedPartitions } from '../../client/protocol/messages/group-heartbeat.ts'
+import type { NamespaceStore } from '../access/namespace-store.ts'
 import type { Refusal } from '../groups/decision.ts'
 import { type Partitions, PartitionsBuilder } from '../groups/partitions.ts'
 import { topicIdKey } from '../topics/topic-id.ts'
@@ -36,12 +37,26 @@ export function groupRefusal(
 }
 
 /**
- * The same for who joins or commits, for which a group need not be there: that it is not is no answer. Throws when the name
- * is none or he may not.
+ * Why the caller may neither join nor commit; undefined: he may. A group need not be there for that, so that it is not is no
+ * answer.
  */
-export function checkMayUse(session: RequestSession, groupId: string): void {
-  checkGroupId(groupId)
-  if (!session.allows('read', 'group', groupId)) throw notAuthorized(session, 'read', 'group', groupId)
+export function useRefusal(session: RequestSession, groupId: string): ProtocolError | undefined {
+  return session.allows('read', 'group', groupId)
+    ? undefined
+    : notAuthorized(session, 'read', 'group', groupId)
+}
+
+/**
+ * Throws where the namespace of a group that may come to be is not there: nothing is left for whoever has its name next. In the very
+ * turn in which the group is made: a namespace that goes waits for what is in it.
+ */
+export function checkNamespace(namespaces: Pick<NamespaceStore, 'get'>, groupId: string): void {
+  const namespace = namespaceOf(groupId)
+  if (!namespaces.get(namespace))
+    throw new ProtocolError(
+      ErrorCode.INVALID_GROUP_ID,
+      `the group name ${quoteName(groupId)} is in a namespace that is not there; octopus namespace create ${namespace} makes it`,
+    )
 }
 
 export function throwRefusal({ error, message }: Refusal): void {

@@ -1,10 +1,11 @@
 /** Offset commit: how far a group has read, answered when it is durable. Each partition succeeds or fails on its own. */
 import { ErrorCode } from '../../client/protocol/errors.ts'
 import type { OffsetCommitRequest } from '../../client/protocol/messages/group-offsets.ts'
+import type { NamespaceStore } from '../access/namespace-store.ts'
 import type { GroupService } from '../groups/group-service.ts'
 import type { OffsetToCommit } from '../groups/offsets.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
-import { checkMayUse } from './group-words.ts'
+import { checkGroupId, checkNamespace, useRefusal } from './group-words.ts'
 import type { Handler } from './handlers.ts'
 import { findPartition, refuseRepeated } from './partition-error.ts'
 
@@ -13,9 +14,13 @@ type Asked = OffsetCommitRequest['partitions'][number]
 export function offsetCommitHandler(
   groups: Pick<GroupService, 'commitOffsets'>,
   topics: TopicTable,
+  namespaces: Pick<NamespaceStore, 'get'>,
 ): Handler<'offsetCommit'> {
   return async ({ groupId, memberId, memberEpoch, partitions }, { session }) => {
-    checkMayUse(session, groupId)
+    checkGroupId(groupId)
+    const refusal = useRefusal(session, groupId)
+    if (refusal) throw refusal
+    checkNamespace(namespaces, groupId)
     refuseRepeated(partitions)
     const offsets: OffsetToCommit[] = []
     const accepted: number[] = []

@@ -2,10 +2,16 @@
  * Topic names are qualified names (`auth/acl/qualified-name.ts`). What begins with `__` belongs to the broker.
  */
 
-import { parseQualifiedName, type QualifiedName, quoteName } from '../../auth/acl/qualified-name.ts'
+import {
+  INTERNAL_PREFIX,
+  isInternalName,
+  parseQualifiedName,
+  type QualifiedName,
+  quoteName,
+} from '../../auth/acl/qualified-name.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 
-export const INTERNAL_PREFIX = '__'
+export { INTERNAL_PREFIX }
 
 export interface TopicName extends QualifiedName {
   readonly isInternal: boolean
@@ -16,11 +22,7 @@ export function parseTopicName(name: string): TopicName {
   const parsed = parseQualifiedName(name)
   if ('problem' in parsed) refuse(name, parsed.problem)
   const { namespace, local } = parsed
-  return {
-    namespace,
-    local,
-    isInternal: namespace.startsWith(INTERNAL_PREFIX) || local.startsWith(INTERNAL_PREFIX),
-  }
+  return { namespace, local, isInternal: isInternalName(name) }
 }
 
 /** As {@link parseTopicName}, and refuses the names that are the broker's own. */

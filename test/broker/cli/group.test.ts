@@ -14,6 +14,7 @@ const directory = await mkdtemp(join(tmpdir(), 'octopus-group-'))
 const broker = await startBroker(join(directory, 'data'))
 const client = await connect({ url: broker.url, token: ADMIN_KEY })
 const admin = client.admin()
+await admin.createNamespace('lab')
 
 t.teardown(async () => {
   await client.close()
