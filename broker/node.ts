@@ -165,6 +165,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     warnings: () => [...watched.warnings, ...tls.warnings],
     connections: () => server.statistics().connections,
     producerNames: () => registry.nameCount,
+    groupStats: () => groups.service.stats(),
     process: options.process,
   })
   const onProblem = (error: Error) => logger.error({ err: error }, 'a request met an unexpected error')
@@ -222,6 +223,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     disk,
     topics,
     producerNames: () => registry.nameCount,
+    groups: () => groups.service.stats(),
     parked: () => purgatory.size,
   })
 

@@ -35,6 +35,7 @@ function asText(status: StatusResponse): string {
     ['topics', `${status.topics} with ${status.partitions} partitions`],
     ['connections', status.connections],
     ['producers', producers(status)],
+    ['groups', groups(status)],
     [
       'process',
       `${prettyBytes(process.rssBytes)} resident, ${prettyBytes(process.heapBytes)} heap, ${process.cpuSeconds.toFixed(1)} s of CPU`,
@@ -50,6 +51,11 @@ function state({ ready, reason, storage }: StatusResponse): string {
 
 function producers({ producers: { names, ids, idsMax } }: StatusResponse): string {
   return `${names} with a name; ${ids} of ${idsMax} remembered by the partitions`
+}
+
+function groups({ groups: { groups, members, commits, rebalances } }: StatusResponse): string {
+  const counted = commits.toLocaleString('en-US')
+  return `${groups} with ${members} members; ${counted} commits and ${rebalances} assignments since the start`
 }
 
 const unitSeconds = [

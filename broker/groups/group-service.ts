@@ -44,17 +44,20 @@ const TOPICS_CHANGED_MS = 50
 /** Groups looked at between two turns of the event loop. */
 const GROUPS_PER_TURN = 50
 
-/** Since the start. */
-export interface GroupCounts {
-  /** Commits that were asked for, each of as many partitions as it may be. */
-  commits: number
-  committedOffsets: number
-  /** Assignments that were made. */
-  rebalances: number
+export interface GroupStats {
+  readonly groups: number
+  readonly members: number
+  /** Heartbeats that wait for news. */
+  readonly heldHeartbeats: number
+  /** Requests since the start, each of as many partitions as it may be. */
+  readonly commits: number
+  readonly committedOffsets: number
+  /** Assignments made since the start. */
+  readonly rebalances: number
 }
 
 export class GroupService {
-  readonly counts: GroupCounts = { commits: 0, committedOffsets: 0, rebalances: 0 }
+  readonly #counts = { commits: 0, committedOffsets: 0, rebalances: 0 }
   readonly #options: GroupServiceOptions
   readonly #held: HeldHeartbeats
   readonly #callers: MemberCallers
@@ -96,10 +99,10 @@ export class GroupService {
     return this.#plans.size
   }
 
-  get memberCount(): number {
-    let count = 0
-    for (const { members } of this.#coordinator.state.groups()) count += members.size
-    return count
+  stats(): GroupStats {
+    let members = 0
+    for (const group of this.#coordinator.state.groups()) members += group.members.size
+    return { groups: this.groupCount, members, heldHeartbeats: this.heldCount, ...this.#counts }
   }
 
   /** How many groups are in a namespace, as they are with all that was appended. Throws while they are being read. */
@@ -137,11 +140,11 @@ export class GroupService {
   }
 
   async commitOffsets(request: OffsetCommitRequest): Promise<OffsetCommitAnswer> {
-    this.counts.commits++
+    this.#counts.commits++
     const answer = await this.#perform(request.groupId, (now) =>
       this.#coordinator.commitOffsets(request, now, this.#options.topics),
     )
-    for (const { error } of answer.offsets) if (error === ErrorCode.NONE) this.counts.committedOffsets++
+    for (const { error } of answer.offsets) if (error === ErrorCode.NONE) this.#counts.committedOffsets++
     return answer
   }
 
@@ -228,7 +231,7 @@ export class GroupService {
       this.#durable.catch((error: Error) => this.#failed(error))
       for (const record of records) {
         if (record.kind === 'group' && this.#isRebalance(record.groupId, record.value))
-          this.counts.rebalances++
+          this.#counts.rebalances++
         this.#coordinator.replay(record)
         this.#callers.replayed(record)
       }

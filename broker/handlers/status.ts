@@ -1,6 +1,7 @@
 /** Status: what this node is and how it fares, put together from what its parts report. */
 import type { ShardLogStats } from '../../storage/log/shard-log-options.ts'
 import type { DiskWatch } from '../disk/disk-watch.ts'
+import type { GroupStats } from '../groups/group-service.ts'
 import type { ProcessPort } from '../ports.ts'
 import type { Readiness } from '../readiness.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
@@ -22,6 +23,7 @@ export interface StatusDependencies {
   readonly warnings: () => string[]
   readonly connections: () => number
   readonly producerNames: () => number
+  readonly groupStats: () => GroupStats
   readonly process: ProcessPort
 }
 
@@ -61,6 +63,7 @@ export function statusHandler(dependencies: StatusDependencies): Handler<'status
       process: process.usage(),
       warnings: dependencies.warnings(),
       producers: { names: dependencies.producerNames(), ids: producers.ids, idsMax: producers.idsMax },
+      groups: dependencies.groupStats(),
     }
   }
 }

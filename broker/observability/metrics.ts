@@ -7,6 +7,7 @@ import { errorDefinition } from '../../client/protocol/errors.ts'
 import type { ShardLogStats } from '../../storage/log/shard-log-options.ts'
 import { diskStates } from '../disk/disk-space.ts'
 import type { DiskWatch } from '../disk/disk-watch.ts'
+import type { GroupStats } from '../groups/group-service.ts'
 import type { ProduceBudget } from '../server/produce-budget.ts'
 import type { ServerStatistics } from '../server/server.ts'
 import { SERVER_VERSION } from '../version.ts'
@@ -20,6 +21,7 @@ export interface MetricsSources {
   readonly disk: Pick<DiskWatch, 'state' | 'fullInMs'>
   readonly topics: { readonly topicCount: number; readonly partitionCount: number }
   readonly producerNames: () => number
+  readonly groups: () => GroupStats
   readonly parked: () => number
 }
 
@@ -66,6 +68,7 @@ export class Metrics {
     this.#observeLog(sources)
     this.#observeSegments(sources)
     this.#observeProducers(sources)
+    this.#observeGroups(sources)
     this.#observeDisk(sources)
   }
 
@@ -209,6 +212,19 @@ export class Metrics {
       'Batches that were sent again and not stored again.',
       () => log().producers.duplicates,
     )
+  }
+
+  #observeGroups({ groups }: MetricsSources): void {
+    this.#gauge('groups', 'Consumer groups, empty ones included.', () => groups().groups)
+    this.#gauge('group_members', 'Members of all groups.', () => groups().members)
+    this.#gauge('group_heartbeats_held', 'Heartbeats that wait for news.', () => groups().heldHeartbeats)
+    this.#total('group_commits', 'Requests to keep offsets.', () => groups().commits)
+    this.#total(
+      'group_committed_offsets',
+      'Offsets kept, each of one partition.',
+      () => groups().committedOffsets,
+    )
+    this.#total('group_rebalances', 'Assignments of partitions to members made.', () => groups().rebalances)
   }
 
   #gauge(name: string, help: string, read: () => number): void {

@@ -204,6 +204,14 @@ t.test('status and metadata', async (t) => {
     process: { rssBytes: 1, heapBytes: 1, cpuSeconds: 0.5 },
     warnings: [],
     producers: { names: 0, ids: 0, idsMax: 1 },
+    groups: {
+      groups: 2,
+      members: 3,
+      heldHeartbeats: 3,
+      commits: 1_200,
+      committedOffsets: 4_800,
+      rebalances: 5,
+    },
   }
   const node = await answering(status)
   t.match(await node.world.until(node.admin.status()), { ready: true, process: { cpuSeconds: 0.5 } })

@@ -71,6 +71,20 @@ export const statusResponse = struct('StatusResponse', {
     ),
     'Idempotent producers.',
   ),
+  groups: field(
+    withDefault(
+      struct('GroupsStatus', {
+        groups: field(uint32, 'Consumer groups, empty ones included.'),
+        members: field(uint32, 'Members of all groups.'),
+        heldHeartbeats: field(uint32, 'Heartbeats that wait for news.'),
+        commits: field(int53, 'Requests to keep offsets since the process started.'),
+        committedOffsets: field(int53, 'Offsets kept since then, each of one partition.'),
+        rebalances: field(int53, 'Assignments made since then.'),
+      }),
+      { groups: 0, members: 0, heldHeartbeats: 0, commits: 0, committedOffsets: 0, rebalances: 0 },
+    ),
+    'Consumer groups.',
+  ),
 })
 
 export type StatusRequest = TypeOf<typeof statusRequest>

@@ -8,6 +8,7 @@ import t from 'tap'
 import { apis } from '../../../client/protocol/api.ts'
 import { ErrorCode, ProtocolError } from '../../../client/protocol/errors.ts'
 import { groupApis } from '../../../client/protocol/group-apis.ts'
+import { ADMIN_KEY } from '../../support/admin-key.ts'
 import { batchOf, ProtocolClient } from '../protocol-client.ts'
 import { named, node, refusal } from './access-node.ts'
 import { GroupMember } from './group-member.ts'
@@ -548,3 +549,39 @@ t.test(
     await prince.close()
   },
 )
+
+t.test('status and metrics tell of groups', async (t) => {
+  const before = (await admin.call(apis.status, {})).groups
+  t.equal(before.groups, (await admin.call(apis.listGroups, { states: null })).groups.length)
+  const member = new GroupMember(admin, 'counted', ['open'])
+  await member.join()
+  await member.untilOwned(2)
+  const held = member.heartbeat(60_000)
+  const { memberId, memberEpoch } = member
+  const partitions = [toCommit, { ...toCommit, partition: 1 }]
+  await admin.call(apis.offsetCommit, { groupId: 'counted', memberId, memberEpoch, partitions })
+  const { groups } = await admin.call(apis.status, {})
+  t.same(groups, {
+    groups: before.groups + 1,
+    members: before.members + 1,
+    heldHeartbeats: before.heldHeartbeats + 1,
+    commits: before.commits + 1,
+    committedOffsets: before.committedOffsets + 2,
+    rebalances: before.rebalances + 1,
+  })
+  const answer = await fetch(`${url.replace('ws', 'http')}/metrics`, {
+    headers: { authorization: `Bearer ${ADMIN_KEY}` },
+  })
+  const text = await answer.text()
+  for (const [name, value] of [
+    ['groups', groups.groups],
+    ['group_members', groups.members],
+    ['group_heartbeats_held', groups.heldHeartbeats],
+    ['group_commits_total', groups.commits],
+    ['group_committed_offsets_total', groups.committedOffsets],
+    ['group_rebalances_total', groups.rebalances],
+  ] as const)
+    t.match(text, new RegExp(`^octopus_${name} ${value}$`, 'm'))
+  await member.leave()
+  await held
+})

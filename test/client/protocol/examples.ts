@@ -410,6 +410,14 @@ export const examples: readonly Example[] = [
       process: { rssBytes: 104_857_600, heapBytes: 31_457_280, cpuSeconds: 12.5 },
       warnings: ['The disk is 91 % full.'],
       producers: { names: 3, ids: 41, idsMax: 100_000 },
+      groups: {
+        groups: 2,
+        members: 3,
+        heldHeartbeats: 3,
+        commits: 1_200,
+        committedOffsets: 4_800,
+        rebalances: 5,
+      },
     },
   ),
   ...exchange(
