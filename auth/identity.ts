@@ -44,6 +44,28 @@ export const anonymousIdentity: Identity = {
   scope: undefined,
 }
 
+/** The ID of `key:ID`; undefined where it is no key's. */
+export function keyIdOf(credentialId: string): string | undefined {
+  return credentialId.startsWith('key:') ? credentialId.slice('key:'.length) : undefined
+}
+
+/** What a credential that was made with one secret of a key names beside the key: the secret, by a part of its hash. */
+export function secretIdOf(keyId: string, secretHash: string): string {
+  return `${secretPrefixOf(keyId)}${secretHash.slice(0, SECRET_ID_DIGITS)}`
+}
+
+/** Whether the id is of a secret with this hash, of the same key. */
+export function isOfSecret(secretId: string, keyId: string, secretHash: string): boolean {
+  return secretId === secretIdOf(keyId, secretHash)
+}
+
+export function secretPrefixOf(keyId: string): string {
+  return `secret:${keyId}:`
+}
+
+/** 88 bits: nobody finds another secret with the same. */
+const SECRET_ID_DIGITS = 22
+
 /** All that can be revoked and ends it. */
 export function credentialsOf({ credentialId, issuedWith = [] }: Identity): readonly string[] {
   return credentialId === undefined ? issuedWith : [...issuedWith, credentialId]

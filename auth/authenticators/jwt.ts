@@ -85,7 +85,10 @@ export class JwtAuthenticator implements Authenticator {
         `the token is not signed with an algorithm that is taken of ${profile.issuer}: ${profile.algorithms.join(', ')}`,
       )
     const key = await profile.keys.findKey(header)
-    const identity = this.#identityOf(token, await this.#verify(token, key, profile), profile)
+    const claims = await this.#verify(token, key, profile)
+    // While the signature was looked at the key may have ended.
+    if (profile.hasOwnTokenIds) await profile.keys.findKey(header)
+    const identity = this.#identityOf(token, claims, profile)
     // Where the key is this node's own to end.
     return profile.hasOwnTokenIds && typeof header.kid === 'string'
       ? { ...identity, signingKeyId: header.kid }

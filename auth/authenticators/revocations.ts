@@ -1,7 +1,8 @@
 /**
  * Tokens that are not taken although they are signed and in time: single ones by their id until they would have
  * expired, and all that one user was given before a moment. Bounded: when it is full, a revocation fails aloud; to
- * forget one silently would bring a token back.
+ * forget one silently would bring a token back. Part of the room is kept for what users cannot fill by themselves: all
+ * tokens of a user, and what administrators revoke.
  */
 import type { Clock } from '../ports.ts'
 
@@ -35,6 +36,9 @@ export interface RevocationCheck {
   isRevoked(tokenId: string, principal: string, issuedAtMs: number | undefined): boolean
 }
 
+/** Of the room, what single tokens may take that their users have ended. */
+const OWN_SHARE = 0.8
+
 export class Revocations implements RevocationCheck {
   readonly #store: RevocationStore
   readonly #clock: Pick<Clock, 'nowMs'>
@@ -52,17 +56,21 @@ export class Revocations implements RevocationCheck {
     return user !== undefined && (issuedAtMs ?? 0) < user.notBeforeMs
   }
 
-  /** @param expiresAtMs of the token, tolerance included: until then it stays on the list */
-  async revokeToken(tokenId: string, expiresAtMs: number): Promise<void> {
+  /**
+   * @param expiresAtMs of the token, tolerance included: until then it stays on the list
+   * @param isOwn its user does it, who may have as many as he likes
+   */
+  async revokeToken(tokenId: string, expiresAtMs: number, { isOwn = false } = {}): Promise<void> {
     if (expiresAtMs <= this.#clock.nowMs()) return
-    await this.#makeRoom(this.#store.token(tokenId) !== undefined)
+    const max = isOwn ? Math.floor(this.#entriesMax * OWN_SHARE) : this.#entriesMax
+    await this.#makeRoom(this.#store.token(tokenId) !== undefined, max)
     await this.#store.putToken({ tokenId, expiresAtMs: Math.ceil(expiresAtMs) })
   }
 
   /** All tokens the user was given until now. */
   async revokeUser(principal: string): Promise<void> {
     const known = this.#store.user(principal)
-    await this.#makeRoom(known !== undefined)
+    await this.#makeRoom(known !== undefined, this.#entriesMax)
     const notBeforeMs = Math.max(this.#clock.nowMs(), known?.notBeforeMs ?? 0)
     await this.#store.putUser({ principal, notBeforeMs })
   }
@@ -72,14 +80,14 @@ export class Revocations implements RevocationCheck {
     return this.#store.user(principal)?.notBeforeMs ?? 0
   }
 
-  async #makeRoom(isThere: boolean): Promise<void> {
-    if (isThere || this.#store.size < this.#entriesMax) return
+  async #makeRoom(isThere: boolean, entriesMax: number): Promise<void> {
+    if (isThere || this.#store.size < entriesMax) return
     const nowMs = this.#clock.nowMs()
     const over = [...this.#store.tokens()].filter(({ expiresAtMs }) => expiresAtMs <= nowMs)
     for (const { tokenId } of over) await this.#store.deleteToken(tokenId)
-    if (this.#store.size >= this.#entriesMax)
+    if (this.#store.size >= entriesMax)
       throw new RangeError(
-        `${this.#entriesMax} revocations are kept, which is all there may be; end all tokens of this node's issuer by rotating its key without overlap`,
+        `${entriesMax} revocations are kept, which is all there may be of this kind; all tokens of a user can be revoked together`,
       )
   }
 }

@@ -10,8 +10,8 @@
  *     header   alg EdDSA, typ octopus+jwt, kid
  *     claims   iss, aud, sub (the user's ID), jti, iat, exp, groups, roles,
  *              octopus_scope (only where narrower): [{ operations, resource: "topic:lab.*" }],
- *              octopus_issued_with: ["key:ID"], the credential it was asked for with, and what that was asked for with:
- *              it ends when one of them is revoked
+ *              octopus_issued_with: ["key:ID", "secret:ID:…"], the credential it was asked for with, to the secret, and what
+ *              that was asked for with: it ends when one of them is revoked or replaced
  */
 import { type CryptoKey, importJWK, type JWK, type JWSHeaderParameters, type JWTPayload, SignJWT } from 'jose'
 import { isOperation } from '../acl/operation.ts'
@@ -61,8 +61,8 @@ export interface IssuedToken {
 
 const TOKEN_TYPE = 'octopus+jwt'
 const TOKEN_ID_BYTES = 16
-/** Tokens that were asked for with tokens that were asked for with tokens … */
-const ISSUED_WITH_MAX = 8
+/** Tokens that were asked for with tokens that were asked for with tokens …, and at the beginning a key and its secret. */
+const ISSUED_WITH_MAX = 9
 
 export class TokenIssuer implements KeySource {
   readonly #config: TokenIssuerConfig
@@ -131,7 +131,7 @@ export class TokenIssuer implements KeySource {
       throw new RangeError(`a token lives from 1000 to ${lifetimeMaxMs} ms, not ${lifetimeMs}`)
     if (issuedWith.length > ISSUED_WITH_MAX)
       throw new RangeError(
-        `a token is asked for with a token at most ${ISSUED_WITH_MAX} times in a row; use the first credential`,
+        `a token is asked for with a token at most ${ISSUED_WITH_MAX - 2} times in a row; use the first credential`,
       )
     for (const id of [principal, ...groups, ...roles]) {
       const problem = principalIdProblem(id)
@@ -190,8 +190,17 @@ export class TokenIssuer implements KeySource {
     return this.#import(key).verifies
   }
 
+  /** Whether what is signed with this key is taken. */
+  hasKey(kid: string): boolean {
+    return this.#verifying().some((key) => key.kid === kid)
+  }
+
   #identify(claims: JWTPayload): Pick<Identity, 'principal' | 'scope' | 'issuedWith'> {
     const identified = principalOf(claims)
+    const { iat = 0, exp = 0 } = claims
+    // Whoever has stolen a key may sign what he likes; times of issue may be rounded by a second.
+    if ((exp - iat) * 1000 > this.#config.lifetimeMaxMs + 1_000)
+      throw new CredentialError('EXPIRED', 'the token lives longer than this node lets tokens live')
     if (identified.issuedWith.some(this.#hasEnded))
       throw new CredentialError('REVOKED', 'the credential that the token was issued with was revoked')
     return identified

@@ -5,7 +5,7 @@
 import { compileAccess } from '../../auth/acl/access.ts'
 import { Policy } from '../../auth/acl/policy.ts'
 import type { GuessReport } from '../../auth/guess-watch.ts'
-import { credentialsOf, type Identity } from '../../auth/identity.ts'
+import { credentialsOf, type Identity, keyIdOf } from '../../auth/identity.ts'
 import type { Fetch } from '../../auth/ports.ts'
 import { namesOf } from '../../auth/principal.ts'
 import type { MetadataStore } from '../../storage/metadata-store.ts'
@@ -21,10 +21,6 @@ import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
 
 const WARNED_MAX = 1_000
-
-function keyIdOf({ credentialId = '' }: Identity): string {
-  return credentialId.slice(credentialId.indexOf(':') + 1)
-}
 
 export interface AccessControlOptions {
   readonly store: MetadataStore
@@ -110,7 +106,7 @@ export class AccessControl {
       timers,
       random,
       keysMax: settings.keysPerPrincipalMax,
-      onSecrets: (id, secrets) => sessions.secretsChanged(`key:${id}`, secrets),
+      onSecrets: (id, secrets) => sessions.secretsChanged(id, secrets),
       onRevoked: (id) => sessions.revoked(`key:${id}`),
       onProblem,
     })
@@ -139,8 +135,12 @@ export class AccessControl {
     this.sessions.authenticated(session, identity)
     // It may have been revoked while it was looked at, when there was no session to be told.
     if (credentialsOf(identity).some((id) => this.authentication.hasEnded(id))) session.revoked()
-    const key = identity.secretHash === undefined ? undefined : this.keys.get(keyIdOf(identity))
-    if (key) session.secretsChanged(key.secretHashes)
+    for (const id of credentialsOf(identity)) {
+      const key = this.keys.get(keyIdOf(id) ?? '')
+      if (key) session.secretsChanged(key.id, key.secretHashes)
+    }
+    const { signingKeyId } = identity
+    if (signingKeyId !== undefined && !this.authentication.tokenIssuer.hasKey(signingKeyId)) session.revoked()
     if (this.#options.settings.personalNamespaces === 'off') return
     const name = personalNamespaceOf(identity.principal.name)
     const present = this.namespaces.get(name)

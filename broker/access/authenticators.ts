@@ -20,6 +20,7 @@ import { claimsPresets } from '../../auth/claims-presets.ts'
 import { GuessThrottle } from '../../auth/guess-throttle.ts'
 import type { GuessReport } from '../../auth/guess-watch.ts'
 import { type Identify, throttled } from '../../auth/identify.ts'
+import { isOfSecret } from '../../auth/identity.ts'
 import type { Clock, Fetch, Random, Timers, TroubleReport } from '../../auth/ports.ts'
 import type { IntrospectionSettings, IssuerSettings } from '../config/auth-settings.ts'
 import { ConfigError } from '../config/config-error.ts'
@@ -102,13 +103,19 @@ export function buildAuthentication(
   return { identify, tokenIssuer, revocations, hasEnded: isOver }
 }
 
-/** A revoked key is one that is not there any more. */
+/** A revoked key is one that is not there any more, and so is a secret that was replaced. */
 function hasEnded(
   credentialId: string,
-  { apiKeys, revocations }: Pick<AuthenticatorPorts, 'apiKeys' | 'revocations'>,
+  { apiKeys, revocations, clock }: Pick<AuthenticatorPorts, 'apiKeys' | 'revocations' | 'clock'>,
 ): boolean {
-  const id = credentialId.slice(credentialId.indexOf(':') + 1)
-  return credentialId.startsWith('key:') ? apiKeys.get(id) === undefined : revocations.token(id) !== undefined
+  const [kind, id] = credentialId.split(':', 2)
+  if (kind === 'key') return apiKeys.get(id) === undefined
+  if (kind !== 'secret') return revocations.token(id) !== undefined
+  const secrets = apiKeys.get(id)?.secretHashes ?? []
+  return !secrets.some(
+    ({ hash, expiresAtMs }) =>
+      isOfSecret(credentialId, id, hash) && (expiresAtMs === null || clock.nowMs() < expiresAtMs),
+  )
 }
 
 function profileOf(

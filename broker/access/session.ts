@@ -12,7 +12,13 @@ import type { Operation, OperationBits } from '../../auth/acl/operation.ts'
 import type { Policy } from '../../auth/acl/policy.ts'
 import type { ResourceType } from '../../auth/acl/resource.ts'
 import type { SecretHash } from '../../auth/authenticators/api-key-record.ts'
-import { anonymousIdentity, type Identity } from '../../auth/identity.ts'
+import {
+  anonymousIdentity,
+  type Identity,
+  isOfSecret,
+  secretIdOf,
+  secretPrefixOf,
+} from '../../auth/identity.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { RequestSession } from '../handlers/context.ts'
 import type { Clock } from '../ports.ts'
@@ -149,13 +155,21 @@ export class Session implements RequestSession {
     this.#isRevoked = true
   }
 
-  /** The key it came with has these secrets from now on: it ends with the one that was shown, at once if that is gone. */
-  secretsChanged(secrets: readonly SecretHash[]): void {
-    const mine = secrets.find(({ hash }) => hash === this.#identity.secretHash)
-    if (!mine) this.revoked()
-    else if (mine.expiresAtMs !== null) {
-      this.#identity = { ...this.#identity, isReplaced: true }
-      this.#endsAtMs = Math.min(this.#endsAtMs, mine.expiresAtMs)
+  /**
+   * A key has these secrets from now on. Who came with it, or with what was made with it, ends with the secret that was shown: at
+   * once if that is gone.
+   */
+  secretsChanged(keyId: string, secrets: readonly SecretHash[]): void {
+    const { credentialId, secretHash, issuedWith = [] } = this.#identity
+    const shown = issuedWith.filter((id) => id.startsWith(secretPrefixOf(keyId)))
+    if (credentialId === `key:${keyId}` && secretHash !== undefined) shown.push(secretIdOf(keyId, secretHash))
+    for (const secretId of shown) {
+      const secret = secrets.find(({ hash }) => isOfSecret(secretId, keyId, hash))
+      if (!secret) this.revoked()
+      else if (secret.expiresAtMs !== null) {
+        this.#identity = { ...this.#identity, isReplaced: true }
+        this.#endsAtMs = Math.min(this.#endsAtMs, secret.expiresAtMs)
+      }
     }
   }
 

@@ -74,9 +74,10 @@ export class Sessions {
     this.changed()
   }
 
-  /** An API key has these secrets from now on, and no others; what was issued with it goes on. */
-  secretsChanged(credentialId: string, secrets: readonly SecretHash[]): void {
-    for (const session of this.#cameWith(credentialId)) session.secretsChanged(secrets)
+  /** An API key has these secrets from now on, and no others: what was issued with another ends, too. */
+  secretsChanged(keyId: string, secrets: readonly SecretHash[]): void {
+    for (const session of [...(this.#byCredential.get(`key:${keyId}`) ?? [])])
+      session.secretsChanged(keyId, secrets)
     this.changed()
   }
 
@@ -126,11 +127,6 @@ export class Sessions {
       if (hasLapsed) this.changed()
       this.#sweep = this.#all.size > 0 ? this.#scheduleSweep() : undefined
     })
-  }
-
-  #cameWith(credentialId: string): Session[] {
-    const sessions = [...(this.#byCredential.get(credentialId) ?? [])]
-    return sessions.filter(({ identity }) => identity.credentialId === credentialId)
   }
 
   #forgetAs(session: Session, identity: Identity): void {

@@ -3,6 +3,7 @@
  * everyone else for himself, no wider and no longer than the credential he came with. It ends when that is revoked.
  */
 import type { IssuedToken, TokenRequest } from '../../auth/authenticators/token-issuer.ts'
+import { type Identity, keyIdOf, secretIdOf } from '../../auth/identity.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { checkIds, scopeOf } from './access-words.ts'
 import { callerOf } from './authorization.ts'
@@ -30,7 +31,7 @@ export function issueTokenHandler({
     const rights = completed(session, { principal, groups: request.groups, roles: request.roles, scope })
     const refusal = credentialRefusal(session, rights)
     if (refusal) throw refusal
-    const { expiresAtMs, credentialId, issuedWith = [] } = session.identity
+    const { expiresAtMs } = session.identity
     const leftMs =
       expiresAtMs === undefined || mayActForOthers(session)
         ? Number.POSITIVE_INFINITY
@@ -46,7 +47,7 @@ export function issueTokenHandler({
       const { token, tokenId, expiresAtMs } = await issuer.issue({
         ...rights,
         lifetimeMs,
-        issuedWith: credentialId === undefined ? issuedWith : [...issuedWith, credentialId],
+        issuedWith: madeWith(session.identity),
       })
       return { token, tokenId, principal, expiresAtMs }
     } catch (error) {
@@ -54,4 +55,12 @@ export function issueTokenHandler({
       throw error
     }
   }
+}
+
+/** What the caller came with, to the secret, and what that was issued with. */
+function madeWith({ credentialId, secretHash, issuedWith = [] }: Identity): readonly string[] {
+  if (credentialId === undefined) return issuedWith
+  const keyId = keyIdOf(credentialId)
+  const secret = keyId === undefined || secretHash === undefined ? [] : [secretIdOf(keyId, secretHash)]
+  return [...issuedWith, credentialId, ...secret]
 }

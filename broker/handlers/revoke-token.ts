@@ -38,12 +38,12 @@ export function revokeTokenHandler(dependencies: RevokeTokenDependencies): Handl
         checkIds('user', [whose])
         await revocations.revokeUser(whose)
       } else {
-        const { expiresAtMs = 0 } = session.identity
-        // Of the token he came with the end is known, and it may be later.
-        await revocations.revokeToken(
-          tokenId,
-          Math.max(clock.nowMs() + rememberedMs, isOwn ? expiresAtMs : 0),
-        )
+        const { expiresAtMs } = session.identity
+        // Of the token he came with the end is known.
+        const untilMs = (isOwn ? expiresAtMs : undefined) ?? clock.nowMs() + rememberedMs
+        await revocations.revokeToken(tokenId, untilMs, {
+          isOwn: isOwn && !session.access.allows('alter', 'cluster', ''),
+        })
       }
     } catch (error) {
       if (error instanceof RangeError) throw new ProtocolError(ErrorCode.POLICY_VIOLATION, error.message)

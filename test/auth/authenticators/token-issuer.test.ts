@@ -273,6 +273,29 @@ t.test('tokens of this node’s key that say what it never would', async (t) => 
     { octopus_scope: [{ operations: 'read', resource: 'topic:x' }] },
   ])
     t.equal(await who(await signed(claims)), 'MALFORMED', JSON.stringify(claims))
+  const lifetimeS = (24 * HOUR_MS) / 1_000
+  t.equal(await who(await signed({ exp: 1_700_000_000 + lifetimeS })), 'user:ada')
+  t.equal(await who(await signed({ exp: 1_700_000_002 + lifetimeS })), 'EXPIRED', 'longer than any lives')
+})
+
+t.test('a key that ends while a signature is looked at ends that token, too', async (t) => {
+  const { issuer, who } = setUp()
+  const { token } = await issuer.issue(request)
+  const looking = who(token)
+  await issuer.rotate({ overlap: false })
+  t.equal(await looking, 'BAD_SIGNATURE')
+})
+
+t.test('users fill the list of revocations in part only', async (t) => {
+  const { issuer, revocations, who } = setUp(5)
+  const tokens = await Promise.all(Array.from({ length: 6 }, () => issuer.issue(request)))
+  const end = (i: number, isOwn: boolean) =>
+    revocations.revokeToken(tokens[i].tokenId, tokens[i].expiresAtMs, { isOwn })
+  for (const i of [0, 1, 2, 3]) await end(i, true)
+  await t.rejects(end(4, true), { message: /^4 revocations are kept/ })
+  await end(4, false)
+  t.equal(await who(tokens[4].token), 'REVOKED')
+  await t.rejects(end(5, false), { message: /^5 revocations are kept/ })
 })
 
 t.test('a token ends with the credentials it was issued with', async (t) => {
@@ -287,7 +310,7 @@ t.test('a token ends with the credentials it was issued with', async (t) => {
     t.not(await who(other), 'REVOKED')
     ended.clear()
   }
-  await t.rejects(issuer.issue({ ...request, issuedWith: Array(9).fill('token:t') }), {
-    message: 'a token is asked for with a token at most 8 times in a row; use the first credential',
+  await t.rejects(issuer.issue({ ...request, issuedWith: Array(10).fill('token:t') }), {
+    message: 'a token is asked for with a token at most 7 times in a row; use the first credential',
   })
 })
