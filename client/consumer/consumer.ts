@@ -29,6 +29,7 @@ import {
   iterator,
   known,
   nameOf,
+  outOfRange,
   pointBehind,
   tellLost,
 } from './handing-out.ts'
@@ -203,11 +204,9 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     const work = this.#group?.work.newHand()
     if (!work) return iterator(() => this.#nextBatch())
     return iterator(
-      async () => {
+      () => {
         work.releases()
-        const next = await this.#nextBatch()
-        if (next.value) work.holds(this.#cursorOf(next.value), firstOffsetOf(next.value))
-        return next
+        return work.watches(this.#nextBatch(work))
       },
       () => work.abandons(),
     )
@@ -242,6 +241,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   resume(partitions?: readonly PartitionName[]): void {
     this.#queue.restart()
     for (const cursor of this.#chosen(partitions)) {
+      if (this.#group?.isHeldBack(cursor)) continue
       cursor.paused = false
       this.#fetcher.wake(cursor)
     }
@@ -305,13 +305,13 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
 
   #nextOfGroup(work: Hand): Promise<IteratorResult<R, undefined>> {
     work.releases()
-    if (!this.#hand.hasNext) return this.#nextRecord(work)
+    if (!this.#hand.hasNext) return work.watches(this.#nextRecord(work))
     const value = this.#hand.next()
     work.holds(this.#hand.cursor as Cursor, value.offset)
     return Promise.resolve({ value, done: false })
   }
 
-  /** Nothing is awaited between taking a batch and having it in place. */
+  /** Nothing is awaited between taking a batch and having it in place, or at work. */
   async #nextRecord(work?: Hand): Promise<IteratorResult<R, undefined>> {
     while (!this.#hand.hasNext) {
       const batch = this.#takeBatch()
@@ -324,13 +324,16 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     return { value, done: false }
   }
 
-  async #nextBatch(): Promise<IteratorResult<ConsumedBatch<R>, undefined>> {
+  async #nextBatch(work?: Hand): Promise<IteratorResult<ConsumedBatch<R>, undefined>> {
     for (;;) {
       const batch = this.#hand.takeRest() ?? this.#takeBatch()
-      if (batch && !isOutside(batch, this.#settings.window)) return { value: batch, done: false }
-      if (batch) continue
-      if (this.#isOver()) return done
-      await this.#wait()
+      if (!batch) {
+        if (this.#isOver()) return done
+        await this.#wait()
+      } else if (!isOutside(batch, this.#settings.window)) {
+        work?.holds(this.#cursorOf(batch), firstOffsetOf(batch))
+        return { value: batch, done: false }
+      }
     }
   }
 
@@ -356,6 +359,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
 
   /** The next batch in the queue. Throws the error that stands in its place. */
   #takeBatch(): ConsumedBatch<R> | undefined {
+    this.#group?.subscription.checkClock()
     for (;;) {
       const next = this.#queue.shift()
       // Room may have become free also when nothing came of it: batches that were for nobody, or without records.
@@ -411,12 +415,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
       this.#newest.poke()
       return
     }
-    const { topic, partition } = cursor.source
-    const sentence =
-      `offset ${cursor.fetchOffset} of topic ${topic}, partition ${partition} is out of range: ` +
-      `the partition holds ${logStartOffset} to ${highWatermark}; ` +
-      'seek, or choose with the option onOutOfRange where to go on'
-    this.#failed(cursor, new ProtocolError(ErrorCode.OFFSET_OUT_OF_RANGE, sentence))
+    this.#failed(cursor, outOfRange(cursor, logStartOffset, highWatermark))
   }
 
   /** The partition is not read on; the reader is told when it has had everything before. */

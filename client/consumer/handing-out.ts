@@ -1,7 +1,7 @@
 /** How a consumer hands out: iterators that leave it where it is, and what names a place in what it reads. */
 
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
-import { UNKNOWN_OFFSET } from './cursor.ts'
+import { type Cursor, UNKNOWN_OFFSET } from './cursor.ts'
 import type { ConsumerSettings, PartitionName, TimeWindow } from './options.ts'
 
 /** One event of one partition: a record, or what names one. */
@@ -63,6 +63,16 @@ export function pointBehind(
 
 export function nameOf({ topic, partition }: PartitionName): string {
   return `${topic}/${partition}`
+}
+
+export function outOfRange(cursor: Cursor, logStartOffset: number, highWatermark: number): ProtocolError {
+  const { topic, partition } = cursor.source
+  return new ProtocolError(
+    ErrorCode.OFFSET_OUT_OF_RANGE,
+    `offset ${cursor.fetchOffset} of topic ${topic}, partition ${partition} is out of range: ` +
+      `the partition holds ${logStartOffset} to ${highWatermark}; ` +
+      'seek, or choose with the option onOutOfRange where to go on',
+  )
 }
 
 /** Undefined where it is {@link UNKNOWN_OFFSET}. */

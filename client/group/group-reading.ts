@@ -33,6 +33,8 @@ export class GroupReading<R extends PlacedRecord> {
   readonly subscription: GroupSubscription
   readonly work: WorkInHand
   readonly #host: ReadingHost<R>
+  /** Of partitions that are given back. */
+  readonly #heldBack = new WeakSet<Cursor>()
 
   constructor(
     link: BrokerLink,
@@ -77,11 +79,20 @@ export class GroupReading<R extends PlacedRecord> {
         failedAt: (topic, partition, error) => {
           host.found(topic, partition, { offset: 0 })
           const cursor = host.cursors.get(nameOf({ topic: topic.name, partition }))
-          if (cursor) host.failedAt(cursor, error)
+          if (!cursor) return
+          // It stands nowhere until somebody has sought: or the next would find an offset where there should be none.
+          cursor.position = UNKNOWN_OFFSET
+          cursor.rewind()
+          host.failedAt(cursor, error)
         },
         failed: (error) => host.failed(error),
       },
     )
+  }
+
+  /** Whether nothing more of it is handed out, whoever asks for it. */
+  isHeldBack(cursor: Cursor): boolean {
+    return this.#heldBack.has(cursor)
   }
 
   /** Up to this offset, without it; without one all that was handed out. */
@@ -108,6 +119,7 @@ export class GroupReading<R extends PlacedRecord> {
     const cursor = this.#host.cursors.get(nameOf(partition))
     if (!cursor) return
     this.#host.hand.dropOf(cursor)
+    this.#heldBack.add(cursor)
     cursor.paused = true
     cursor.rewind()
   }

@@ -80,6 +80,7 @@ export class GroupSubscription implements PartitionSupply {
   #isAssigned = false
   #hasRead = false
   #isClosed = false
+  #closed: Promise<void> | undefined
 
   constructor(
     link: BrokerLink,
@@ -151,9 +152,18 @@ export class GroupSubscription implements PartitionSupply {
     for (const offset of offsets) this.#committed(offset)
   }
 
+  /** As {@link Membership.checkClock}. */
+  checkClock(): void {
+    this.#membership.checkClock()
+  }
+
   /** Commits what was processed, leaves the group, and ends. Never rejects; what could not be committed is warned of. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true
     this.#delays.cancelAll()
     for (const stop of this.#watched.values()) stop()

@@ -5,8 +5,9 @@
  * A heartbeat says everything and waits at the broker until there is news, so that a change is known at once. What changes
  * here meanwhile is said by another, which ends the waiting of the first.
  *
- * It promises that a member which the broker may have removed stops by its own clock before: after a session without an
- * answer, or when the time to give back is over, it owns nothing and joins again under a new id.
+ * It promises that a member which the broker may remove stops by its own clock before: after a session without an
+ * answer, when the time to give back is over, or when its work has not moved for `maxProcessingMs`, it owns nothing. It tells
+ * the broker and joins again under a new id; after the last, not before its work has moved.
  *
  * ```
  *           answered                     fenced, unknown, session over
@@ -52,6 +53,13 @@ const rejoinCodes: ReadonlySet<number> = new Set([ErrorCode.FENCED_MEMBER_EPOCH,
 /** Between an answer and the next heartbeat: whatever else happens in the same moment goes with it. */
 const BETWEEN_MS = 1
 const WARNED_MS = 1_000
+
+/** When a member stops by itself, on the monotonic clock. */
+interface Deadline {
+  readonly atMs: number
+  readonly why: string
+  readonly timer: Timer
+}
 /** How long leaving may hold up whoever closes. */
 const LEAVE_MS_MAX = 2_000
 
@@ -75,8 +83,12 @@ export class Membership {
   #answeredCount = 0
   #isChanging = false
   #next: Timer | undefined
-  #session: Timer | undefined
-  #givingBack: Timer | undefined
+  #session: Deadline | undefined
+  #givingBack: Deadline | undefined
+  /** When it was first said that work has stood still for half of what it may. */
+  #slowSinceMs: number | undefined
+  #hasBeenMember = false
+  #isFull = false
   #attempts = 0
   #warning: string | null = null
   #waiters: (() => void)[] = []
@@ -138,6 +150,16 @@ export class Membership {
     await waiting
   }
 
+  /** To be called before something is handed out: a process that was paused beyond its session stops before it goes on. */
+  checkClock(): void {
+    const nowMs = this.#ports.clock.monotonicMs()
+    for (const deadline of [this.#session, this.#givingBack])
+      if (deadline && nowMs >= deadline.atMs) {
+        this.#stopOwning(deadline.why)
+        return
+      }
+  }
+
   /** Says good-bye, within bounds of time, so that others need not wait for the session to end. Never rejects. */
   async leave(): Promise<void> {
     if (this.#isLeft) return
@@ -164,7 +186,7 @@ export class Membership {
     this.#told()
   }
 
-  #request(memberEpoch: number): GroupHeartbeatRequest {
+  #request(memberEpoch: number, processingMs: number | null = null): GroupHeartbeatRequest {
     const { groupId, instanceId, assignor, sessionTimeoutMs, rebalanceTimeoutMs, maxProcessingMs } =
       this.#settings
     const isMember = memberEpoch > JOIN_EPOCH
@@ -179,7 +201,7 @@ export class Membership {
       sessionTimeoutMs,
       rebalanceTimeoutMs,
       maxProcessingMs,
-      processingMs: this.#host.processingMs(),
+      processingMs,
       revision: this.#revision,
       owned: isMember ? this.#host.owned() : [],
       maxWaitMs: isMember ? this.#intervalMs : 0,
@@ -188,14 +210,20 @@ export class Membership {
 
   /** Sends a heartbeat now. Without a connection the next one does. */
   #send(): void {
-    const { connection } = this.#link
-    if (this.#isLeft || !connection) return
+    if (this.#isLeft) return
     this.#next?.cancel()
+    const processingMs = this.#processingMs()
+    if (processingMs === 'stuck') {
+      this.#after(Math.min(WARNED_MS, this.#settings.maxProcessingMs))
+      return
+    }
+    const { connection } = this.#link
+    if (!connection) return
     const serial = ++this.#sentCount
     const memberId = this.#memberId
     const sentMs = this.#ports.clock.monotonicMs()
     const isCurrent = () => !this.#isLeft && memberId === this.#memberId && serial > this.#answeredCount
-    const request = this.#request(this.#memberEpoch)
+    const request = this.#request(this.#memberEpoch, processingMs)
     connection.start(
       apis.groupHeartbeat,
       request,
@@ -215,8 +243,30 @@ export class Membership {
     )
   }
 
+  /**
+   * For how long work has not moved, as the broker is told. Never all of what it may: who would be removed for it, warned as long
+   * ago as that takes, stops by itself first, and does not join while nothing moves.
+   */
+  #processingMs(): number | null | 'stuck' {
+    const { maxProcessingMs } = this.#settings
+    const nowMs = this.#ports.clock.monotonicMs()
+    const processingMs = this.#host.processingMs()
+    if (processingMs === null || processingMs < maxProcessingMs / 2) {
+      this.#slowSinceMs = undefined
+      return processingMs
+    }
+    this.#slowSinceMs ??= nowMs
+    if (processingMs < maxProcessingMs) return processingMs
+    if (this.#memberEpoch === JOIN_EPOCH) return 'stuck'
+    if (nowMs - this.#slowSinceMs < maxProcessingMs / 2) return maxProcessingMs - 1
+    this.#stopOwning(`nothing it was handed was done for ${maxProcessingMs} ms (maxProcessingMs)`)
+    return 'stuck'
+  }
+
   #answered(response: GroupHeartbeatResponse, sentMs: number, serial: number): void {
     this.#attempts = 0
+    this.#hasBeenMember = true
+    this.#isFull = false
     this.#memberEpoch = response.memberEpoch
     this.#revision = response.revision
     this.#intervalMs = response.heartbeatIntervalMs
@@ -235,7 +285,7 @@ export class Membership {
     if (rejoinCodes.has(error.code)) {
       this.#rejoin(error)
       this.#after(this.#attempts++ === 0 ? 0 : this.#backoffMs(error))
-    } else if (error.retriable || this.#mayBeReleased(error)) {
+    } else if (error.retriable || this.#mayBeReleased(error) || this.#mayHaveRoom(error)) {
       this.#attempts++
       this.#after(this.#backoffMs(error))
     } else {
@@ -249,20 +299,39 @@ export class Membership {
     return code === ErrorCode.UNRELEASED_INSTANCE_ID && this.#memberEpoch === JOIN_EPOCH
   }
 
+  /** The broker's disk is full for a while: who reads already waits for it. */
+  #mayHaveRoom({ code, message }: ProtocolError): boolean {
+    if (code !== ErrorCode.STORAGE_FULL || !this.#hasBeenMember) return false
+    if (!this.#isFull) this.#host.warned(`partitions cannot be shared out anew at the moment: ${message}`)
+    this.#isFull = true
+    return true
+  }
+
+  /** Owns nothing from now on; others need not wait until the broker notices. */
+  #stopOwning(why: string): void {
+    const goodbye = this.#memberEpoch === JOIN_EPOCH ? undefined : this.#request(LEAVE_EPOCH)
+    this.#rejoin(new ProtocolError(ErrorCode.UNKNOWN_MEMBER_ID, why))
+    if (goodbye)
+      this.#link.connection?.start(apis.groupHeartbeat, goodbye, { answer: noNews, failure: noNews }, 0)
+    this.#after(0)
+  }
+
   #rejoin(error: ProtocolError): void {
     const wasMember = this.#memberEpoch !== JOIN_EPOCH
     // A name once fenced is never heard again.
     this.#memberId = uuid(this.#ports)
     this.#memberEpoch = JOIN_EPOCH
     this.#revision = 0
-    this.#session?.cancel()
-    this.#givingBack?.cancel()
+    this.#session?.timer.cancel()
+    this.#givingBack?.timer.cancel()
+    this.#session = undefined
+    this.#givingBack = undefined
     if (wasMember) this.#host.lost(error)
   }
 
   /** From the sending of a heartbeat that was answered, the broker waits no longer than the session. */
   #watchSession(sentMs: number): void {
-    this.#session?.cancel()
+    this.#session?.timer.cancel()
     const { sessionTimeoutMs } = this.#settings
     this.#session = this.#endAt(
       sentMs + sessionTimeoutMs,
@@ -271,7 +340,8 @@ export class Membership {
   }
 
   #watchGivingBack(sentMs: number, withinMs: number | null): void {
-    this.#givingBack?.cancel()
+    this.#givingBack?.timer.cancel()
+    this.#givingBack = undefined
     if (withinMs === null) return
     this.#givingBack = this.#endAt(
       sentMs + withinMs,
@@ -279,11 +349,9 @@ export class Membership {
     )
   }
 
-  #endAt(atMs: number, why: string): Timer {
-    return this.#delays.after(Math.max(0, atMs - this.#ports.clock.monotonicMs()), () => {
-      this.#rejoin(new ProtocolError(ErrorCode.UNKNOWN_MEMBER_ID, why))
-      this.#send()
-    })
+  #endAt(atMs: number, why: string): Deadline {
+    const delayMs = Math.max(0, atMs - this.#ports.clock.monotonicMs())
+    return { atMs, why, timer: this.#delays.after(delayMs, () => this.#stopOwning(why)) }
   }
 
   #tellWarning(warning: string | null): void {
@@ -312,6 +380,9 @@ export class Membership {
 function ignoreRefusal(error: unknown): void {
   if (!(error instanceof ProtocolError)) throw error
 }
+
+/** Nobody waits for the answer. */
+function noNews(): void {}
 
 /** A random UUID (RFC 9562, version 4). */
 function uuid({ random }: ClientPorts): string {

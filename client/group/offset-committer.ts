@@ -30,6 +30,12 @@ export interface Committing {
   readonly memberEpoch: number
 }
 
+interface Asked {
+  readonly offset: ProcessedOffset
+  /** Under which name it was processed. */
+  readonly memberId: string
+}
+
 interface Waiting {
   readonly keys: readonly string[]
   readonly resolve: () => void
@@ -44,9 +50,11 @@ export class OffsetCommitter {
   readonly #groupId: string
   readonly #member: Committing
   readonly #delays: DelayGroup
-  #next = new Map<string, ProcessedOffset>()
+  #next = new Map<string, Asked>()
   #waiting: Waiting[] = []
   #running: Promise<void> | undefined
+  /** Ends the pause before the next attempt. */
+  #wake: (() => void) | undefined
   #isClosed = false
 
   constructor(link: BrokerLink, ports: ClientPorts, groupId: string, member: Committing) {
@@ -66,18 +74,14 @@ export class OffsetCommitter {
     if (this.#isClosed) return Promise.reject(new ProtocolError(ErrorCode.CLOSED))
     const keys = offsets.map(keyOf)
     // The last word counts, also when it is a smaller one: who seeks back and commits means it.
-    for (const [i, offset] of offsets.entries()) this.#next.set(keys[i], offset)
+    const { memberId } = this.#member
+    for (const [i, offset] of offsets.entries()) this.#next.set(keys[i], { offset, memberId })
     return new Promise((resolve, reject) => {
       this.#waiting.push({ keys, resolve, reject })
       this.#running ??= this.#run().finally(() => {
         this.#running = undefined
       })
     })
-  }
-
-  /** Resolves when nothing is under way. Never rejects. */
-  async idle(): Promise<void> {
-    await this.#running
   }
 
   /** What was not sent is not sent. */
@@ -88,6 +92,7 @@ export class OffsetCommitter {
     for (const { reject } of this.#waiting) reject(closed)
     this.#waiting = []
     this.#next.clear()
+    this.#wake?.()
   }
 
   async #run(): Promise<void> {
@@ -106,17 +111,17 @@ export class OffsetCommitter {
   }
 
   /** What could not be committed, and why. */
-  async #send(offsets: Map<string, ProcessedOffset>): Promise<Map<string, ProtocolError>> {
+  async #send(offsets: Map<string, Asked>): Promise<Map<string, ProtocolError>> {
     const failures = new Map<string, ProtocolError>()
     let left = [...offsets]
     for (let attempt = 1; left.length > 0; attempt++) {
       const refused = await this.#attempt(left)
       const again: typeof left = []
       let atLeastMs = 0
-      for (const [key, offset, error] of refused) {
+      for (const [key, asked, error] of refused) {
         const mayGoOn = !this.#isClosed && !this.#link.failure && attempt < ATTEMPTS_MAX
-        if (mayGoOn && error.retriable) {
-          again.push([key, offset])
+        if (mayGoOn && mayBeRepeated(error)) {
+          again.push([key, asked])
           atLeastMs = Math.max(atLeastMs, error.retryAfterMs)
         } else failures.set(key, error)
       }
@@ -126,31 +131,25 @@ export class OffsetCommitter {
     return failures
   }
 
+  /** What was refused. */
   async #attempt(
-    offsets: readonly (readonly [string, ProcessedOffset])[],
-  ): Promise<[string, ProcessedOffset, ProtocolError][]> {
-    const all = (error: ProtocolError) =>
-      offsets.map(([key, offset]): [string, ProcessedOffset, ProtocolError] => [key, offset, error])
+    asked: readonly (readonly [string, Asked])[],
+  ): Promise<(readonly [string, Asked, ProtocolError])[]> {
     const { memberId, memberEpoch } = this.#member
-    // Between two memberships nothing is owned.
-    if (memberEpoch <= 0)
-      return all(
-        new ProtocolError(
-          ErrorCode.UNKNOWN_MEMBER_ID,
-          'this consumer is no member of its group at the moment',
-        ),
-      )
+    // Between two memberships nothing is owned, and what was owned in one is not in the next.
+    const isMember = memberEpoch > 0
+    const offsets = asked.filter(([, each]) => isMember && each.memberId === memberId)
+    const refused: (readonly [string, Asked, ProtocolError])[] = []
+    for (const each of asked) if (!offsets.includes(each)) refused.push([...each, notMember()])
+    if (offsets.length === 0) return refused
     const request = {
       groupId: this.#groupId,
       memberId,
       memberEpoch,
-      partitions: offsets.map(([, { topicId, partition, offset, leaderEpoch, metadata }]) => ({
-        topicId,
-        partition,
-        offset,
-        leaderEpoch,
-        metadata,
-      })),
+      partitions: offsets.map(([, { offset: processed }]) => {
+        const { topicId, partition, offset, leaderEpoch, metadata } = processed
+        return { topicId, partition, offset, leaderEpoch, metadata }
+      }),
     }
     let response: OffsetCommitResponse
     try {
@@ -158,13 +157,12 @@ export class OffsetCommitter {
       response = await this.#link.call(apis.offsetCommit, request, { repeatable: true })
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      return all(error)
+      for (const each of offsets) refused.push([...each, error])
+      return refused
     }
-    const refused: [string, ProcessedOffset, ProtocolError][] = []
-    for (const [i, [key, offset]] of offsets.entries()) {
+    for (const [i, each] of offsets.entries()) {
       const entry = response.partitions[i]
-      if (entry?.error === ErrorCode.NONE) continue
-      refused.push([key, offset, refusalOf(offset, entry)])
+      if (entry?.error !== ErrorCode.NONE) refused.push([...each, refusalOf(each[1].offset, entry)])
     }
     return refused
   }
@@ -172,10 +170,23 @@ export class OffsetCommitter {
   #pause(attempt: number, atLeastMs: number): Promise<void> {
     const delayMs = backoffDelayMs(RETRY_BACKOFF, attempt, this.#ports.random.unit(), atLeastMs)
     return new Promise((resolve) => {
-      if (this.#isClosed) resolve()
-      else this.#delays.after(delayMs, resolve)
+      if (this.#isClosed) return resolve()
+      this.#wake = resolve
+      this.#delays.after(delayMs, resolve)
     })
   }
+}
+
+/** A topic whose id the broker does not know has gone since it was assigned. */
+function mayBeRepeated({ retriable, code }: ProtocolError): boolean {
+  return retriable && code !== ErrorCode.UNKNOWN_TOPIC_ID
+}
+
+function notMember(): ProtocolError {
+  return new ProtocolError(
+    ErrorCode.UNKNOWN_MEMBER_ID,
+    'this consumer is not the member of its group that it was when it read this',
+  )
 }
 
 function refusalOf(

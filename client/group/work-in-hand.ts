@@ -13,6 +13,10 @@ export class Hand {
   /** Offset of the first record it is at that is not done. */
   offset = 0
   isAbandoned = false
+  /** How often the next was asked for, that count as it was seen last, and when it was seen first. */
+  count = 0
+  seenCount = -1
+  seenAtMs = 0
   readonly #work: WorkInHand
 
   constructor(work: WorkInHand) {
@@ -29,6 +33,18 @@ export class Hand {
     this.#work.released(this)
   }
 
+  /** `next` as it is; a loop that is told an error, or that nothing more comes, is over. */
+  async watches<T>(next: Promise<IteratorResult<T, undefined>>): Promise<IteratorResult<T, undefined>> {
+    let isOver = true
+    try {
+      const result = await next
+      isOver = result.done === true
+      return result
+    } finally {
+      if (isOver) this.#work.ended(this)
+    }
+  }
+
   /** The loop has been left. */
   abandons(): void {
     this.isAbandoned = true
@@ -40,9 +56,6 @@ export class WorkInHand {
   readonly #onReleased: () => void
   readonly #monotonicMs: () => number
   readonly #hands = new Set<Hand>()
-  #count = 0
-  #seenCount = -1
-  #seenAtMs = 0
   /** Somebody waits for hands to be empty. */
   isAwaited = false
 
@@ -52,19 +65,21 @@ export class WorkInHand {
   }
 
   newHand(): Hand {
-    const hand = new Hand(this)
-    this.#hands.add(hand)
-    return hand
+    return new Hand(this)
   }
 
   released(hand: Hand): void {
-    this.#count++
+    hand.count++
     hand.cursor = undefined
     if (hand.isAbandoned || this.#hands.size > 1)
       for (const other of this.#hands) if (other.isAbandoned && other !== hand) this.#hands.delete(other)
     hand.isAbandoned = false
     this.#hands.add(hand)
     if (this.isAwaited) this.#onReleased()
+  }
+
+  ended(hand: Hand): void {
+    this.#hands.delete(hand)
   }
 
   abandoned(): void {
@@ -90,17 +105,20 @@ export class WorkInHand {
   }
 
   /**
-   * For how long nothing more was asked for while something is at work; null: nothing is. Looks at the clock when it is asked and not
-   * with every event, so that it is short by the time since it was asked before.
+   * For how long the one loop that is slowest has asked for nothing more while it is at something; null: none is at anything. Looks at
+   * the clock when it is asked and not with every event, so that it is short by the time since it was asked before.
    */
   processingMs(): number | null {
     const nowMs = this.#monotonicMs()
-    if (this.#seenCount !== this.#count) {
-      this.#seenCount = this.#count
-      this.#seenAtMs = nowMs
+    let longestMs: number | null = null
+    for (const hand of this.#hands) {
+      if (hand.seenCount !== hand.count) {
+        hand.seenCount = hand.count
+        hand.seenAtMs = nowMs
+      }
+      if (hand.cursor !== undefined && !hand.isAbandoned)
+        longestMs = Math.max(longestMs ?? 0, Math.floor(nowMs - hand.seenAtMs))
     }
-    for (const hand of this.#hands)
-      if (hand.cursor !== undefined && !hand.isAbandoned) return Math.floor(nowMs - this.#seenAtMs)
-    return null
+    return longestMs
   }
 }

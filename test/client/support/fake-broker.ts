@@ -34,6 +34,7 @@ import {
 } from '../../../storage/record/batch-header.ts'
 import { checkProducedBatch } from '../../../storage/record/validate.ts'
 import { FakeCredentials } from './fake-credentials.ts'
+import type { FakeGroups } from './fake-groups.ts'
 import { FakeProducers } from './fake-producers.ts'
 import { Network, type ServerSocket } from './network.ts'
 import type { World } from './world.ts'
@@ -85,6 +86,8 @@ export type Misbehaviour =
   | { readonly kind: 'delay'; readonly ms: number }
   /** Keeps what was produced for a while before it looks at it, also if the connection ends meanwhile. */
   | { readonly kind: 'hold'; readonly ms: number }
+  /** Does it now, and once more later, as if the network had sent it twice; of groups only. */
+  | { readonly kind: 'twice'; readonly ms: number }
   /** Never answers. */
   | { readonly kind: 'ignore' }
   /** Hears nothing on this connection from now on. */
@@ -118,6 +121,8 @@ export class FakeBroker {
     fetchBytesMax: 16 * 1024 * 1024,
   }
   authenticationRequired = false
+  /** Undefined: it knows no groups. */
+  groups: FakeGroups | undefined
   /** Undefined: every credential is good for ever, and none is as well. */
   credentials: FakeCredentials | undefined
   /** Of every partition, as metadata tells it. */
@@ -132,6 +137,7 @@ export class FakeBroker {
   readonly #world: World
   readonly #unanswered = new Map<ServerSocket, { bytes: number; requests: number }>()
   readonly #silent = new WeakSet<ServerSocket>()
+  readonly #ends = new Map<ServerSocket, AbortController>()
   readonly #commits = new Map<ServerSocket, { answers: Answer[]; bytes: number }>()
   #parked: ParkedFetch[] = []
   #topicIds = 0
@@ -146,6 +152,8 @@ export class FakeBroker {
         this.#commits.delete(socket)
         this.#unanswered.delete(socket)
         this.credentials?.closed(socket)
+        this.#ends.get(socket)?.abort()
+        this.#ends.delete(socket)
       },
     })
   }
@@ -161,6 +169,7 @@ export class FakeBroker {
     const partitions = Array.from({ length: partitionCount }, newPartition)
     const topic = { name, topicId, partitions }
     this.topics.set(name, topic)
+    this.groups?.topicsChanged()
     return topic
   }
 
@@ -175,6 +184,13 @@ export class FakeBroker {
 
   addPartition(name: string): void {
     this.topic(name).partitions.push(newPartition())
+    this.groups?.topicsChanged()
+  }
+
+  deleteTopic(name: string): void {
+    this.topics.delete(name)
+    this.groups?.topicsChanged()
+    this.#serveParked()
   }
 
   topic(name: string): FakeTopic {
@@ -312,7 +328,38 @@ export class FakeBroker {
       else socket.send(encodeError(api.key, 1, correlationId, ErrorCode.INVALID_PRODUCER_EPOCH, null))
     } else if (api === apis.describeProducers)
       reply(this.#describeProducers(message as DescribeProducersRequest, refused))
+    else if (this.groups?.handles(api)) this.#group(socket, frame, api, message, wrong)
     else throw new Error(`the fake broker has no ${api.name}`)
+  }
+
+  #group(
+    socket: ServerSocket,
+    frame: Frame,
+    api: AnyApi,
+    message: unknown,
+    wrong: Misbehaviour | undefined,
+  ): void {
+    const { groups } = this
+    if (!groups) return
+    const end = this.#ends.get(socket) ?? new AbortController()
+    this.#ends.set(socket, end)
+    groups.answer(api, message, end.signal).then(
+      (response) => {
+        this.#count(socket, frame, -1)
+        socket.send(encodeResponse(api, frame.correlationId, response))
+      },
+      (error: unknown) => {
+        if (!(error instanceof ProtocolError)) throw error
+        const { code, message: sentence, retryAfterMs } = error
+        this.#count(socket, frame, -1)
+        socket.send(encodeError(api.key, 1, frame.correlationId, code, sentence, retryAfterMs))
+      },
+    )
+    if (wrong?.kind === 'twice')
+      this.#world.after(wrong.ms, () => {
+        // Nobody hears the answer to the second.
+        groups.answer(api, message, AbortSignal.abort()).catch(() => undefined)
+      })
   }
 
   #describeProducers(
