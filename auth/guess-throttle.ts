@@ -1,11 +1,13 @@
 /**
  * Brute force slowed by address and by key. By address, whoever fails often waits; wrong API keys make nobody wait who
  * shows a token, and wrong tokens nobody who shows a key. By key, guesses from many addresses at one key's secret wait, too.
+ * Who has shown who he is already, and renews, is counted by his name instead of his address: strangers there are not he.
  *
  * Nobody can lock out others with that: a credential that was right from an address before is no guess there, and
  * waits for nothing, until it is refused. So agents go on that share their address with one whose key was revoked, or
  * whose key's id, which is no secret, somebody else fails with. And a whole API key is looked at all the same, since
- * that costs one hash and 256 random bits cannot be guessed: waiting is for the refusals.
+ * that costs one hash and 256 random bits cannot be guessed: waiting is for the refusals. The same goes for signatures,
+ * which cost more: those of addresses that would have to wait have a rate.
  */
 import { createHash } from 'node:crypto'
 import { looksLikeApiKey, parseApiKey } from './authenticators/api-key-token.ts'
@@ -21,50 +23,76 @@ import { Throttle, type ThrottleLimits } from './throttle.ts'
  */
 const GUESSES: readonly CredentialErrorCode[] = ['REFUSED', 'MALFORMED', 'BAD_SIGNATURE', 'BAD_ALGORITHM']
 
+/** Signatures that are looked at although the address would have to wait; in a second 10 for each, 50 for all together. */
+const SIGNATURES_OF_PLACE = { burst: 10, refillMs: 100, waitMsMax: 100 }
+const SIGNATURES_OF_ALL = { burst: 50, refillMs: 20, waitMsMax: 20, sourcesMax: 1 }
+const ALL = ''
+
+/** Where a credential comes from. */
+export interface Sender {
+  readonly remoteAddress: string
+  /** Who has shown on the same connection that he is that; undefined: nobody. */
+  readonly principal: string | undefined
+}
+
 export class GuessThrottle {
-  readonly #byAddress: Throttle
+  /** By {@link sourceOf}. */
+  readonly #bySource: Throttle
   readonly #byKey: Throttle
   readonly #watch: GuessWatch
   /** Digests of address and credential that were right together. */
   readonly #known: BoundedCache<true>
+  readonly #signaturesOf: Throttle
+  readonly #signatures = new Throttle(SIGNATURES_OF_ALL)
 
   constructor(limits: ThrottleLimits, report: (report: GuessReport) => void) {
     this.#watch = new GuessWatch(report)
-    this.#byAddress = new Throttle(limits)
+    this.#bySource = new Throttle(limits)
     this.#byKey = new Throttle(limits)
     this.#known = new BoundedCache(limits.sourcesMax)
+    this.#signaturesOf = new Throttle({ ...SIGNATURES_OF_PLACE, sourcesMax: limits.sourcesMax })
   }
 
   /** How long to wait before the credential is looked at; 0: not at all. */
-  admit(address: string, token: string, nowMs: number): { readonly waitMs: number } {
-    const place = placeOf(address)
+  admit(sender: Sender, token: string, nowMs: number): { readonly waitMs: number } {
     const keyId = parseApiKey(token)?.id
     const waitMs = Math.max(
-      this.#byAddress.admit(withKind(place, token), nowMs).waitMs,
+      this.#bySource.admit(sourceOf(sender, token), nowMs).waitMs,
       keyId === undefined ? 0 : this.#byKey.admit(keyId, nowMs).waitMs,
     )
     if (waitMs === 0 || token.length > TOKEN_CHARACTERS_MAX) return { waitMs }
-    return { waitMs: this.#known.get(digestOf(place, token)) ? 0 : waitMs }
+    return { waitMs: this.#known.get(digestOf(sender, token)) ? 0 : waitMs }
+  }
+
+  /** Whether a signature may be looked at although its sender has to wait; if so, it is counted. */
+  takeSignature({ remoteAddress, principal }: Sender, nowMs: number): boolean {
+    if (principal !== undefined) return true
+    const place = placeOf(remoteAddress)
+    if (this.#signaturesOf.admit(place, nowMs).waitMs > 0 || this.#signatures.admit(ALL, nowMs).waitMs > 0)
+      return false
+    this.#signaturesOf.failed(place, nowMs)
+    this.#signatures.failed(ALL, nowMs)
+    return true
   }
 
   /**
    * @param code why it was not accepted; not every reason counts
    * @returns whether it counts as a guess
    */
-  failed(address: string, token: string, code: CredentialErrorCode, nowMs: number): boolean {
+  failed(sender: Sender, token: string, code: CredentialErrorCode, nowMs: number): boolean {
     if (!GUESSES.includes(code)) return false
-    const place = placeOf(address)
-    this.#count('address', this.#byAddress, withKind(place, token), place, nowMs)
+    const { remoteAddress, principal } = sender
+    const kind = principal === undefined ? 'address' : 'user'
+    this.#count(kind, this.#bySource, sourceOf(sender, token), principal ?? placeOf(remoteAddress), nowMs)
     const keyId = parseApiKey(token)?.id
     if (keyId !== undefined) this.#count('key', this.#byKey, keyId, keyId, nowMs)
-    this.#known.delete(digestOf(place, token))
+    this.#known.delete(digestOf(sender, token))
     return true
   }
 
-  succeeded(address: string, token: string, nowMs: number): void {
-    const place = placeOf(address)
-    this.#byAddress.succeeded(withKind(place, token), nowMs)
-    this.#known.set(digestOf(place, token), true)
+  succeeded(sender: Sender, token: string, nowMs: number): void {
+    this.#bySource.succeeded(sourceOf(sender, token), nowMs)
+    this.#known.set(digestOf(sender, token), true)
   }
 
   #count(kind: GuessReport['kind'], throttle: Throttle, source: string, name: string, nowMs: number): void {
@@ -73,12 +101,14 @@ export class GuessThrottle {
   }
 }
 
-function withKind(place: string, token: string): string {
-  return looksLikeApiKey(token) ? `${place} keys` : place
+/** No name of a user can be read as an address, nor one kind as the other. */
+function sourceOf({ remoteAddress, principal }: Sender, token: string): string {
+  const source = principal === undefined ? `at ${placeOf(remoteAddress)}` : `user ${principal}`
+  return `${looksLikeApiKey(token) ? 'keys' : 'tokens'} ${source}`
 }
 
-function digestOf(place: string, token: string): string {
-  return createHash('sha256').update(place).update('\n').update(token).digest('base64url')
+function digestOf({ remoteAddress }: Sender, token: string): string {
+  return createHash('sha256').update(placeOf(remoteAddress)).update('\n').update(token).digest('base64url')
 }
 
 /**

@@ -8,8 +8,8 @@
 import { BoundedCache } from './bounded-cache.ts'
 
 export interface GuessReport {
-  /** Of what `source` is the name: an address (of IPv6 a /64), or the id of an API key. */
-  readonly kind: 'address' | 'key'
+  /** Of what `source` is the name: an address (of IPv6 a /64), a user who has come in already, or the id of an API key. */
+  readonly kind: 'address' | 'user' | 'key'
   readonly source: string
   /** Since the last report about it. */
   readonly refusals: number

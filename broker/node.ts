@@ -90,6 +90,15 @@ const LOOK_SEGMENT_SHARE = 1 / 8
 const FAILED_DRAIN_MS = 2_000
 /** After a failure the disk may take for ever to close a file; stopping does not. */
 const FAILED_STOP_MS = 4_000
+/** How the log says where wrong credentials come from, or at what they are aimed. */
+const GUESSING = {
+  address: { field: 'remoteAddress', sentence: 'many wrong credentials come from one address' },
+  user: {
+    field: 'user',
+    sentence: 'many wrong credentials come from a user who has come in with a good one',
+  },
+  key: { field: 'keyId', sentence: 'many wrong secrets are tried for one API key' },
+} as const
 
 /** Rejects with StorageError, TransportError or CertificateError, whose messages are for the operator. */
 export async function startNode(options: NodeOptions): Promise<Node> {
@@ -359,12 +368,7 @@ async function openAccess(
       if (isThrottled) tally.throttledCredentials++
     },
     onGuessing: ({ kind, source, refusals }) =>
-      logger.warn(
-        kind === 'address' ? { remoteAddress: source, refusals } : { keyId: source, refusals },
-        kind === 'address'
-          ? 'many wrong credentials come from one address'
-          : 'many wrong secrets are tried for one API key',
-      ),
+      logger.warn({ [GUESSING[kind].field]: source, refusals }, GUESSING[kind].sentence),
   })
   await access.namespaces.finishDeletions()
   const outcome = await provisionAdminKey({ file: adminKeyFile, store, keys: access.keys, clock, random })

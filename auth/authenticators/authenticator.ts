@@ -14,4 +14,6 @@ export interface Authenticator {
   matches(token: string): boolean
   /** Rejects with CredentialError and nothing else, whatever the text. */
   authenticate(token: string): Promise<Identity>
+  /** Whether it takes one signature to tell, with a key that is at hand, and nobody is asked; absent: never. */
+  takesOneSignature?(token: string): boolean
 }

@@ -27,12 +27,22 @@ export class Authenticators {
           ? 'the credential is empty'
           : 'the credential holds white space or other characters no credential has',
       )
-    const chosen = this.#authenticators.find((authenticator) => authenticator.matches(token))
+    const chosen = this.#choose(token)
     if (chosen) return chosen.authenticate(token)
     const names = this.#authenticators.map(({ name }) => name).join(', ')
     throw new CredentialError(
       'NO_METHOD',
       `this node takes no credentials of this form; it takes ${names || 'none at all'}`,
     )
+  }
+
+  /** Whether it takes one signature to tell what the credential is, with a key that is at hand, and nobody is asked. */
+  takesOneSignature(token: string): boolean {
+    if (token.length > TOKEN_CHARACTERS_MAX) return false
+    return this.#choose(token)?.takesOneSignature?.(token) ?? false
+  }
+
+  #choose(token: string): Authenticator | undefined {
+    return this.#authenticators.find((authenticator) => authenticator.matches(token))
   }
 }

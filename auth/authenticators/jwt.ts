@@ -29,6 +29,8 @@ export type SignatureAlgorithm = (typeof signatureAlgorithms)[number]
 export interface KeySource {
   /** Rejects with CredentialError. */
   findKey(header: JWSHeaderParameters): Promise<CryptoKey>
+  /** Whether a key is named that can be found without asking anybody. */
+  hasAtHand(header: JWSHeaderParameters): boolean
 }
 
 /** What the tokens of one issuer must be like. */
@@ -75,11 +77,11 @@ export class JwtAuthenticator implements Authenticator {
 
   async authenticate(token: string): Promise<Identity> {
     if (token.length > TOKEN_CHARACTERS_MAX) throw tooLarge()
-    const [header, payload] = token.split('.', 2).map(jsonObjectOf)
+    const { header, payload } = partsOf(token)
     if (!header || !payload) throw malformed()
-    const profile = typeof payload.iss === 'string' ? this.#profiles.get(payload.iss) : undefined
+    const profile = this.#profileOf(payload)
     if (!profile) throw this.#wrongIssuer()
-    if (!(profile.algorithms as readonly unknown[]).includes(header.alg))
+    if (!takesAlgorithm(profile, header))
       throw new CredentialError(
         'BAD_ALGORITHM',
         `the token is not signed with an algorithm that is taken of ${profile.issuer}: ${profile.algorithms.join(', ')}`,
@@ -93,6 +95,18 @@ export class JwtAuthenticator implements Authenticator {
     return profile.hasOwnTokenIds && typeof header.kid === 'string'
       ? { ...identity, signingKeyId: header.kid }
       : identity
+  }
+
+  takesOneSignature(token: string): boolean {
+    if (token.length > TOKEN_CHARACTERS_MAX) return false
+    const { header, payload } = partsOf(token)
+    if (!header || !payload) return false
+    const profile = this.#profileOf(payload)
+    return profile !== undefined && takesAlgorithm(profile, header) && profile.keys.hasAtHand(header)
+  }
+
+  #profileOf({ iss }: JWTPayload): TokenProfile | undefined {
+    return typeof iss === 'string' ? this.#profiles.get(iss) : undefined
   }
 
   async #verify(token: string, key: CryptoKey, profile: TokenProfile): Promise<JWTPayload> {
@@ -149,6 +163,18 @@ function tokenIdOf(token: string, claims: JWTPayload, { issuer, hasOwnTokenIds }
   const named =
     typeof claims.jti === 'string' ? `${issuer}\n${claims.jti}` : token.slice(0, token.lastIndexOf('.'))
   return createHash('sha256').update(named).digest('base64url').slice(0, 22)
+}
+
+function partsOf(token: string): {
+  readonly header: JWSHeaderParameters | undefined
+  readonly payload: JWTPayload | undefined
+} {
+  const [header, payload] = token.split('.', 2).map(jsonObjectOf)
+  return { header: header as JWSHeaderParameters | undefined, payload }
+}
+
+function takesAlgorithm({ algorithms }: TokenProfile, { alg }: JWSHeaderParameters): boolean {
+  return (algorithms as readonly unknown[]).includes(alg)
 }
 
 function jsonObjectOf(part: string): JWTPayload | undefined {

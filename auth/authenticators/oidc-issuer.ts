@@ -70,11 +70,9 @@ export class OidcIssuer implements KeySource {
   /** Rejects with CredentialError: BAD_SIGNATURE or UNAVAILABLE. */
   async findKey(header: JWSHeaderParameters): Promise<CryptoKey> {
     const { jwksMaxAgeMs, offlineMs, issuer } = this.#config
-    const ageMs = this.#ageMs()
-    const isFresh = ageMs < jwksMaxAgeMs
-    if (isFresh || (this.#isDown && ageMs < jwksMaxAgeMs + offlineMs)) {
+    if (this.#areUsedAsTheyAre()) {
       // Nobody has to wait for a provider that is known to be down.
-      if (!isFresh) void this.#refresh()
+      if (this.#ageMs() >= jwksMaxAgeMs) void this.#refresh()
       const key = await this.#cached(header)
       if (key) return key
     }
@@ -93,6 +91,16 @@ export class OidcIssuer implements KeySource {
         : `the key of the token is not among those ${issuer} had a moment ago; try again later`,
       this.#coolingMs(),
     )
+  }
+
+  hasAtHand({ kid }: JWSHeaderParameters): boolean {
+    return kid !== undefined && this.#areUsedAsTheyAre() && this.#keys?.ids.has(kid) === true
+  }
+
+  /** Whether the keys that were fetched serve before the provider is asked again. */
+  #areUsedAsTheyAre(): boolean {
+    const { jwksMaxAgeMs, offlineMs } = this.#config
+    return this.#ageMs() < jwksMaxAgeMs + (this.#isDown ? offlineMs : 0)
   }
 
   #ageMs(): number {

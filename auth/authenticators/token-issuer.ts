@@ -183,16 +183,24 @@ export class TokenIssuer implements KeySource {
   }
 
   /** Rejects with CredentialError: BAD_SIGNATURE. */
-  async findKey({ kid }: JWSHeaderParameters): Promise<CryptoKey> {
-    const key = this.#verifying().find((candidate) => candidate.kid === kid)
+  async findKey(header: JWSHeaderParameters): Promise<CryptoKey> {
+    const key = this.#keyOf(header)
     if (!key)
       throw new CredentialError('BAD_SIGNATURE', 'the token is signed with a key this node does not have')
     return this.#import(key).verifies
   }
 
+  hasAtHand(header: JWSHeaderParameters): boolean {
+    return this.#keyOf(header) !== undefined
+  }
+
   /** Whether what is signed with this key is taken. */
   hasKey(kid: string): boolean {
-    return this.#verifying().some((key) => key.kid === kid)
+    return this.#keyOf({ kid }) !== undefined
+  }
+
+  #keyOf({ kid }: JWSHeaderParameters): IssuerKey | undefined {
+    return this.#verifying().find((candidate) => candidate.kid === kid)
   }
 
   #identify(claims: JWTPayload): Pick<Identity, 'principal' | 'scope' | 'issuedWith'> {

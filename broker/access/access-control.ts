@@ -5,6 +5,7 @@
 import { compileAccess } from '../../auth/acl/access.ts'
 import { Policy } from '../../auth/acl/policy.ts'
 import type { GuessReport } from '../../auth/guess-watch.ts'
+import type { Identify } from '../../auth/identify.ts'
 import { credentialsOf, type Identity, keyIdOf } from '../../auth/identity.ts'
 import type { Fetch } from '../../auth/ports.ts'
 import { namesOf } from '../../auth/principal.ts'
@@ -121,8 +122,8 @@ export class AccessControl {
   }
 
   /** Rejects with CredentialError. Who guesses waits, and is told how long. */
-  identify(token: string, remoteAddress: string): Promise<Identity> {
-    return this.authentication.identify(token, remoteAddress)
+  identify(...credential: Parameters<Identify>): Promise<Identity> {
+    return this.authentication.identify(...credential)
   }
 
   /** What is asked over HTTP, where there are no sessions. */

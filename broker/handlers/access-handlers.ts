@@ -65,7 +65,7 @@ type AccessApi =
 /** How credentials are looked at on this node, by authenticate and by hello. */
 export function credentialsOf(access: AccessControl): AuthenticateDependencies {
   return {
-    identify: (token, remoteAddress) => access.identify(token, remoteAddress),
+    identify: (...credential) => access.identify(...credential),
     admit: (session, identity) => access.admit(session as Session, identity),
     isAnonymousAllowed: access.isAnonymousAllowed,
   }

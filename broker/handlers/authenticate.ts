@@ -3,6 +3,7 @@
  * and never logged. What is wrong with it is told to the caller in a sentence without any part of it.
  */
 import { CredentialError } from '../../auth/credential-error.ts'
+import type { Identify } from '../../auth/identify.ts'
 import type { Identity } from '../../auth/identity.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import { callerOf } from './authorization.ts'
@@ -13,7 +14,7 @@ const MECHANISM = 'token'
 
 export interface AuthenticateDependencies {
   /** Rejects with CredentialError. */
-  readonly identify: (token: string, remoteAddress: string) => Promise<Identity>
+  readonly identify: Identify
   /** Makes the session that identity's, or throws ProtocolError. */
   readonly admit: (session: RequestSession, identity: Identity) => Promise<void>
   /** Whether one may go on without a credential. */
@@ -44,7 +45,9 @@ export async function authenticate(
 ): Promise<Identity> {
   let identity: Identity
   try {
-    identity = await identify(token, connection.remoteAddress)
+    // Who renews does not wait for what strangers at his address do.
+    const known = session.isAuthenticated ? session.identity.principal.name : undefined
+    identity = await identify(token, connection.remoteAddress, known)
   } catch (error) {
     throw error instanceof CredentialError ? refusalOfCredential(error) : error
   }

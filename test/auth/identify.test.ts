@@ -9,12 +9,32 @@ import { CredentialError } from '../../auth/credential-error.ts'
 import { GuessThrottle } from '../../auth/guess-throttle.ts'
 import type { GuessReport } from '../../auth/guess-watch.ts'
 import { throttled } from '../../auth/identify.ts'
-import { anonymousIdentity } from '../../auth/identity.ts'
+import { anonymousIdentity, type Identity } from '../../auth/identity.ts'
 import { outcome } from './support/refusals.ts'
 import { MemoryApiKeys } from './support/stores.ts'
 
 const random = { bytes: (count: number) => new Uint8Array(randomBytes(count)) }
 const NAT = '192.0.2.1'
+
+/** Tells signed tokens by their last part; there is one key, and it is at hand. */
+class Signed implements Authenticator {
+  readonly name = 'signed'
+  verified = 0
+
+  matches(token: string): boolean {
+    return token.startsWith('eyJ.')
+  }
+
+  takesOneSignature(token: string): boolean {
+    return token.startsWith('eyJ.known.')
+  }
+
+  async authenticate(token: string): Promise<Identity> {
+    this.verified++
+    if (token.endsWith('.right')) return anonymousIdentity
+    throw new CredentialError('BAD_SIGNATURE', 'wrong')
+  }
+}
 
 function setup() {
   let nowMs = 0
@@ -31,12 +51,14 @@ function setup() {
       throw new CredentialError('REFUSED', 'wrong')
     },
   }
+  const signed = new Signed()
   const reports: GuessReport[] = []
   const counts = { wrong: 0, throttled: 0 }
   const limits = { burst: 5, refillMs: 1_000, waitMsMax: 60_000, sourcesMax: 1_000 }
   const identify = throttled(
     new Authenticators([
       new ApiKeyAuthenticator(keys, { nowMs: () => nowMs, monotonicMs: () => nowMs }),
+      signed,
       remote,
     ]),
     new GuessThrottle(limits, (report) => reports.push(report)),
@@ -69,7 +91,7 @@ function setup() {
     }
     await new Promise((resolve) => setImmediate(resolve))
   }
-  return { identify, newKey, advance, timers, reports, counts, asked: () => asked }
+  return { identify, signed, newKey, advance, timers, reports, counts, asked: () => asked }
 }
 
 t.test('sixty agents with good keys come in while ten guess from the same address', async (t) => {
@@ -168,4 +190,46 @@ t.test('an operator is told from where and at which key, in few lines and withou
   t.equal(reports.length, 9, 'ten a minute')
   const said = JSON.stringify(reports)
   t.equal(tokens.filter((token) => said.includes(token.slice(-43))).length, 0)
+})
+
+t.test('tokens are renewed while a stranger behind the same address sends wrong ones', async (t) => {
+  const { identify, signed, advance, timers } = setup()
+  let sent = 0
+  const guessing: Promise<string>[] = []
+  const guess = async (form: string) => {
+    for (let i = 0; i < 100; i++) guessing.push(outcome(identify(`${form}.${sent++}`, NAT)))
+    await advance(0)
+  }
+  await guess('eyJ.unknown')
+  signed.verified = 0
+  t.equal(await outcome(identify('eyJ.known.1.right', NAT)), 'user:anonymous', 'with a key that is at hand')
+  t.equal(await outcome(identify('eyJ.unknown.1.right', NAT)), 'THROTTLED')
+  await advance(1_000)
+  await guess('eyJ.known')
+  t.equal(signed.verified, 1 + 10, 'no more than the rate')
+  t.equal(await outcome(identify('eyJ.known.2.right', NAT)), 'THROTTLED', 'which a newcomer there shares')
+  t.equal(await outcome(identify('eyJ.known.2.right', NAT, 'ada')), 'user:anonymous', 'who renews does not')
+  t.equal(await outcome(identify('eyJ.unknown.2.right', NAT, 'ada')), 'user:anonymous')
+  t.equal(await outcome(identify('eyJ.known.2.right', NAT)), 'user:anonymous', 'and may connect anew with it')
+  t.equal(await outcome(identify('good', NAT)), 'THROTTLED')
+  t.equal(await outcome(identify('good', NAT, 'ada')), 'user:anonymous', 'also where another server is asked')
+  while (timers.length > 0) await advance(1_000)
+  const outcomes = await Promise.all(guessing)
+  t.equal(outcomes.filter((each) => each === 'BAD_SIGNATURE').length, 100, 'what came at once')
+  t.equal(outcomes.filter((each) => each === 'THROTTLED').length, 100)
+})
+
+t.test('who has come in cannot guess without end', async (t) => {
+  const { identify, asked, timers, advance } = setup()
+  const guessing: Promise<string>[] = []
+  for (let i = 0; i < 50; i++) guessing.push(outcome(identify(`made-up-${i}`, NAT, 'eve')))
+  await advance(0)
+  for (let i = 0; i < 50; i++) guessing.push(outcome(identify(`eyJ.known.${i}`, NAT, 'eve')))
+  await advance(0)
+  const outcomes = Promise.all(guessing)
+  t.ok(timers.length >= 45, 'refusals are held back')
+  while (timers.length > 0) await advance(1_000)
+  t.equal((await outcomes).filter((each) => each !== 'THROTTLED').length, 50, 'those that came at once')
+  t.equal(await outcome(identify('good', NAT, 'ada')), 'user:anonymous', 'and nobody else waits for it')
+  t.equal(asked(), 51)
 })

@@ -2,12 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { mintApiKey, withNewSecret } from '../../auth/authenticators/api-key-token.ts'
-import { GuessThrottle, placeOf } from '../../auth/guess-throttle.ts'
+import { GuessThrottle, placeOf, type Sender } from '../../auth/guess-throttle.ts'
 import { Throttle, type ThrottleLimits } from '../../auth/throttle.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
 const limits = { burst: 5, refillMs: 1_000, waitMsMax: 10_000, sourcesMax: 1_000 }
 const random = { bytes: (count: number) => new Uint8Array(randomBytes(count)) }
+
+const at = (remoteAddress: string, principal?: string): Sender => ({ remoteAddress, principal })
 
 /** Everything that happened to one source, counted anew ms by ms each time it is asked. */
 class History {
@@ -126,41 +128,76 @@ t.test('guesses at one key from many addresses wait; its owner at his place does
   const throttle = new GuessThrottle(limits, () => {})
   const key = mintApiKey(random)
   const guess = () => withNewSecret(key.id, random).token
-  throttle.succeeded('192.0.2.1', key.token, 0)
-  for (let i = 0; i < 5; i++) throttle.failed(`198.51.100.${i}`, guess(), 'REFUSED', 0)
-  t.equal(throttle.admit('203.0.113.9', guess(), 0).waitMs, 1_000, 'a new address')
-  t.equal(throttle.admit('203.0.113.9', mintApiKey(random).token, 0).waitMs, 0, 'with another key')
-  t.equal(throttle.admit('192.0.2.1', guess(), 0).waitMs, 1_000, 'a guess from where the owner is')
-  t.equal(throttle.admit('192.0.2.1', key.token, 0).waitMs, 0, 'the owner')
+  throttle.succeeded(at('192.0.2.1'), key.token, 0)
+  for (let i = 0; i < 5; i++) throttle.failed(at(`198.51.100.${i}`), guess(), 'REFUSED', 0)
+  t.equal(throttle.admit(at('203.0.113.9'), guess(), 0).waitMs, 1_000, 'a new address')
+  t.equal(throttle.admit(at('203.0.113.9'), mintApiKey(random).token, 0).waitMs, 0, 'with another key')
+  t.equal(throttle.admit(at('192.0.2.1'), guess(), 0).waitMs, 1_000, 'a guess from where the owner is')
+  t.equal(throttle.admit(at('192.0.2.1'), key.token, 0).waitMs, 0, 'the owner')
 })
 
 t.test('who shares an address with one that fails goes on, until he fails himself', async (t) => {
   const throttle = new GuessThrottle(limits, () => {})
   const key = mintApiKey(random).token
-  throttle.succeeded('192.0.2.1', key, 0)
-  throttle.succeeded('192.0.2.1', 'eyJ.good.token', 0)
+  throttle.succeeded(at('192.0.2.1'), key, 0)
+  throttle.succeeded(at('192.0.2.1'), 'eyJ.good.token', 0)
   for (let i = 0; i < 100; i++)
-    for (const wrong of ['oct_revoked', 'eyJ.wrong.token']) throttle.failed('192.0.2.1', wrong, 'REFUSED', 0)
-  t.equal(throttle.admit('192.0.2.1', key, 0).waitMs, 0)
-  t.equal(throttle.admit('192.0.2.1', 'eyJ.good.token', 0).waitMs, 0)
-  t.equal(throttle.admit('192.0.2.1', 'eyJ.new.token', 0).waitMs, 10_000, 'what was never right waits')
-  t.equal(throttle.admit('192.0.2.1', 'x'.repeat(20_000), 0).waitMs, 10_000)
-  throttle.failed('192.0.2.1', key, 'REFUSED', 0)
-  t.equal(throttle.admit('192.0.2.1', key, 0).waitMs, 10_000, 'so does what is right no more')
+    for (const wrong of ['oct_revoked', 'eyJ.wrong.token'])
+      throttle.failed(at('192.0.2.1'), wrong, 'REFUSED', 0)
+  t.equal(throttle.admit(at('192.0.2.1'), key, 0).waitMs, 0)
+  t.equal(throttle.admit(at('192.0.2.1'), 'eyJ.good.token', 0).waitMs, 0)
+  t.equal(throttle.admit(at('192.0.2.1'), 'eyJ.new.token', 0).waitMs, 10_000, 'what was never right waits')
+  t.equal(throttle.admit(at('192.0.2.1'), 'x'.repeat(20_000), 0).waitMs, 10_000)
+  throttle.failed(at('192.0.2.1'), key, 'REFUSED', 0)
+  t.equal(throttle.admit(at('192.0.2.1'), key, 0).waitMs, 10_000, 'so does what is right no more')
+})
+
+t.test('who has come in is counted by his name, and strangers at his address are not he', async (t) => {
+  const throttle = new GuessThrottle(limits, () => {})
+  const fail = (principal?: string) => throttle.failed(at('192.0.2.1', principal), 'eyJ.e.', 'REFUSED', 0)
+  const waitMs = (address: string, principal?: string) =>
+    throttle.admit(at(address, principal), 'opaque', 0).waitMs
+  for (let i = 0; i < 100; i++) fail()
+  t.equal(waitMs('192.0.2.1'), 10_000)
+  t.equal(waitMs('192.0.2.1', 'ada'), 0)
+  for (let i = 0; i < 5; i++) fail('ada')
+  t.equal(waitMs('192.0.2.1', 'ada'), 1_000, 'his own mistakes are his')
+  t.equal(waitMs('198.51.100.1', 'ada'), 1_000, 'wherever he is')
+  t.equal(waitMs('192.0.2.1', 'bob'), 0)
+  t.equal(waitMs('ada'), 0, 'a name is no address')
+  throttle.succeeded(at('192.0.2.1', 'bob'), 'opaque', 0)
+  t.equal(waitMs('192.0.2.1'), 0, 'what was right is known there without a name, too')
+})
+
+t.test('signatures of those who would have to wait have a rate, each and all together', async (t) => {
+  const throttle = new GuessThrottle(limits, () => {})
+  const taken = (address: string, nowMs: number, principal?: string) => {
+    let count = 0
+    while (count < 1_000 && throttle.takeSignature(at(address, principal), nowMs)) count++
+    return count
+  }
+  t.equal(taken('192.0.2.1', 0), 10)
+  t.equal(taken('192.0.2.1', 1_000), 10)
+  t.equal(taken('192.0.2.1', 1_050), 0)
+  t.equal(taken('192.0.2.1', 1_100), 1)
+  let all = 0
+  for (let i = 0; i < 100; i++) all += taken(`198.51.100.${i}`, 10_000)
+  t.equal(all, 50)
+  t.equal(taken('192.0.2.1', 10_000, 'ada'), 1_000, 'who has come in is not held up by that')
 })
 
 t.test('guesses from one address wait, whatever they are', async (t) => {
   const throttle = new GuessThrottle(limits, () => {})
-  for (let i = 0; i < 5; i++) throttle.failed('192.0.2.1', mintApiKey(random).token, 'REFUSED', 0)
-  t.equal(throttle.admit('192.0.2.1', mintApiKey(random).token, 0).waitMs, 1_000)
-  t.equal(throttle.admit('192.0.2.1', 'oct_half', 0).waitMs, 1_000)
-  t.equal(throttle.admit('192.0.2.2', mintApiKey(random).token, 0).waitMs, 0)
-  t.equal(throttle.admit('192.0.2.1', 'eyJ.e.', 0).waitMs, 0, 'keys make no tokens wait')
-  for (let i = 0; i < 5; i++) throttle.failed('192.0.2.1', i % 2 ? 'eyJ.e.' : 'opaque', 'REFUSED', 0)
-  t.equal(throttle.admit('192.0.2.1', 'eyJ.e.', 0).waitMs, 1_000)
-  t.equal(throttle.admit('192.0.2.2', 'eyJ.e.', 0).waitMs, 0)
-  for (let i = 0; i < 50; i++) throttle.failed('192.0.2.3', 'eyJ.e.', 'EXPIRED', 0)
-  t.equal(throttle.admit('192.0.2.3', 'eyJ.e.', 0).waitMs, 0, 'an expired token is no guess')
+  for (let i = 0; i < 5; i++) throttle.failed(at('192.0.2.1'), mintApiKey(random).token, 'REFUSED', 0)
+  t.equal(throttle.admit(at('192.0.2.1'), mintApiKey(random).token, 0).waitMs, 1_000)
+  t.equal(throttle.admit(at('192.0.2.1'), 'oct_half', 0).waitMs, 1_000)
+  t.equal(throttle.admit(at('192.0.2.2'), mintApiKey(random).token, 0).waitMs, 0)
+  t.equal(throttle.admit(at('192.0.2.1'), 'eyJ.e.', 0).waitMs, 0, 'keys make no tokens wait')
+  for (let i = 0; i < 5; i++) throttle.failed(at('192.0.2.1'), i % 2 ? 'eyJ.e.' : 'opaque', 'REFUSED', 0)
+  t.equal(throttle.admit(at('192.0.2.1'), 'eyJ.e.', 0).waitMs, 1_000)
+  t.equal(throttle.admit(at('192.0.2.2'), 'eyJ.e.', 0).waitMs, 0)
+  for (let i = 0; i < 50; i++) throttle.failed(at('192.0.2.3'), 'eyJ.e.', 'EXPIRED', 0)
+  t.equal(throttle.admit(at('192.0.2.3'), 'eyJ.e.', 0).waitMs, 0, 'an expired token is no guess')
 })
 
 t.test('what counts as one address', async (t) => {

@@ -76,6 +76,7 @@ async function setUp() {
         // The worst there could be: the key is chosen by the token, and may be of any kind.
         keys: {
           findKey: async ({ kid }) => verifying.get(String(kid)) ?? (verifying.get('ES256') as CryptoKey),
+          hasAtHand: () => true,
         },
         identify: (claims) => identifyByClaims(mapping, claims),
         hasOwnTokenIds: false,

@@ -204,17 +204,23 @@ t.test('where the keys are may be given, without discovery', async (t) => {
 
 t.test('a known key waits for nobody while the provider is known to be down', async (t) => {
   const { server, issuer, time } = await setUp(t)
+  t.equal(issuer.hasAtHand(header('a')), false, 'nothing is fetched for that')
   await issuer.findKey(header('a'))
+  t.equal(issuer.hasAtHand(header('a')), true)
+  t.equal(issuer.hasAtHand(header('b')), false)
+  t.equal(issuer.hasAtHand({ alg: 'ES256' }), false, 'what names none may need another fetch')
   let isAsked = 0
   server.answers['/jwks'] = () => {
     isAsked++
   }
   server.answers[DISCOVERY] = server.answers['/jwks']
   await time.advance(MAX_AGE_MS)
+  t.equal(issuer.hasAtHand(header('a')), false, 'too old')
   const first = issuer.findKey(header('a'))
   while (isAsked === 0) await new Promise((resolve) => setImmediate(resolve))
   await time.advance(TIMEOUT_MS)
   t.equal((await first).type, 'public', 'the first one finds out')
+  t.equal(issuer.hasAtHand(header('a')), true, 'they serve as they are now')
   await time.advance(COOLDOWN_MS)
   t.equal((await issuer.findKey(header('a'))).type, 'public', 'later ones go on while it is asked again')
   while (isAsked === 1) await new Promise((resolve) => setImmediate(resolve))

@@ -161,9 +161,19 @@ t.test(
 )
 
 t.test('a rotation without overlap ends all tokens', async (t) => {
-  const { issuer, who, store } = setUp()
+  const { issuer, authenticator, who, store } = setUp()
   const { token } = await issuer.issue(request)
+  t.equal(authenticator.takesOneSignature(token), true)
+  for (const odd of [
+    '',
+    'x',
+    'e.e.e',
+    token.replace(/^e[^.]*/, 'eyJhbGciOiJub25lIn0'),
+    token.padEnd(20_000, 'A'),
+  ])
+    t.equal(authenticator.takesOneSignature(odd), false)
   await issuer.rotate({ overlap: false })
+  t.equal(authenticator.takesOneSignature(token), false, 'it names a key that is not there')
   t.equal(await who(token), 'BAD_SIGNATURE')
   t.equal(store.list().length, 1)
   t.equal(await who((await issuer.issue(request)).token), 'user:ada')
