@@ -10,6 +10,7 @@ import { accessCommand } from './access/command.ts'
 import { coldCommand } from './cold/command.ts'
 import { ExitCode, endProgress, exitWith } from './command-line.ts'
 import { connectionsCommand } from './connections/command.ts'
+import { groupsCommand } from './groups/command.ts'
 import { latencyCommand } from './latency/command.ts'
 import { partitionsCommand } from './partitions/command.ts'
 import { retentionCommand } from './retention/command.ts'
@@ -32,6 +33,7 @@ for (const command of [
   coldCommand(),
   connectionsCommand(),
   accessCommand(),
+  groupsCommand(),
 ])
   program.addCommand(command)
 

@@ -85,13 +85,23 @@ export async function consume(
   task: ConsumeTask,
   onProgress: OnProgress,
 ): Promise<Answers['consume']> {
-  const consumer = client.consumer({ topics: [task.topic], from: 'earliest', untilEnd: true })
+  const { topic, group, mode } = task
+  const consumer = client.consumer({
+    topics: [topic],
+    from: 'earliest',
+    untilEnd: true,
+    ...(group !== undefined && { group }),
+  })
   let events = 0
   let sum = 0
   let said = 0
   const moved = await timed(task.events, async () => {
+    if (mode === 'events') {
+      for await (const record of consumer) events += record.offset >= 0 ? 1 : 0
+      return
+    }
     for await (const batch of consumer.batches()) {
-      if (task.mode === 'lazy') for (const record of batch.records) events += record.offset >= 0 ? 1 : 0
+      if (mode === 'lazy') for (const record of batch.records) events += record.offset >= 0 ? 1 : 0
       else
         for (const record of batch.records) {
           events++
@@ -105,5 +115,6 @@ export async function consume(
   })
   if (events !== task.events)
     throw new Error(`${events} events were consumed, ${task.events} were acknowledged`)
+  await consumer.close()
   return { ...moved, sum }
 }

@@ -5,6 +5,8 @@
  */
 import { connect } from '../../client/index.ts'
 import { consume, produce, produceSingleBatches } from './bulk.ts'
+import { groupCommits } from './group-commits.ts'
+import { groupMoves } from './group-moves.ts'
 import { produceMarked } from './marked.ts'
 import { newcomers } from './newcomers.ts'
 import { oneInFlight } from './one-in-flight.ts'
@@ -53,6 +55,10 @@ async function perform(client: Client, { url, task }: Request): Promise<Answers[
       return newcomers(url, task)
     case 'rights':
       return changeRights(url, client, task)
+    case 'group-commits':
+      return groupCommits(url, task)
+    case 'group-moves':
+      return groupMoves(url, task)
   }
 }
 

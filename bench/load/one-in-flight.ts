@@ -55,7 +55,7 @@ export async function oneInFlight(url: string, task: OneInFlightTask): Promise<O
   }
 }
 
-async function openClients(url: string, count: number): Promise<Client[]> {
+export async function openClients(url: string, count: number): Promise<Client[]> {
   const clients: Client[] = []
   while (clients.length < count) {
     const few = Math.min(OPENED_AT_ONCE, count - clients.length)
@@ -66,7 +66,7 @@ async function openClients(url: string, count: number): Promise<Client[]> {
 }
 
 /** This process's own work in a stretch of time that begins some seconds from now. */
-function cpuSecondsBetween(afterSeconds: number, seconds: number): Promise<number> {
+export function cpuSecondsBetween(afterSeconds: number, seconds: number): Promise<number> {
   return new Promise((resolve) => {
     setTimeout(() => {
       const before = process.cpuUsage()

@@ -71,8 +71,13 @@ export interface ConsumeTask {
   readonly kind: 'consume'
   readonly topic: string
   readonly events: number
-  /** `lazy`: every record reaches the caller as an object; `values`: and every byte of its value is added up. */
-  readonly mode: 'lazy' | 'values'
+  /**
+   * `lazy`: every record reaches the caller as an object; `values`: and every byte of its value is added up; `events`: as `lazy`, one
+   * by one instead of in batches.
+   */
+  readonly mode: 'lazy' | 'values' | 'events'
+  /** As the only member of this group, which commits by itself. */
+  readonly group?: string
 }
 
 /** Events whose value begins with the instant they were due; `ratePerSecond` evenly spaced ones a second. */
@@ -146,6 +151,35 @@ export interface RightsTask {
   readonly bulkEntries: number
 }
 
+/** Members of a group, each with a connection of its own, that commit a partition as fast as each commit is answered. */
+export interface GroupCommitsTask {
+  readonly kind: 'group-commits'
+  /** It has a partition for each of them. */
+  readonly topic: string
+  readonly group: string
+  readonly members: number
+  readonly warmupSeconds: number
+  readonly seconds: number
+}
+
+/** A group of many members whose topic is written to all the time: some come and go, others die. */
+export interface GroupMovesTask {
+  readonly kind: 'group-moves'
+  readonly topic: string
+  readonly partitions: number
+  readonly group: string
+  readonly members: number
+  readonly joins: number
+  readonly kills: number
+  /** Of those who die. */
+  readonly sessionTimeoutMs: number
+  /** Events a second, to each partition in turn. */
+  readonly ratePerSecond: number
+  /** Between two changes. */
+  readonly quietSeconds: number
+  readonly seed: number
+}
+
 export type Task =
   | CreateTopicTask
   | ProduceTask
@@ -160,6 +194,8 @@ export type Task =
   | OneInFlightTask
   | NewcomersTask
   | RightsTask
+  | GroupCommitsTask
+  | GroupMovesTask
 
 export interface Answers {
   'create-topic': Record<string, never>
@@ -176,6 +212,8 @@ export interface Answers {
   'one-in-flight': OneInFlight
   newcomers: Newcomers
   rights: RightsTimes
+  'group-commits': GroupCommits
+  'group-moves': GroupMoves
 }
 
 export interface Moved {
@@ -230,6 +268,38 @@ export interface OneInFlight {
 export interface Newcomers extends Moved {
   /** Compressed HdrHistogram of the times in µs from the first step of a connection until it is served. */
   readonly histogram: string
+}
+
+export interface GroupCommits {
+  /** Answered within the measured seconds. */
+  readonly commits: number
+  readonly seconds: number
+  /** User and system time of the load generator in these seconds. */
+  readonly cpuSeconds: number
+  /** Compressed HdrHistogram of the times in µs from `commit` to its answer, in these seconds. */
+  readonly histogram: string
+  /** By partition: the offset that was committed last, which is how many were. */
+  readonly committed: readonly number[]
+}
+
+export interface GroupMoves {
+  readonly joins: readonly GroupMove[]
+  readonly kills: readonly GroupMove[]
+  /** Compressed HdrHistograms of the times in µs from when an event was due to its consumer: while nothing changed, and, of partitions that stay, during the joins. */
+  readonly quietHistogram: string
+  readonly stayingHistogram: string
+  readonly events: number
+}
+
+/** What one change of the members did. */
+export interface GroupMove {
+  /** Of each partition that moved: from the beginning of the change until its new owner asked the broker for its events. */
+  readonly movedMs: readonly number[]
+  /** Of each: how long nobody read it. A process that died had its partitions until its session was over. */
+  readonly unreadMs: readonly number[]
+  readonly stayed: number
+  /** Events of partitions that stayed which their owner got from the broker twice: what had been fetched was dropped. */
+  readonly fetchedAgain: number
 }
 
 /** In ms, one for each round. */

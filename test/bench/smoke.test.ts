@@ -200,10 +200,45 @@ t.test('access --smoke', async (t) => {
   t.ok((at(result, 'cost.bulk.eventsPerBatch') as number) > 100)
 })
 
+t.test('groups --smoke', async (t) => {
+  const run = await bench('groups', '--smoke', '--json', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  const positive = [
+    'cost.lazy.rateRatio',
+    'cost.lazy.groupedEventsPerSecond',
+    'cost.events.rateRatio',
+    'cost.events.clientCpuRatio',
+    'join.maxMs',
+    'join.unread.maxMs',
+    'stay.partitions',
+    'stay.latencyQuiet.p99Ms',
+    'kill.maxMs',
+    'commits.perSecond',
+    'commits.p50Ms',
+    'commits.clientCpuSecondsPerMillion',
+    ...(linux ? ['commits.brokerCpuSecondsPerMillion', 'broker.anonymousRssBytesMax'] : []),
+    'probes.fdatasync.p50Ms',
+  ]
+  for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  t.equal(at(result, 'join.partitionsMoved'), 12, 'a quarter of the partitions, twice')
+  t.equal(at(result, 'kill.partitionsMoved'), 6, 'and those of who was killed')
+  t.equal(at(result, 'stay.fetchedAgain'), 0)
+})
+
 t.test('without a name it lists what there is', async (t) => {
   const run = await bench()
   t.equal(run.code, 0)
-  for (const name of ['throughput', 'latency', 'partitions', 'retention', 'cold', 'connections', 'access'])
+  for (const name of [
+    'throughput',
+    'latency',
+    'partitions',
+    'retention',
+    'cold',
+    'connections',
+    'access',
+    'groups',
+  ])
     t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
 })
 
