@@ -1,7 +1,7 @@
 /**
  * What people give each other, in one word:
  *
- * - `read`: a topic is read, offsets of a group are committed. Of topics and groups; each is given apart.
+ * - `read`: a topic is read, a group is joined and its offsets are committed. Of topics and groups; each is given apart.
  * - `write`: events are sent to a topic, a producer's name or transactional id is used. Each is given apart.
  * - `manage`: everything, and it may be given on, except what only owners may: to deny, and to name owners.
  */

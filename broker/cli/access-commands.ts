@@ -210,7 +210,7 @@ function addNamespace(program: Command, context: CommandContext, done: Done): vo
     .action(async (name, options) => done(await (await load()).alter(name, options, context)))
 
   client(namespace.command('delete <name>'), context)
-    .description('delete a namespace without topics, and the rights on what could be in it')
+    .description('delete a namespace without topics and groups, and the rights on what could be in it')
     .addHelpText(
       'after',
       examples(`octopus namespace delete lab
@@ -236,7 +236,7 @@ function addGrant(program: Command, context: CommandContext, done: Done): void {
     .addHelpText(
       'after',
       `
-read: a topic is read, offsets of a group are committed. write: events are sent to a topic, a producer's name is used.
+read: a topic is read, a group is joined and its offsets are committed. write: events are sent to a topic, a producer's name is used.
 manage: everything, and it may be given on. A name ending in * is every name that begins so.
 What is given is taken back by: octopus acl delete ENTRY`,
     )

@@ -285,7 +285,7 @@ export class Membership {
     if (rejoinCodes.has(error.code)) {
       this.#rejoin(error)
       this.#after(this.#attempts++ === 0 ? 0 : this.#backoffMs(error))
-    } else if (error.retriable || this.#mayBeReleased(error) || this.#mayHaveRoom(error)) {
+    } else if (mayHeal(error) || this.#mayBeReleased(error) || this.#mayHaveRoom(error)) {
       this.#attempts++
       this.#after(this.#backoffMs(error))
     } else {
@@ -374,6 +374,11 @@ export class Membership {
     this.#waiters = []
     for (const resolve of waiters) resolve()
   }
+}
+
+/** That a topic is not there is not refused, since it may come; that it is not there for this caller is for good. */
+function mayHeal({ code, retriable }: ProtocolError): boolean {
+  return retriable && code !== ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 }
 
 /** Who leaves and is refused is out already. */
