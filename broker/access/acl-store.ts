@@ -29,12 +29,11 @@ import { decodeMetadataJson, encodeMetadataJson, MetadataValueError } from '../m
 import type { Clock } from '../ports.ts'
 import { WatchedRecords } from '../watched-records.ts'
 import { storedOperations, storedPrincipal, storedResource } from './access-record.ts'
+import { UrgentRoom, type UrgentWriter } from './urgent-room.ts'
 
 export const ACL_KEY_PREFIX = '/acl/'
 /** When it is full: the time between two looks for what has expired, which go through all of it. */
 const LOOK_INTERVAL_MS = 1_000
-/** Entries that deny, on a full disk. */
-const URGENT_MAX = 1_000
 /** 80 bits, in hex. */
 const ID_CHARACTERS = 20
 
@@ -76,8 +75,8 @@ export class AclStore {
   readonly #countOf = new Map<string, number>()
   /** On their way into metadata. */
   #arriving = 0
-  /** Written since there was too little room for all else. */
-  #urgent = 0
+  /** What was written since there was too little room for all else. */
+  readonly #urgent = new UrgentRoom()
   readonly #putting = new Set<Promise<unknown>>()
   readonly #arrivingIn = new Map<string, number>()
   #lookedAtMs = Number.NEGATIVE_INFINITY
@@ -114,9 +113,17 @@ export class AclStore {
    * POLICY_VIOLATION when there are too many, or with StorageError. What denies is written on a full disk too.
    */
   put(entry: NewAclEntry): Promise<string>
-  put(entry: NewAclEntry, compares: readonly Compare[]): Promise<string | undefined>
-  put(entry: NewAclEntry, compares: readonly Compare[] = []): Promise<string | undefined> {
-    const putting = this.#put(entry, compares)
+  put(
+    entry: NewAclEntry,
+    compares: readonly Compare[],
+    isByAdministrator?: boolean,
+  ): Promise<string | undefined>
+  put(
+    entry: NewAclEntry,
+    compares: readonly Compare[] = [],
+    isByAdministrator = false,
+  ): Promise<string | undefined> {
+    const putting = this.#put(entry, compares, isByAdministrator)
     this.#putting.add(putting)
     return putting.finally(() => this.#putting.delete(putting))
   }
@@ -147,13 +154,19 @@ export class AclStore {
     }
   }
 
-  async #put(entry: NewAclEntry, compares: readonly Compare[]): Promise<string | undefined> {
+  async #put(
+    entry: NewAclEntry,
+    compares: readonly Compare[],
+    isAdministrator: boolean,
+  ): Promise<string | undefined> {
     const claim = await this.claim(entry)
+    const namespace = namespaceOfPattern(entry.resource)
+    const writer = { principal: entry.grantedBy, isAdministrator, namespace }
     try {
       const { committed, revision } = await this.#transact(
         compares,
         claim.operations,
-        entry.effect === 'deny',
+        entry.effect === 'deny' ? writer : undefined,
       )
       if (!committed) return undefined
       await claim.caughtUp(revision)
@@ -166,22 +179,38 @@ export class AclStore {
   /**
    * What denies may be the way to stop whoever fills the disk. There is room kept for it, not without bound: what is
    * revoked needs it as well.
+   *
+   * @param denier undefined: it denies nothing
    */
   async #transact(
     compares: readonly Compare[],
     operations: readonly Operation[],
-    isDeny: boolean,
+    denier: UrgentWriter | undefined,
   ): Promise<TransactionResult> {
     const { store } = this.#options
     try {
       const result = await store.transact(compares, operations)
-      this.#urgent = 0
+      this.#urgent.clear()
       return result
     } catch (error) {
       const isFull = error instanceof StorageError && error.code === 'NO_SPACE'
-      if (!isFull || !isDeny || this.#urgent >= URGENT_MAX) throw error
-      this.#urgent++
-      return store.transact(compares, operations, { isUrgent: true })
+      if (!isFull || !denier || !this.#urgent.take(denier)) throw error
+      return this.#transactUrgently(compares, operations, denier)
+    }
+  }
+
+  async #transactUrgently(
+    compares: readonly Compare[],
+    operations: readonly Operation[],
+    denier: UrgentWriter,
+  ): Promise<TransactionResult> {
+    let isWritten = false
+    try {
+      const result = await this.#options.store.transact(compares, operations, { isUrgent: true })
+      isWritten = result.committed
+      return result
+    } finally {
+      if (!isWritten) this.#urgent.giveBack(denier)
     }
   }
 

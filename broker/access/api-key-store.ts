@@ -132,22 +132,23 @@ export class MetadataApiKeyStore implements ApiKeyStore {
   }
 
   /** Resolves when the key works. Rejects with ProtocolError POLICY_VIOLATION, or with StorageError. */
-  async create(wanted: NewApiKey): Promise<ShownApiKey> {
+  async create(wanted: NewApiKey, urgency = { isUrgent: false }): Promise<ShownApiKey> {
     const { id, token, secretHash } = mintApiKey(this.#options.random)
-    await this.put({
+    const record = {
       ...wanted,
       id,
       secretHashes: [{ hash: secretHash, expiresAtMs: null }],
       createdAtMs: this.#options.clock.nowMs(),
-    })
+    }
+    await this.put(record, urgency)
     return { id, token }
   }
 
   /** A key whose secret is somebody else's to keep. */
-  async put(record: ApiKeyRecord): Promise<void> {
+  async put(record: ApiKeyRecord, urgency = { isUrgent: false }): Promise<void> {
     await this.#arrive(record.principal, async () => {
       const put = { kind: 'put', key: KEY_PREFIX + record.id, value: encodeApiKey(record) } as const
-      const { revision } = await this.#options.store.transact([], [put])
+      const { revision } = await this.#options.store.transact([], [put], urgency)
       await this.#records.caughtUp(revision)
     })
   }

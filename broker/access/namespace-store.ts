@@ -161,7 +161,8 @@ export class NamespaceStore {
   }
 
   /**
-   * Rejects with ProtocolError RESOURCE_NOT_FOUND, REQUEST_TIMED_OUT, whatever `change` throws, or with StorageError.
+   * Works on a full disk where what is stored does not grow by it. Rejects with ProtocolError RESOURCE_NOT_FOUND,
+   * REQUEST_TIMED_OUT, whatever `change` throws, or with StorageError.
    */
   async alter(name: string, change: (namespace: Namespace) => Namespace): Promise<Namespace> {
     return this.#change(name, (present) => {
@@ -208,10 +209,12 @@ export class NamespaceStore {
       const entry = await store.get(key)
       if (!entry && name !== DEFAULT_NAMESPACE) throw unknownNamespace(name)
       const next = change(entry ? decodeNamespace(entry) : ALWAYS)
+      const value = encodeMetadataJson(next)
       const { committed, revision } = await store.transact(
         [{ key, modRevision: entry?.modRevision ?? 0 }],
-        [{ kind: 'put', key, value: encodeMetadataJson(next) }],
-        { isUrgent: true },
+        [{ kind: 'put', key, value }],
+        // Owners who add to theirs must not use up what is kept back for those who take away.
+        { isUrgent: next.state === 'deleting' || value.length <= (entry?.value.length ?? 0) },
       )
       if (!committed) continue
       await this.#records.caughtUp(revision)

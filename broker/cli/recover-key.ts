@@ -30,7 +30,7 @@ export function recover(flags: RecoverFlags, context: CommandContext): Promise<n
     })
     await store.open()
     try {
-      await showSecret(flags, context, () => makeKey(store, ports))
+      await showSecret(flags, context, () => recoveredKey(store, ports))
     } finally {
       await store.close()
     }
@@ -38,7 +38,8 @@ export function recover(flags: RecoverFlags, context: CommandContext): Promise<n
   })
 }
 
-async function makeKey(store: MetadataStore, { clock, timers, random }: SystemPorts) {
+/** Written also where the disk is full: it may be what there is to do about it. Rejects with StorageError or Failure. */
+export async function recoveredKey(store: MetadataStore, { clock, timers, random }: SystemPorts) {
   const keys = await MetadataApiKeyStore.open({
     store,
     clock,
@@ -54,14 +55,15 @@ async function makeKey(store: MetadataStore, { clock, timers, random }: SystemPo
       : error
   })
   try {
-    const { id, token } = await keys.create({
+    const wanted = {
       principal: ADMINISTRATOR_NAME,
       name: 'recovered',
       expiresAtMs: null,
       groups: [],
       roles: [ADMINISTRATOR_ROLE],
       scope: null,
-    })
+    }
+    const { id, token } = await keys.create(wanted, { isUrgent: true })
     const sentence = `key ${id} of user:${ADMINISTRATOR_NAME}, good from the next start of the broker; revoke the one that was lost`
     return { secret: token, fields: { keyId: id, key: token, principal: ADMINISTRATOR_NAME }, sentence }
   } finally {

@@ -80,7 +80,7 @@ export function createAclsHandler(
     const namespace = namespaceOfPattern(resource)
     if (namespace !== undefined && !namespaces.get(namespace)) throw unknownNamespace(namespace)
     if (topic?.isGoing) throw unknownTopicName(resource.name)
-    return acls.put(entry, topic?.compares ?? [])
+    return acls.put(entry, topic?.compares ?? [], session.access.isAdministrator)
   }
 
   return async ({ entries }, context) => ({

@@ -136,6 +136,11 @@ export function changeTopicConfig(
   return Object.fromEntries([...result].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
+/** Whether nothing differs but how much is kept. */
+export function differOnlyInRetention(one: TopicConfigValues, other: TopicConfigValues): boolean {
+  return Object.keys(definitions).every((name) => one[name] === other[name] || name.startsWith('retention.'))
+}
+
 export function parseTopicConfig(values: TopicConfigValues): TopicConfig {
   const number = (name: string) => Number(values[name] ?? definitionOf(name).fallback)
   return {

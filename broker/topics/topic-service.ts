@@ -21,7 +21,7 @@ import type { AclClaim } from '../access/acl-store.ts'
 import { type NamespaceClaim, type NamespaceStore, unknownNamespace } from '../access/namespace-store.ts'
 import type { Clock, Random } from '../ports.ts'
 import { isUnexpected, refusalOf } from '../refusal.ts'
-import { changeTopicConfig } from './topic-config.ts'
+import { changeTopicConfig, differOnlyInRetention } from './topic-config.ts'
 import { newTopicId, topicIdKey } from './topic-id.ts'
 import { parseTopicName, parseUserTopicName } from './topic-name.ts'
 import { decodeTopicRecord, encodeTopicRecord, type TopicRecord, topicKey } from './topic-record.ts'
@@ -307,11 +307,13 @@ export class TopicService {
   /** False: somebody else wrote the topic since it was read. */
   async #replace(entry: MetadataEntry, record: TopicRecord): Promise<boolean> {
     const { store, table } = this.#options
+    const value = encodeTopicRecord(record)
+    // A topic that goes, or keeps less, is what helps a full disk; what else grows must not use up what is kept for that.
+    const isUrgent = value.length <= entry.value.length || letsDataGo(decodeTopicRecord(entry), record)
     const result = await store.transact(
       [{ key: entry.key, modRevision: entry.modRevision }],
-      [{ kind: 'put', key: entry.key, value: encodeTopicRecord(record) }],
-      // A topic that goes, or keeps less, is what helps a full disk.
-      { isUrgent: true },
+      [{ kind: 'put', key: entry.key, value }],
+      { isUrgent },
     )
     if (result.committed) await table.caughtUp(result.revision)
     return result.committed
@@ -383,6 +385,12 @@ export class TopicService {
     if (isUnexpected(refusal)) this.#options.onProblem(error as Error)
     return refusal
   }
+}
+
+/** A deletion, or how much is kept: two numbers, so that a topic grows by no more than that. */
+function letsDataGo(before: TopicRecord, after: TopicRecord): boolean {
+  if (after.state === 'deleting') return true
+  return before.partitions === after.partitions && differOnlyInRetention(before.configs, after.configs)
 }
 
 function throwIf(refusal: Error | undefined): void {

@@ -19,6 +19,7 @@ import {
 import type { MetadataStore, WatchListener } from '../../../storage/metadata-store.ts'
 import { StorageError } from '../../../storage/segment-store.ts'
 import { randomOf } from '../../support/seeded-random.ts'
+import { type FillableDisk, fillable } from '../access/fillable-metadata.ts'
 import { ManualTime } from '../manual-time.ts'
 import { contextOf } from '../sessions.ts'
 
@@ -38,15 +39,21 @@ class FakeLog {
 }
 
 async function openTopics(
-  options: { disk?: MemoryMetadataDisk; partitionsMax?: number; refusal?: () => Error | undefined } = {},
+  options: {
+    disk?: MemoryMetadataDisk
+    fill?: FillableDisk
+    partitionsMax?: number
+    refusal?: () => Error | undefined
+  } = {},
 ) {
   const problems: Error[] = []
   const onProblem = (error: Error) => problems.push(error)
-  const store = createMemoryMetadataStore({
+  const memory = createMemoryMetadataStore({
     disk: options.disk ?? new MemoryMetadataDisk(),
     onListenerError: (error) => onProblem(error as Error),
   })
-  await store.open()
+  await memory.open()
+  const store = fillable(memory, options.fill ?? { isFull: false })
   const log = new FakeLog()
   const { table, beingDeleted } = await TopicTable.open({ store, log, onProblem })
   const clock = new ManualTime()
@@ -93,6 +100,23 @@ async function openTopics(
 }
 
 const named = (error: number | undefined) => errorDefinition(error ?? 0).name
+
+t.test('an alteration uses the room that is kept back only where it lets data go', async (t) => {
+  const fill = { isFull: false }
+  const { service, create } = await openTopics({ fill })
+  await create('a', 1, [{ name: 'max.message.bytes', value: '100000' }])
+  fill.isFull = true
+  const alter = async (name: string, value: string | null, partitions: number | null = null) =>
+    named((await service.alter([{ name: 'a', partitions, configs: [{ name, value }] }], false))[0]?.error)
+  t.equal(await alter('max.message.bytes', '2000000'), 'STORAGE_FULL')
+  t.equal(await alter('message.timestamp.after.max.ms', '1000'), 'STORAGE_FULL')
+  t.equal(await alter('max.message.bytes', '200000'), 'NONE', 'no longer than before')
+  t.equal(await alter('retention.ms', '1000', 20), 'STORAGE_FULL')
+  t.equal(await alter('retention.ms', '1000'), 'NONE')
+  t.equal(await alter('retention.bytes', '1000000'), 'NONE')
+  t.equal(await alter('max.message.bytes', null), 'NONE')
+  t.match(await service.delete([{ name: 'a', topicId: null }]), [{ error: ErrorCode.NONE }])
+})
 
 t.test('without room nothing new is taken, and everything can go', async (t) => {
   let refusal: Error | undefined
