@@ -375,7 +375,8 @@ export class GroupSubscription implements PartitionSupply {
       await this.#committer.commit(offsets)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.#warn(error.message)
+      // Of a topic that is gone nobody will read on.
+      if (error.code !== ErrorCode.UNKNOWN_TOPIC_ID) this.#warn(error.message)
       return
     }
     for (const offset of offsets) this.#committed(offset)

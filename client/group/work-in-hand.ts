@@ -71,10 +71,10 @@ export class WorkInHand {
   released(hand: Hand): void {
     hand.count++
     hand.cursor = undefined
-    if (hand.isAbandoned || this.#hands.size > 1)
+    this.#hands.add(hand)
+    if (this.#hands.size > 1)
       for (const other of this.#hands) if (other.isAbandoned && other !== hand) this.#hands.delete(other)
     hand.isAbandoned = false
-    this.#hands.add(hand)
     if (this.isAwaited) this.#onReleased()
   }
 

@@ -182,7 +182,7 @@ export class FakeGroups implements GroupTopics {
     const access = { bitsOn: (_: string, name: string) => bitsOn(name) }
     return {
       refusal: () => undefined,
-      identity: { principal: { type: 'user', name: 'ada' } },
+      identity: { principal: { name: 'ada', groups: [], roles: [], isAnonymous: false } },
       allows: (operation: string, type: string, name: string) => this.allows(operation, type, name),
       access,
       bitsOnTopic: (topic: { name: string }) => bitsOn(topic.name),
