@@ -40,7 +40,6 @@ import { httpHandler } from './http/http-handler.ts'
 import { type NodeStorage, type NodeStorageOptions, openNodeStorage } from './node-storage.ts'
 import { Metrics } from './observability/metrics.ts'
 import { Tally } from './observability/tally.ts'
-import { NamelessOwners } from './producers/nameless-owners.ts'
 import { ProducerIds } from './producers/producer-ids.ts'
 import { ProducerRegistry } from './producers/producer-registry.ts'
 import { Purgatory } from './purgatory.ts'
@@ -139,7 +138,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     onFailed: (error) => readiness.failed(error),
   })
   const { metadata, disk, failure } = watched
-  const producerIds = new ProducerIds(metadata, options.random)
+  const producerIds = await ProducerIds.open(metadata, options.random)
   const registry = await ProducerRegistry.open({
     store: metadata,
     ids: producerIds,
@@ -152,7 +151,9 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     onRightsChanged()
   })
   closers.add(() => access.close())
-  const log = await openLog(options, watched, purgatory, registry, (bytes) => onWritten(bytes))
+  const log = await openLog(options, watched, purgatory, { registry, ids: producerIds }, (bytes) =>
+    onWritten(bytes),
+  )
   registry.watchesOver(log)
   closers.add(() => log.close())
   const { topics, service } = await openTopics(options, watched, log, purgatory, access)
@@ -178,7 +179,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     process: options.process,
   })
   const onProblem = (error: Error) => logger.error({ err: error }, 'a request met an unexpected error')
-  const nameless = new NamelessOwners()
+  const nameless = producerIds.owners
   const handlers: Handlers = {
     produce: produceHandler({
       nameless,
@@ -193,8 +194,8 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
     hello: helloHandler({ identity, limits, budget, credentials: credentialsOf(access) }),
-    initProducerId: initProducerIdHandler({ registry, ids: producerIds, nameless }),
-    describeProducers: describeProducersHandler({ topics, log }),
+    initProducerId: initProducerIdHandler({ registry, ids: producerIds }),
+    describeProducers: describeProducersHandler({ topics, log, nameless }),
     ...accessHandlers({
       access,
       topics,
@@ -305,7 +306,7 @@ function openLog(
   { config, clock, timers, crc32c, codecs, process, logger }: NodeOptions,
   { segments, disk, failure }: WatchedStorage,
   purgatory: Purgatory,
-  registry: ProducerRegistry,
+  { registry, ids }: { registry: ProducerRegistry; ids: ProducerIds },
   onWritten: (bytes: number) => void,
 ): Promise<ShardLog> {
   return ShardLog.open({
@@ -324,7 +325,7 @@ function openLog(
     producers: {
       ...config.producers,
       standingOf: (producerId) => registry.standingOf(producerId),
-      oldestEpochOf: (producerId) => registry.oldestEpochOf(producerId),
+      oldestEpochOf: (producerId) => ids.owners.oldestEpochOf(producerId),
     },
     observer: {
       advanced: (partition) => purgatory.advanced(partition),

@@ -37,7 +37,7 @@ export function ownerOf({ identity }: RequestSession): string {
 export function notTheirs(producerId: number): ProtocolError {
   return new ProtocolError(
     ErrorCode.UNKNOWN_PRODUCER_ID,
-    `producer ${producerId} is somebody else's; ask for a new id`,
+    `producer ${producerId} is somebody else's or nobody's; ask for a new id`,
   )
 }
 

@@ -1,12 +1,11 @@
 /**
  * Init producer id: an id and an epoch for an idempotent producer. With a name the registry keeps them; an id
- * without a name and its epochs are the producer's own to keep, nothing is stored for it; that it has a new
- * epoch, and whose it is, is remembered for a while. Who has no right at all may have an id: it is of no use without
- * a topic to write to, and nobody's but his.
+ * without a name and its epochs are the producer's own to keep, and only whose it is is stored. Who has no right at
+ * all may have an id: it is of no use without a topic to write to, and nobody's but his. A new epoch is for the owner
+ * of the id alone, and there is none of an id that was not given out.
  */
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type { InitProducerIdRequest } from '../../client/protocol/messages/init-producer-id.ts'
-import type { NamelessOwners } from '../producers/nameless-owners.ts'
 import { hasName, type ProducerIds } from '../producers/producer-ids.ts'
 import type { GivenProducer, ProducerRegistry } from '../producers/producer-registry.ts'
 import { notAuthorized, notTheirs, ownerOf } from './authorization.ts'
@@ -15,7 +14,6 @@ import type { Handler } from './handlers.ts'
 export interface InitProducerIdDependencies {
   readonly registry: Pick<ProducerRegistry, 'claim' | 'renew'>
   readonly ids: ProducerIds
-  readonly nameless: Pick<NamelessOwners, 'take'>
 }
 
 export function initProducerIdHandler(dependencies: InitProducerIdDependencies): Handler<'initProducerId'> {
@@ -38,7 +36,7 @@ export function initProducerIdHandler(dependencies: InitProducerIdDependencies):
 async function nameless(
   { producerId, producerEpoch }: InitProducerIdRequest,
   owner: string,
-  { registry, ids, nameless: owners }: InitProducerIdDependencies,
+  { registry, ids }: InitProducerIdDependencies,
 ): Promise<GivenProducer> {
   if (producerId < -1)
     refuse(`producerId is ${producerId}; it must be an id given before, or -1 for a new one`)
@@ -48,12 +46,9 @@ async function nameless(
       `producerEpoch is ${producerEpoch}; it must be ${isNew ? '-1, since a new id is asked for' : '0 or more, the epoch the producer has'}`,
     )
   if (hasName(producerId)) refuse(`producer ${producerId} has a name; its next epoch is had by that name`)
-  if (!isNew && !owners.take(producerId, owner)) throw notTheirs(producerId)
-  const given = isNew
-    ? { producerId: await ids.give({ isNamed: false }), producerEpoch: 0 }
-    : await registry.renew({ producerId, producerEpoch })
-  owners.take(given.producerId, owner)
-  return given
+  if (isNew) return { producerId: await ids.giveNameless(owner), producerEpoch: 0 }
+  if (ids.owners.ownerOf(producerId) !== owner) throw notTheirs(producerId)
+  return registry.renew({ producerId, producerEpoch }, owner)
 }
 
 function refuse(sentence: string): never {

@@ -41,7 +41,7 @@ export interface ProduceDependencies {
   /** Why no events can be taken now; undefined: they can. */
   readonly refusal: () => Error | undefined
   readonly producerNameOf: (producerId: number) => string | undefined
-  readonly nameless: Pick<NamelessOwners, 'take'>
+  readonly nameless: Pick<NamelessOwners, 'ownerOf'>
 }
 
 /**
@@ -94,7 +94,7 @@ export function produceHandler(dependencies: ProduceDependencies): ProduceHandle
   function checkProducer(producerId: number, session: RequestSession): PartitionError | undefined {
     if (producerId < 0) return undefined
     if (!hasName(producerId)) {
-      if (nameless.take(producerId, ownerOf(session))) return undefined
+      if (nameless.ownerOf(producerId) === ownerOf(session)) return undefined
       const { code, message } = notTheirs(producerId)
       return { error: code, message }
     }

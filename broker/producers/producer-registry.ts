@@ -29,7 +29,6 @@ import {
   producerKey,
   producerNameOfKey,
 } from './producer-record.ts'
-import { RenewedEpochs } from './renewed-epochs.ts'
 
 export interface ProducerRegistryOptions {
   readonly store: MetadataStore
@@ -63,7 +62,6 @@ interface Named extends ProducerRecord {
 
 export class ProducerRegistry {
   readonly #options: ProducerRegistryOptions
-  readonly #renewed = new RenewedEpochs()
   readonly #names = new Map<string, Named>()
   /** Present epoch by id: what the hot path reads. */
   readonly #epochs = new Map<number, number>()
@@ -126,23 +124,19 @@ export class ProducerRegistry {
   }
 
   /**
-   * The next epoch of an id without a name. Batches of those before are refused from then on, and what had its
-   * offset is durable.
+   * The next epoch of an id without a name, which is the owner's. Batches of those before are refused from then on,
+   * and what had its offset is durable.
    */
-  async renew({ producerId, producerEpoch }: GivenProducer): Promise<GivenProducer> {
+  async renew({ producerId, producerEpoch }: GivenProducer, owner: string): Promise<GivenProducer> {
+    const { ids } = this.#options
     const isLast = producerEpoch === PRODUCER_EPOCH_MAX
-    this.#renewed.raise(producerId, producerEpoch + 1)
+    ids.owners.raise(producerId, producerEpoch + 1)
     // After the last epoch there is no next one that the partitions could tell from an old one.
     const given = isLast
-      ? { producerId: await this.#options.ids.give({ isNamed: false }), producerEpoch: 0 }
+      ? { producerId: await ids.giveNameless(owner), producerEpoch: 0 }
       : { producerId, producerEpoch: producerEpoch + 1 }
     await this.#states?.placed()
     return given
-  }
-
-  /** The oldest epoch of an id without a name that is good. */
-  oldestEpochOf(producerId: number): number {
-    return this.#renewed.oldestEpochOf(producerId)
   }
 
   async #claim(name: string, held: GivenProducer | undefined): Promise<GivenProducer> {
@@ -167,7 +161,7 @@ export class ProducerRegistry {
 
   async #newcomer(name: string): Promise<ProducerRecord> {
     this.#checkRoom(name)
-    const producerId = await this.#options.ids.give({ isNamed: true })
+    const producerId = await this.#options.ids.giveNamed()
     return { producerId, producerEpoch: 0, lastUsedMs: this.#options.clock.nowMs() }
   }
 

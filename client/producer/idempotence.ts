@@ -320,6 +320,11 @@ export class Idempotence {
         this.#restart(queue, held)
         continue
       }
+      if (error === ErrorCode.UNKNOWN_PRODUCER_ID && !this.epoch.isNamed) {
+        this.#unnumbered.delete(queue)
+        this.#restart(queue, 'untold')
+        continue
+      }
       const reason = new ProtocolError(error, message ?? undefined)
       if (staleMetadataCodes.has(error)) this.#host.stale(queue.route)
       if (reason.retriable) retriable = reason
@@ -345,7 +350,7 @@ export class Idempotence {
     this.#host.refused(error, queues)
   }
 
-  #restart(queue: PartitionQueue, held: Held | undefined): void {
+  #restart(queue: PartitionQueue, held: Held | 'untold' | undefined): void {
     const restarted = queue.sequences?.restart(held)
     for (const { batch, baseOffset } of restarted?.stored ?? [])
       this.#host.acknowledged(batch, { baseOffset, logAppendTimeMs: -1 })

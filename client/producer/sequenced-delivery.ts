@@ -191,12 +191,14 @@ export class SequencedDelivery implements PartitionDelivery {
 
   /**
    * A new epoch has begun, and the broker takes nothing of the old one any more. `held`: what the partition
-   * holds; undefined: it knows nothing of this producer (any more).
+   * holds; undefined: it knows nothing of this producer (any more); 'untold': the broker does not say, since it does
+   * not know the id for this producer's own. What another did under it is no acknowledgement.
    */
-  restart(held: Held | undefined): Restarted {
+  restart(told: Held | 'untold' | undefined): Restarted {
     const stored: { batch: Batch; baseOffset: number }[] = []
     const failed: { batch: Batch; error: ProtocolError }[] = []
-    const wasKnown = this.#storedSequence > 0
+    const held = told === 'untold' ? undefined : told
+    const mayBeForgotten = told === 'untold' || this.#storedSequence > 0
     this.#generation = this.#epoch.generation
     this.#gapAt = none
     this.#needsEpoch = false
@@ -207,7 +209,7 @@ export class SequencedDelivery implements PartitionDelivery {
       const end = batch.baseSequence + batch.count
       if (batch.mayBeStored && held && end <= held.nextSequence)
         stored.push({ batch, baseOffset: end === held.nextSequence ? held.lastOffset - batch.count + 1 : -1 })
-      else if (batch.mayBeStored && (held ? batch.baseSequence < held.nextSequence : wasKnown))
+      else if (batch.mayBeStored && (held ? batch.baseSequence < held.nextSequence : mayBeForgotten))
         failed.push({ batch, error: forgottenError(batch) })
       else this.#renumber(batch, failed)
     }

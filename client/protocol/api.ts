@@ -247,7 +247,7 @@ export const apis = {
     'Tells how far partitions hold what one producer sent.',
     describeProducersRequest,
     describeProducersResponse,
-    ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'UNKNOWN_TOPIC_ID'],
+    ['UNKNOWN_TOPIC_OR_PARTITION', 'TOPIC_AUTHORIZATION_FAILED', 'UNKNOWN_PRODUCER_ID', 'UNKNOWN_TOPIC_ID'],
   ),
   describeTopics: api(
     75,

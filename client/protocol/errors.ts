@@ -66,7 +66,7 @@ const table = {
   UNKNOWN_PRODUCER_ID: row(
     59,
     false,
-    'The partition knows nothing of the producer (any more), and its sequence does not begin at 0.',
+    'The partition knows nothing of the producer (any more), and its sequence does not begin at 0; or the id is not the caller’s.',
   ),
   NON_EMPTY_GROUP: row(68, false, 'The group has members.'),
   GROUP_ID_NOT_FOUND: row(69, false, 'There is no group of that name.'),

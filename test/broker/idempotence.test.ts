@@ -222,9 +222,13 @@ t.test(
 t.test('what cannot be described says so', async (t) => {
   const client = await ProtocolClient.connect(broker.url)
   const topicId = await client.createTopic('idempotence.described', 1)
-  t.match(await describe(client, topicId, 4, [0, 1]), [
+  const { producerId } = await init(client)
+  t.match(await describe(client, topicId, producerId, [0, 1]), [
     { error: ErrorCode.NONE, producerEpoch: -1, lastSequence: -1, nextSequence: -1, lastOffset: -1 },
     { error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message: /has partitions 0 to 0, not 1/ },
+  ])
+  t.match(await describe(client, topicId, 4, [0]), [
+    { error: ErrorCode.UNKNOWN_PRODUCER_ID, nextSequence: -1 },
   ])
   await t.rejects(describe(client, topicId, 4, [0, 0]), { code: ErrorCode.INVALID_REQUEST })
   t.match(await describe(client, new Uint8Array(16), 4, [0]), [{ error: ErrorCode.UNKNOWN_TOPIC_ID }])

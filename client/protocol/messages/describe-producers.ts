@@ -3,7 +3,10 @@ import { field, int16, int32, int53, list, struct, type TypeOf } from '../schema
 import { error, message, partition, topicId } from './recurring-fields.ts'
 
 export const describeProducersRequest = struct('DescribeProducersRequest', {
-  producerId: field(int53, 'The producer.'),
+  producerId: field(
+    int53,
+    'The producer. Of an id without a name its owner alone is told; the others get UNKNOWN_PRODUCER_ID.',
+  ),
   partitions: field(
     list(struct('DescribeProducersPartition', { topicId, partition })),
     'Where to look; no partition twice.',

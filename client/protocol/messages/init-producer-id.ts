@@ -9,7 +9,7 @@ export const initProducerIdRequest = struct('InitProducerIdRequest', {
   ),
   producerId: field(
     int53,
-    'The id the producer has and wants a new epoch of; -1: it has none. With a name: refused with INVALID_PRODUCER_EPOCH when another producer has claimed the name since.',
+    'The id the producer has and wants a new epoch of; -1: it has none. With a name: refused with INVALID_PRODUCER_EPOCH when another producer has claimed the name since. Without: refused with UNKNOWN_PRODUCER_ID when it is not the caller’s.',
   ),
   producerEpoch: field(int16, 'The epoch the producer has; -1: none.'),
 })

@@ -26,7 +26,7 @@ export async function launch(t: Test, isProvisioned: boolean, flags: Record<stri
     await started.stop()
     await rm(path, { recursive: true })
   })
-  return { url: started.url, data }
+  return { url: started.url, data, stop: () => started.stop() }
 }
 
 export async function node(t: Test, flags: Record<string, string> = {}) {
@@ -42,7 +42,7 @@ export async function node(t: Test, flags: Record<string, string> = {}) {
     admin.call(apis.createKey, { principal, name: 'test', groups, roles: [], expiresAtMs: null, scope: null })
   const as = async (principal: string, groups: string[] = []) =>
     ProtocolClient.connect(started.url, (await keyOf(principal, groups)).key)
-  return { url: started.url, admin, grant, keyOf, as }
+  return { ...started, admin, grant, keyOf, as }
 }
 
 export const named = (code: number | undefined) => errorDefinition(code ?? 0).name

@@ -182,7 +182,7 @@ const ofTopics: readonly Case[] = [
     what: '',
     ask: (target) => {
       const partitions = [{ topicId: target.topicId, partition: 0 }]
-      return answered(target, apis.describeProducers, { producerId: 2, partitions }, (r) => r.partitions[0])
+      return answered(target, apis.describeProducers, { producerId: 1, partitions }, (r) => r.partitions[0])
     },
     expected: needs('describe', NO_ID),
   },

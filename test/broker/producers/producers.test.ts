@@ -4,15 +4,18 @@ import { initProducerIdHandler } from '../../../broker/handlers/init-producer-id
 import { NamelessOwners } from '../../../broker/producers/nameless-owners.ts'
 import { hasName, ProducerIds } from '../../../broker/producers/producer-ids.ts'
 import {
+  checkProducerEntry,
+  decodeIdBlock,
   decodeProducerIds,
   decodeProducerRecord,
+  encodeIdBlock,
   encodeProducerIds,
   encodeProducerRecord,
+  idBlockKey,
   PRODUCER_IDS_KEY,
   producerKey,
 } from '../../../broker/producers/producer-record.ts'
 import { ProducerRegistry } from '../../../broker/producers/producer-registry.ts'
-import { RenewedEpochs } from '../../../broker/producers/renewed-epochs.ts'
 import { ErrorCode } from '../../../client/protocol/errors.ts'
 import { NAME_EXPIRED, NAMELESS } from '../../../storage/log/sequence-check.ts'
 import {
@@ -39,8 +42,11 @@ async function openStore(disk = new MemoryMetadataDisk()): Promise<MetadataStore
 }
 
 /** A node's view of one metadata store. */
-async function nodeOn(store: MetadataStore, options: { namesMax?: number; clock?: ManualTime } = {}) {
-  const ids = new ProducerIds(store, randomOf(1))
+async function nodeOn(
+  store: MetadataStore,
+  options: { namesMax?: number; clock?: ManualTime; owners?: NamelessOwners } = {},
+) {
+  const ids = await ProducerIds.open(store, randomOf(1), options.owners)
   const clock = options.clock ?? new ManualTime()
   const registry = await ProducerRegistry.open({
     store,
@@ -51,10 +57,11 @@ async function nodeOn(store: MetadataStore, options: { namesMax?: number; clock?
   })
   const known = new Set<number>()
   registry.watchesOver({ placed: async () => {}, knownProducers: async () => known })
-  const handler = initProducerIdHandler({ registry, ids, nameless: new NamelessOwners() })
+  const handler = initProducerIdHandler({ registry, ids })
   const init = (producerName: string | null, producerId = -1, producerEpoch = -1) =>
     handler({ producerName, producerId, producerEpoch }, contextOf())
-  return { ids, registry, clock, known, init }
+  const give = (isNamed: boolean, owner = 'ada') => (isNamed ? ids.giveNamed() : ids.giveNameless(owner))
+  return { give, ids, registry, clock, known, init }
 }
 
 async function refused(t: Test, attempt: Promise<unknown>, code: number, sentence: RegExp | string) {
@@ -73,11 +80,13 @@ t.test('an id is never given twice, whoever asks and whenever the node dies', as
     // Never closed: a crash. Two nodes share the metadata.
     const store = await openStore(disk)
     const nodes = [await nodeOn(store), await nodeOn(store)]
-    for (let i = 0; i < 1_100; i++) take(await nodes[i % 2].ids.give({ isNamed: i % 3 === 0 }), i % 3 === 0)
-    const atOnce = await Promise.all(Array.from({ length: 20 }, () => nodes[0].ids.give({ isNamed: false })))
+    for (let i = 0; i < 1_100; i++) take(await nodes[i % 2].give(i % 3 === 0, `p${i % 7}`), i % 3 === 0)
+    const atOnce = await Promise.all(
+      Array.from({ length: 620 }, (_, i) => nodes[0].give(false, `q${i % 90}`)),
+    )
     for (const id of atOnce) take(id, false)
   }
-  t.equal(given.size, 4 * 1_120)
+  t.equal(given.size, 4 * 1_720)
 })
 
 t.test('an id is given out only when its block is durable', async (t) => {
@@ -86,9 +95,9 @@ t.test('an id is given out only when its block is durable', async (t) => {
     release = resolve
   })
   const store = await openStore(new MemoryMetadataDisk({ sync: () => released }))
-  const { ids } = await nodeOn(store)
+  const { give } = await nodeOn(store)
   let isGiven = false
-  const giving = ids.give({ isNamed: false }).then((id) => {
+  const giving = give(false).then((id) => {
     isGiven = true
     return id
   })
@@ -129,25 +138,68 @@ t.test('without a name: a new id, then the next epoch of it, then a new id again
 })
 
 t.test('an id without a name that has a new epoch: those before are good no more', async (t) => {
-  const { init, registry } = await nodeOn(await openStore())
+  const { init, ids } = await nodeOn(await openStore())
+  const { owners } = ids
   const { producerId } = await init(null)
-  t.equal(registry.oldestEpochOf(producerId), 0)
+  t.equal(owners.oldestEpochOf(producerId), 0)
   await init(null, producerId, 0)
-  t.equal(registry.oldestEpochOf(producerId), 1)
+  t.equal(owners.oldestEpochOf(producerId), 1)
   await init(null, producerId, 6)
-  t.equal(registry.oldestEpochOf(producerId), 7)
+  t.equal(owners.oldestEpochOf(producerId), 7)
   await init(null, producerId, 2)
-  t.equal(registry.oldestEpochOf(producerId), 7, 'an old question takes nothing back')
+  t.equal(owners.oldestEpochOf(producerId), 7, 'an old question takes nothing back')
   await init(null, producerId, 32_767)
-  t.equal(registry.oldestEpochOf(producerId), 32_768, 'none is good any more')
+  t.equal(owners.oldestEpochOf(producerId), 32_768, 'none is good any more')
+})
 
-  const renewed = new RenewedEpochs(3)
-  for (const id of [2, 4, 6, 2, 8]) renewed.raise(id, 1)
-  t.same(
-    [2, 4, 6, 8, 10].map((id) => renewed.oldestEpochOf(id)),
-    [1, 0, 1, 1, 0],
-    'bounded: who asked longest ago is forgotten',
-  )
+t.test(
+  'whose an id is is known to the next life; what has to go of one goes from metadata, too',
+  async (t) => {
+    const disk = new MemoryMetadataDisk()
+    const store = await openStore(disk)
+    const { give, ids } = await nodeOn(store, { owners: new NamelessOwners(100, 3) })
+    const first = await give(false, 'bob')
+    const nobodys = await give(false, '')
+    let last = -1
+    for (let i = 0; i < 6 * 500; i++) last = await give(false, 'ada')
+    const { entries } = await store.list('/producer-ids/blocks/')
+    t.equal(entries.length, ids.owners.blockCount)
+    t.ok(entries.length <= 2 + 4, `${entries.length} blocks: the one more goes with the next transaction`)
+
+    const reborn = await nodeOn(await openStore(disk))
+    const { owners } = reborn.ids
+    t.same(
+      [first, nobodys, last].map((id) => owners.ownerOf(id)),
+      ['bob', '', 'ada'],
+    )
+    const next = await reborn.give(false, 'ada')
+    t.ok(next > last)
+    t.equal(owners.ownerOf(next + 2), undefined, 'not given out yet')
+  },
+)
+
+t.test('very many who ask at once wait for a few transactions, not for one each', async (t) => {
+  let syncs = 0
+  const disk = new MemoryMetadataDisk({
+    sync: async () => {
+      syncs++
+    },
+  })
+  const { give, ids } = await nodeOn(await openStore(disk))
+  const before = syncs
+  const given = await Promise.all(Array.from({ length: 1_000 }, (_, i) => give(false, `p${i}`)))
+  for (const [i, id] of given.entries())
+    if (ids.owners.ownerOf(id) !== `p${i}`) t.fail(`${id} is of ${ids.owners.ownerOf(id)}`)
+  t.ok(syncs - before <= 40, `${syncs - before}`)
+})
+
+t.test('ids of a data directory from before blocks had owners are nobody’s', async (t) => {
+  const store = await openStore()
+  await store.transact([], [{ kind: 'put', key: PRODUCER_IDS_KEY, value: encodeProducerIds(41_005) }])
+  const { init, ids } = await nodeOn(store)
+  await refused(t, init(null, 41_004, 0), ErrorCode.UNKNOWN_PRODUCER_ID, /nobody's; ask for a new id/)
+  t.same(await init(null), { producerId: 42_000, producerEpoch: 0 })
+  t.equal(ids.owners.ownerOf(42_000), 'admin')
 })
 
 t.test('what makes no sense is refused by name', async (t) => {
@@ -339,6 +391,16 @@ t.test('what metadata holds, and what is not believed of it', async (t) => {
   ])
     t.throws(() => decodeProducerRecord(entry('/producers/a', bad)), /^metadata \/producers\/a is no/)
   t.throws(() => decodeProducerIds(entry(PRODUCER_IDS_KEY, '{"nextProducerId":1.5}')), /is no range/)
+  const block = { first: 42_000, owner: 'ada' }
+  t.equal(idBlockKey(42_000), '/producer-ids/blocks/42000')
+  t.equal(Buffer.from(encodeIdBlock('ada')).toString(), '{"owner":"ada"}')
+  t.same(decodeIdBlock(entry(idBlockKey(42_000), '{"owner":"ada"}')), block)
+  t.throws(() => decodeIdBlock(entry(idBlockKey(42_000), '{"owner":7}')), /is no block of producer ids/)
+  for (const begin of ['42001', '', '-1000', '042000', 'x'])
+    t.throws(
+      () => checkProducerEntry(entry(`/producer-ids/blocks/${begin}`, '{"owner":"ada"}')),
+      /must end with a multiple of 1000/,
+    )
 
   const store = await openStore()
   await store.transact([], [{ kind: 'put', key: '/producers/a', value: Buffer.from('{}') }])

@@ -254,6 +254,38 @@ t.test(
   },
 )
 
+t.test(
+  'a broker that does not know the id for this producer’s: what may be stored fails, the rest goes on',
+  async (t) => {
+    const harness = await connected(1)
+    const { world, broker, client } = harness
+    const producer = client.producer()
+    // Lost on the way; then the broker is one that knows the id for somebody else's.
+    broker.misbehave = ({ api }) => {
+      if (api.name !== 'produce') return undefined
+      let asked = 0
+      broker.misbehave = ({ api }) => {
+        if (api.name === 'produce' && asked === 0)
+          return { ...onePartition, code: ErrorCode.UNKNOWN_PRODUCER_ID }
+        if (api.name === 'init-producer-id' && asked++ === 0)
+          return { kind: 'refuse', code: ErrorCode.UNKNOWN_PRODUCER_ID }
+        if (api.name === 'describe-producers') return { ...onePartition, code: ErrorCode.UNKNOWN_PRODUCER_ID }
+        return undefined
+      }
+      return { kind: 'drop before' }
+    }
+    const lost = failureOf(producer.send('t', { value: 'lost' }))
+    t.match(await world.until(lost), {
+      code: ErrorCode.UNKNOWN_PRODUCER_ID,
+      message: /they may be stored or not$/,
+    })
+    t.match(await world.until(producer.send('t', { value: 'after' })), { offset: 0 })
+    t.match(await world.until(producer.flush()), { acknowledged: 1, failed: 1 })
+    t.same(broker.texts('t', 0), ['after'])
+    t.equal(countOf(harness, 'describe-producers'), 1, 'it is not asked again')
+  },
+)
+
 t.test('a broker that has lost count is asked where it stands', async (t) => {
   const harness = await connected(1)
   const { world, broker, client } = harness
