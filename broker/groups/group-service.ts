@@ -229,13 +229,16 @@ export class GroupService {
       // All before it are durable when it is, and fail when one of them does.
       this.#durable = this.#options.log.append(records.map(encodeGroupRecord))
       this.#durable.catch((error: Error) => this.#failed(error))
+      let isNews = false
       for (const record of records) {
+        // Offsets are nothing that members wait for, and there are thousands of them a second.
+        isNews ||= record.kind !== 'offset'
         if (record.kind === 'group' && this.#isRebalance(record.groupId, record.value))
           this.#counts.rebalances++
         this.#coordinator.replay(record)
         this.#callers.replayed(record)
       }
-      this.#held.changed(groupId)
+      if (isNews) this.#held.changed(groupId)
     }
     if (this.#coordinator.state.group(groupId)) this.#plan(groupId, nextDeadlineMs)
     else this.#unplan(groupId)

@@ -319,6 +319,31 @@ t.test('held heartbeats', async (t) => {
   })
 })
 
+t.test('a commit asks nobody again who waits for news', async (t) => {
+  const node = await withTopic(2)
+  const member = new ServiceMember(node, 'a')
+  await member.beat()
+  await member.beat()
+  const waiting = watch(member.beat(60_000))
+  await node.turn()
+  const { revision } = node.disk
+  let asked = 0
+  // Every decision about a heartbeat looks at it.
+  Object.defineProperty(node.disk, 'revision', {
+    get: () => {
+      asked++
+      return revision
+    },
+  })
+  for (let offset = 1; offset <= 5; offset++) await member.commit(0, offset)
+  await node.turn()
+  t.equal(asked, 0)
+  t.equal(waiting.outcome, 'waits')
+  await new ServiceMember(node, 'b').beat()
+  await node.turn()
+  t.ok(asked > 1, 'a newcomer does')
+})
+
 t.test('the nearest deadline counts, whichever decision named it', async (t) => {
   const node = await withTopic()
   const { time } = node.disk
