@@ -12,7 +12,7 @@ import { ErrorCode } from '../../client/protocol/errors.ts'
 import { type Decision, type GroupLimits, NO_RECORDS } from './decision.ts'
 import { type AssignmentContext, assignmentDueMs, settle } from './group-assignment.ts'
 import { GroupDraft } from './group-draft.ts'
-import type { CurrentAssignment, MemberValue } from './group-record.ts'
+import type { CurrentAssignment, GroupValue, MemberValue } from './group-record.ts'
 import type { Group } from './group-state.ts'
 import {
   type HeartbeatAnswer,
@@ -156,6 +156,7 @@ function decided(
     message: null,
     memberEpoch: current.memberEpoch,
     revision: current.revision,
+    isSettled: isSettled(current, group.value),
     assignment: request.revision === current.revision ? null : partitionsOfHeld(current.held),
     giveBackWithinMs:
       seen.revokingSinceMs === null ? null : revocationDeadlineMs(seen, member) - context.now.monotonicMs,
@@ -168,6 +169,13 @@ function decided(
     assignmentDueMs(group, context),
   )
   return { records, answer, nextDeadlineMs }
+}
+
+function isSettled(
+  { state, memberEpoch }: CurrentAssignment,
+  { epoch, assignmentEpoch }: GroupValue,
+): boolean {
+  return state === 'stable' && memberEpoch === assignmentEpoch && assignmentEpoch === epoch
 }
 
 export function warningOf({ sinceProgressMs }: MemberLiveness, { maxProcessingMs }: MemberValue): string {

@@ -40,6 +40,8 @@ export interface HeartbeatAnswer extends Refusal {
   /** To be said in the next heartbeat; of a refusal -1. */
   readonly memberEpoch: number
   readonly revision: number
+  /** It has all that its target says, and that is the present one. */
+  readonly isSettled: boolean
   /** All it is to have from now on; null: what the revision it named says. */
   readonly assignment: Partitions | null
   /** How long it may take, from when it sent its heartbeat, to give back what it no longer is to have; null: nothing. */
@@ -66,6 +68,7 @@ export function refusedHeartbeat(error: number, message: string): HeartbeatAnswe
     message,
     memberEpoch: LEAVE_EPOCH,
     revision: 0,
+    isSettled: false,
     assignment: NO_PARTITIONS,
     giveBackWithinMs: null,
     warning: null,

@@ -86,10 +86,11 @@ export function groupHeartbeatHandler({
     const lost = session.refusal() ?? refusalOf(session, request)
     if (lost) throw lost
     if (answer.error !== ErrorCode.NONE) throwRefusal(answer)
-    const { revision, heartbeatIntervalMs, assignment, giveBackWithinMs, warning } = answer
+    const { revision, isSettled, heartbeatIntervalMs, assignment, giveBackWithinMs, warning } = answer
     return {
       memberEpoch: answer.memberEpoch,
       revision,
+      isSettled,
       heartbeatIntervalMs,
       assignment: assignment && assignedPartitions(assignment, topics),
       giveBackWithinMs: giveBackWithinMs === null ? null : Math.max(0, Math.floor(giveBackWithinMs)),

@@ -293,18 +293,18 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#fetcher.close()
     this.#locator.close()
     this.#newest.close()
-    // It looks at what was processed before it waits for anything.
-    const left = this.#subscription.close()
+    this.#group?.holdAll()
     this.#alarm?.cancel()
     this.#queue.clear()
     this.#hand.drop()
     this.#news.open()
-    await left
+    await this.#subscription.close()
     for (const stop of this.#stops) stop()
   }
 
   #nextOfGroup(work: Hand): Promise<IteratorResult<R, undefined>> {
     work.releases()
+    if (work.isTurnDue) return work.watches(work.turn().then(() => this.#nextRecord(work)))
     if (!this.#hand.hasNext) return work.watches(this.#nextRecord(work))
     const value = this.#hand.next()
     work.holds(this.#hand.cursor as Cursor, value.offset)
@@ -313,6 +313,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
 
   /** Nothing is awaited between taking a batch and having it in place, or at work. */
   async #nextRecord(work?: Hand): Promise<IteratorResult<R, undefined>> {
+    this.#group?.subscription.checkClock()
     while (!this.#hand.hasNext) {
       const batch = this.#takeBatch()
       if (batch) this.#enterBatch(batch)
@@ -377,7 +378,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#throwIfDead()
     if (this.#isClosed) return true
     // A member that has nothing to read may have tomorrow.
-    if (this.#group && !(this.#settings.untilEnd && this.#group.subscription.hasRead)) return false
+    if (this.#group && !this.#settings.untilEnd) return false
     return this.#subscription.isComplete && !this.#some((cursor) => !cursor.isFinished)
   }
 

@@ -51,6 +51,7 @@ export class GroupReading<R extends PlacedRecord> {
     this.#host = host
     this.work = new WorkInHand(
       () => ports.clock.monotonicMs(),
+      (run) => ports.timers.soon(run),
       () => this.subscription.released(),
     )
     this.subscription = new GroupSubscription(
@@ -88,6 +89,11 @@ export class GroupReading<R extends PlacedRecord> {
         failed: (error) => host.failed(error),
       },
     )
+  }
+
+  /** Nothing more of anything is handed out. */
+  holdAll(): void {
+    for (const { source } of this.#host.cursors.values()) this.#hold(source)
   }
 
   /** Whether nothing more of it is handed out, whoever asks for it. */

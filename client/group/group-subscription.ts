@@ -10,6 +10,7 @@
  */
 import { backoffDelayMs } from '../backoff.ts'
 import type { BrokerLink } from '../broker-link.ts'
+import { nameOf } from '../consumer/handing-out.ts'
 import type { PartitionName, StartPosition } from '../consumer/options.ts'
 import type { PartitionSupply } from '../consumer/subscription.ts'
 import { DelayGroup } from '../delay-group.ts'
@@ -20,7 +21,9 @@ import type { AssignedPartitions } from '../protocol/messages/group-heartbeat.ts
 import type { FetchedOffset } from '../protocol/messages/group-offsets.ts'
 import { RETRY_BACKOFF } from '../retry.ts'
 import type { Topic, TopicDirectory } from '../topic-directory.ts'
-import { sameTopicId, topicIdText } from '../topic-id.ts'
+import { sameTopicId } from '../topic-id.ts'
+import { endsOf, GrownTopics } from './first-offsets.ts'
+import { again, byTopic, groupError, type Held, ignoreRefusal, notHeld } from './held-partitions.ts'
 import { Membership } from './membership.ts'
 import { OffsetCommitter, type ProcessedOffset } from './offset-committer.ts'
 import type { GroupSettings } from './options.ts'
@@ -51,24 +54,24 @@ export interface GroupHost {
   failed(error: ProtocolError): void
 }
 
-interface Held extends PartitionName {
-  readonly key: string
-  readonly topicId: Uint8Array
-  state: 'starting' | 'reading' | 'revoking'
-  /** Its last commit is on its way. */
-  isLeaving: boolean
-  /** What was committed last; -1: nothing by this member. */
-  committedOffset: number
-}
-
+/** How long closing waits for what is at work: who closes in the middle of his own loop should leave it instead. */
+const LAST_WORK_MS_MAX = 5_000
 /** How long closing may wait for a last commit. */
 const LAST_COMMIT_MS_MAX = 5_000
+
+/** Somebody else may have it. */
+const fencedCodes: ReadonlySet<number> = new Set([
+  ErrorCode.FENCED_MEMBER_EPOCH,
+  ErrorCode.STALE_MEMBER_EPOCH,
+  ErrorCode.UNKNOWN_MEMBER_ID,
+])
 
 export class GroupSubscription implements PartitionSupply {
   readonly #link: BrokerLink
   readonly #directory: TopicDirectory
   readonly #ports: ClientPorts
   readonly #settings: GroupSettings
+  readonly #topics: readonly string[]
   readonly #from: StartPosition
   readonly #host: GroupHost
   readonly #delays: DelayGroup
@@ -76,11 +79,12 @@ export class GroupSubscription implements PartitionSupply {
   readonly #committer: OffsetCommitter
   readonly #held = new Map<string, Held>()
   readonly #watched = new Map<string, () => void>()
+  readonly #grown = new GrownTopics()
   #assigned = new Map<string, PartitionName & { readonly topicId: Uint8Array }>()
   #isAssigned = false
-  #hasRead = false
   #isClosed = false
   #closed: Promise<void> | undefined
+  #onIdle: (() => void) | undefined
 
   constructor(
     link: BrokerLink,
@@ -98,12 +102,14 @@ export class GroupSubscription implements PartitionSupply {
     this.#directory = directory
     this.#ports = ports
     this.#settings = settings
+    this.#topics = reading.topics
     this.#from = reading.from
     this.#host = host
     this.#delays = new DelayGroup(ports.timers)
     this.#membership = new Membership(link, ports, settings, reading, {
       assigned: (partitions) => this.#assign(partitions),
-      owned: () => this.#owned(),
+      settled: () => host.changed(),
+      owned: () => byTopic(this.#held.values()),
       processingMs: () => host.processingMs(),
       lost: (error) => this.#lose(error),
       failed: (error) => host.failed(groupError(settings.groupId, error)),
@@ -112,43 +118,45 @@ export class GroupSubscription implements PartitionSupply {
     this.#committer = new OffsetCommitter(link, ports, settings.groupId, this.#membership)
   }
 
-  /** Whether the broker has assigned something, or nothing, and all of it is being read. */
+  /** Whether the broker has assigned something, or nothing, is not at sharing out anew, and all of it is being read. */
   get isComplete(): boolean {
-    if (!this.#isAssigned || this.#held.size !== this.#assigned.size) return false
+    if (!this.#isAssigned || !this.#membership.isSettled || this.#held.size !== this.#assigned.size)
+      return false
     for (const { state } of this.#held.values()) if (state !== 'reading') return false
     return true
-  }
-
-  /** Whether it was ever given something to read: the first word of the broker may be that it will be, a moment later. */
-  get hasRead(): boolean {
-    return this.#hasRead
   }
 
   start(): void {
     this.#membership.start()
     this.#commitLater()
+    for (const name of this.#topics)
+      this.#directory.lookup(name).catch((error: unknown) => {
+        if (!(error instanceof ProtocolError)) throw error
+        if (error.code === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+          this.#warn(`${error.message}: group ${this.#settings.groupId} reads it as soon as there is`)
+      })
   }
 
   /** A broker's refusal says that what is known of a topic is out of date. */
   refresh(name: string): void {
     // Whoever watches gets the answer; the broker assigns anew when the topic is gone.
-    this.#directory.refresh(name).catch(ignore)
+    this.#directory.refresh(name).catch(ignoreRefusal)
   }
 
   /** Something that was at work is done: partitions may wait for that to be given up. */
   released(): void {
+    if (this.#onIdle && !this.#isAtWork) this.#onIdle()
     for (const held of this.#held.values()) if (held.state === 'revoking') void this.#giveUp(held)
   }
 
-  /** As {@link OffsetCommitter.commit}. */
+  /** As {@link OffsetCommitter.commit}; what is committed already, and has nothing beside it, is not sent again. */
   async commit(offsets: readonly (PartitionName & Omit<ProcessedOffset, 'topicId'>)[]): Promise<void> {
-    await this.#committer.commit(
-      offsets.map((offset) => {
-        const held = this.#held.get(nameOf(offset))
-        if (!held) throw notHeld(offset)
-        return { ...offset, topicId: held.topicId }
-      }),
-    )
+    const placed = offsets.map((offset) => {
+      const held = this.#held.get(nameOf(offset))
+      if (!held) throw notHeld(offset)
+      return { ...offset, topicId: held.topicId, isNew: held.committedOffset !== offset.offset }
+    })
+    await this.#committer.commit(placed.filter(({ isNew, metadata }) => isNew || metadata !== ''))
     for (const offset of offsets) this.#committed(offset)
   }
 
@@ -167,21 +175,23 @@ export class GroupSubscription implements PartitionSupply {
     this.#isClosed = true
     this.#delays.cancelAll()
     for (const stop of this.#watched.values()) stop()
+    if (this.#isAtWork) await this.#within(LAST_WORK_MS_MAX, this.#idle())
     if (this.#settings.autoCommitIntervalMs !== undefined && this.#link.connection)
       await this.#within(LAST_COMMIT_MS_MAX, this.#commitProcessed([...this.#held.values()]))
     await this.#membership.leave()
     this.#committer.close()
   }
 
-  #owned(): { topicId: Uint8Array; partitions: number[] }[] {
-    const byTopic = new Map<string, { topicId: Uint8Array; partitions: number[] }>()
-    for (const { topicId, partition } of this.#held.values()) {
-      const id = topicIdText(topicId)
-      const topic = byTopic.get(id) ?? { topicId, partitions: [] }
-      byTopic.set(id, topic)
-      topic.partitions.push(partition)
-    }
-    return [...byTopic.values()]
+  get #isAtWork(): boolean {
+    return [...this.#held.values()].some((held) => this.#host.isAtWork(held))
+  }
+
+  /** Resolves when nothing is at work. */
+  #idle(): Promise<void> {
+    this.#host.awaitsWork(true)
+    return new Promise((resolve) => {
+      this.#onIdle = resolve
+    })
   }
 
   #assign(assignment: readonly AssignedPartitions[]): void {
@@ -282,7 +292,7 @@ export class GroupSubscription implements PartitionSupply {
       if (!error) return
       if (this.#isClosed || this.#link.failure) return
       // The membership learns of it by its own heartbeat, and loses everything.
-      if (error.code === ErrorCode.FENCED_MEMBER_EPOCH || error.code === ErrorCode.UNKNOWN_MEMBER_ID) {
+      if (fencedCodes.has(error.code)) {
         await this.#membership.answered()
         await this.#pause(attempt, 0)
       } else if (error.retriable) await this.#pause(attempt, error.retryAfterMs)
@@ -313,20 +323,51 @@ export class GroupSubscription implements PartitionSupply {
       return error.code === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION ? again(error) : error
     }
     let failure: ProtocolError | undefined
+    const unread: Held[] = []
     for (const [i, held] of waiting.entries()) {
       if (!this.#isStarting(held)) continue
       const entry = offsets[i]
       const error = entry ? entry.error : ErrorCode.UNKNOWN_SERVER_ERROR
       if (error !== ErrorCode.NONE) failure = new ProtocolError(error, entry?.message ?? undefined)
+      else if (this.#beginsAtEnd(held, topics.get(held.topic) as Topic, entry?.offset)) unread.push(held)
       else this.#read(held, topics.get(held.topic) as Topic, entry as FetchedOffset)
     }
+    failure ??= await this.#readFromEnd(unread, topics)
     this.#host.changed()
     return failure
   }
 
-  #read(held: Held, topic: Topic, { offset }: FetchedOffset): void {
+  #beginsAtEnd({ partition }: Held, topic: Topic, offset: number | undefined): boolean {
+    const isAdded = this.#grown.isAdded(topic, partition)
+    return offset === -1 && this.#from === 'latest' && !isAdded && !this.#settings.failWithoutOffset
+  }
+
+  /** Commits where they end now, and begins there. The error after which to ask again. */
+  async #readFromEnd(
+    unread: readonly Held[],
+    topics: ReadonlyMap<string, Topic>,
+  ): Promise<ProtocolError | undefined> {
+    if (unread.length === 0) return undefined
+    try {
+      const places = unread.map((held) => ({
+        topic: topics.get(held.topic) as Topic,
+        partition: held.partition,
+      }))
+      const ends = await endsOf(this.#link, places)
+      await this.#committer.commit(
+        unread.map((held, i) => ({ ...held, offset: ends[i], leaderEpoch: -1, metadata: '' })),
+      )
+      for (const [i, held] of unread.entries())
+        if (this.#isStarting(held)) this.#read(held, places[i].topic, { offset: ends[i] })
+      return undefined
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      return error
+    }
+  }
+
+  #read(held: Held, topic: Topic, { offset }: Pick<FetchedOffset, 'offset'>): void {
     held.state = 'reading'
-    this.#hasRead = true
     if (!this.#watched.has(topic.name))
       this.#watched.set(
         topic.name,
@@ -341,7 +382,9 @@ export class GroupSubscription implements PartitionSupply {
       return
     }
     held.committedOffset = offset
-    this.#host.found(topic, held.partition, offset < 0 ? this.#from : { offset })
+    // What is in a partition that was added while the topic was read is new.
+    const fresh = this.#from === 'latest' ? 'earliest' : this.#from
+    this.#host.found(topic, held.partition, offset < 0 ? fresh : { offset })
   }
 
   /** The topic of that name and id. */
@@ -421,29 +464,4 @@ export class GroupSubscription implements PartitionSupply {
       })
     })
   }
-}
-
-function nameOf({ topic, partition }: PartitionName): string {
-  return `${topic}/${partition}`
-}
-
-function notHeld({ topic, partition }: PartitionName): ProtocolError {
-  return new ProtocolError(
-    ErrorCode.UNKNOWN_MEMBER_ID,
-    `partition ${partition} of ${topic} is not this consumer's (any more): another member of the group may read it`,
-  )
-}
-
-function groupError(groupId: string, cause: ProtocolError): ProtocolError {
-  return new ProtocolError(cause.code, `group ${groupId}: ${cause.message}`, { cause })
-}
-
-/** The topic may be there later, or assigned to nobody. */
-function again(cause: ProtocolError): ProtocolError {
-  return new ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID, cause.message, { cause })
-}
-
-/** The next heartbeat says more. */
-function ignore(error: unknown): void {
-  if (!(error instanceof ProtocolError)) throw error
 }

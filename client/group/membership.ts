@@ -36,6 +36,8 @@ import type { GroupSettings } from './options.ts'
 export interface MembershipHost {
   /** What to read from now on, all of it. */
   assigned(partitions: readonly AssignedPartitions[]): void
+  /** {@link Membership.isSettled} has become true, and nothing else. */
+  settled(): void
   /** What is read at this moment, all of it, also what is being given back. */
   owned(): GroupHeartbeatRequest['owned']
   /** For how long it has been at what it was handed last; null: at nothing. */
@@ -75,6 +77,7 @@ export class Membership {
   #memberId: string
   #memberEpoch = JOIN_EPOCH
   #revision = 0
+  #isSettled = false
   /** The broker's word on how long a heartbeat may wait there. */
   #intervalMs = 0
   #isLeft = false
@@ -88,6 +91,7 @@ export class Membership {
   /** When it was first said that work has stood still for half of what it may. */
   #slowSinceMs: number | undefined
   #hasBeenMember = false
+  #isWaitingForName = false
   #isFull = false
   #attempts = 0
   #warning: string | null = null
@@ -112,6 +116,11 @@ export class Membership {
 
   get memberId(): string {
     return this.#memberId
+  }
+
+  /** Whether the member has all it is to have, and the group shares out nothing anew. */
+  get isSettled(): boolean {
+    return this.#isSettled
   }
 
   /** 0: no member at this moment. */
@@ -266,14 +275,18 @@ export class Membership {
   #answered(response: GroupHeartbeatResponse, sentMs: number, serial: number): void {
     this.#attempts = 0
     this.#hasBeenMember = true
+    this.#isWaitingForName = false
     this.#isFull = false
     this.#memberEpoch = response.memberEpoch
     this.#revision = response.revision
+    const wasSettled = this.#isSettled
+    this.#isSettled = response.isSettled
     this.#intervalMs = response.heartbeatIntervalMs
     this.#watchSession(sentMs)
     this.#watchGivingBack(sentMs, response.giveBackWithinMs)
     this.#tellWarning(response.warning)
     if (response.assignment) this.#host.assigned(response.assignment)
+    else if (response.isSettled && !wasSettled) this.#host.settled()
     this.#told()
     // The next one waits at the broker; it was sent already if what is owned has changed.
     // One that is warned is answered at once.
@@ -295,8 +308,11 @@ export class Membership {
   }
 
   /** The one who had the name before may have died: its session ends. */
-  #mayBeReleased({ code }: ProtocolError): boolean {
-    return code === ErrorCode.UNRELEASED_INSTANCE_ID && this.#memberEpoch === JOIN_EPOCH
+  #mayBeReleased({ code, message }: ProtocolError): boolean {
+    if (code !== ErrorCode.UNRELEASED_INSTANCE_ID || this.#memberEpoch !== JOIN_EPOCH) return false
+    if (!this.#isWaitingForName) this.#host.warned(`it waits for its name: ${message}`)
+    this.#isWaitingForName = true
+    return true
   }
 
   /** The broker's disk is full for a while: who reads already waits for it. */
@@ -322,6 +338,7 @@ export class Membership {
     this.#memberId = uuid(this.#ports)
     this.#memberEpoch = JOIN_EPOCH
     this.#revision = 0
+    this.#isSettled = false
     this.#session?.timer.cancel()
     this.#givingBack?.timer.cancel()
     this.#session = undefined

@@ -43,6 +43,9 @@ interface Waiting {
 }
 
 const ATTEMPTS_MAX = 10
+/** Of one request. */
+const PART_MAX = 10_000
+const PART_CHARACTERS_MAX = 500_000
 
 export class OffsetCommitter {
   readonly #link: BrokerLink
@@ -115,7 +118,8 @@ export class OffsetCommitter {
     const failures = new Map<string, ProtocolError>()
     let left = [...offsets]
     for (let attempt = 1; left.length > 0; attempt++) {
-      const refused = await this.#attempt(left)
+      const refused: (readonly [string, Asked, ProtocolError])[] = []
+      for (const part of inParts(left)) refused.push(...(await this.#attempt(part)))
       const again: typeof left = []
       let atLeastMs = 0
       for (const [key, asked, error] of refused) {
@@ -175,6 +179,22 @@ export class OffsetCommitter {
       this.#delays.after(delayMs, resolve)
     })
   }
+}
+
+/** Requests that fit a frame, whatever is kept beside the offsets. */
+function* inParts(offsets: readonly [string, Asked][]): Generator<[string, Asked][]> {
+  let part: [string, Asked][] = []
+  let characters = 0
+  for (const each of offsets) {
+    if (part.length >= PART_MAX || characters >= PART_CHARACTERS_MAX) {
+      yield part
+      part = []
+      characters = 0
+    }
+    part.push(each)
+    characters += each[1].offset.metadata.length
+  }
+  yield part
 }
 
 /** A topic whose id the broker does not know has gone since it was assigned. */

@@ -3,9 +3,13 @@
  * processed, so that their offsets are not committed by themselves, and their partition is not given back.
  *
  * Asking for the next says that the last is done. Breaking out of a loop says nothing, because an error ends a loop in the same
- * way: what was at work then counts as done when somebody asks for the next, and not when the consumer is closed.
+ * way: what was at work then counts as done when another loop begins, and not when the consumer is closed.
  */
 import type { Cursor } from '../consumer/cursor.ts'
+
+/** Events between two looks at the clock. */
+const LOOK_EVENTS = 16
+const TURN_MS = 10
 
 /** What one loop is at. */
 export class Hand {
@@ -26,6 +30,15 @@ export class Hand {
   holds(cursor: Cursor, offset: number): void {
     this.cursor = cursor
     this.offset = offset
+  }
+
+  /** See {@link WorkInHand.isTurnDue}. */
+  get isTurnDue(): boolean {
+    return this.#work.isTurnDue
+  }
+
+  turn(): Promise<void> {
+    return this.#work.turn()
   }
 
   /** The next is asked for. */
@@ -55,12 +68,16 @@ export class Hand {
 export class WorkInHand {
   readonly #onReleased: () => void
   readonly #monotonicMs: () => number
+  readonly #soon: (run: () => void) => void
+  #sinceLook = 0
+  #turnAtMs = 0
   readonly #hands = new Set<Hand>()
   /** Somebody waits for hands to be empty. */
   isAwaited = false
 
-  constructor(monotonicMs: () => number, onReleased: () => void) {
+  constructor(monotonicMs: () => number, soon: (run: () => void) => void, onReleased: () => void) {
     this.#monotonicMs = monotonicMs
+    this.#soon = soon
     this.#onReleased = onReleased
   }
 
@@ -69,11 +86,12 @@ export class WorkInHand {
   }
 
   released(hand: Hand): void {
+    // A loop that begins goes on behind those that were left; one that runs already knows nothing of them.
+    if (hand.count === 0)
+      for (const other of this.#hands) if (other.isAbandoned && other !== hand) this.#hands.delete(other)
     hand.count++
     hand.cursor = undefined
     this.#hands.add(hand)
-    if (this.#hands.size > 1)
-      for (const other of this.#hands) if (other.isAbandoned && other !== hand) this.#hands.delete(other)
     hand.isAbandoned = false
     if (this.isAwaited) this.#onReleased()
   }
@@ -84,6 +102,21 @@ export class WorkInHand {
 
   abandoned(): void {
     if (this.isAwaited) this.#onReleased()
+  }
+
+  /**
+   * Whether others should have a turn before the next is handed out: a loop over what is here already would leave none to
+   * heartbeats, however short it is at each event.
+   */
+  get isTurnDue(): boolean {
+    if (++this.#sinceLook < LOOK_EVENTS) return false
+    this.#sinceLook = 0
+    return this.#monotonicMs() - this.#turnAtMs >= TURN_MS
+  }
+
+  async turn(): Promise<void> {
+    await new Promise<void>((resolve) => this.#soon(resolve))
+    this.#turnAtMs = this.#monotonicMs()
   }
 
   /** Whether somebody works on an event of this partition. Who has left his loop does not. */

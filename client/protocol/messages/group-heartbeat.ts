@@ -2,7 +2,7 @@
  * Group heartbeat: joining, staying in and leaving a consumer group, and learning what to read. The shape is that of
  * KIP-848: the broker decides who reads what, and tells each member its own share, step by step.
  */
-import { field, int32, int53, list, nullable, struct, type TypeOf, text, uint31 } from '../schema.ts'
+import { boolean, field, int32, int53, list, nullable, struct, type TypeOf, text, uint31 } from '../schema.ts'
 import { assignedPartitions, groupId, instanceId, memberId, ownedPartitions } from './group-fields.ts'
 import { name } from './recurring-fields.ts'
 
@@ -59,6 +59,10 @@ export const groupHeartbeatRequest = struct('GroupHeartbeatRequest', {
 export const groupHeartbeatResponse = struct('GroupHeartbeatResponse', {
   memberEpoch: field(int32, 'Epoch of the member from now on; what it commits carries it.'),
   revision: field(int53, 'Revision of the assignment, to be said in the next heartbeat.'),
+  isSettled: field(
+    boolean,
+    'Whether the member has all it is to have, and the group shares out nothing anew at the moment.',
+  ),
   heartbeatIntervalMs: field(
     uint31,
     'How long the next heartbeat may wait at the broker, and when it must come at the latest.',

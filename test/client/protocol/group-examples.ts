@@ -45,6 +45,7 @@ export function groupExamples(
       {
         memberEpoch: 7,
         revision: 4,
+        isSettled: false,
         heartbeatIntervalMs: 3_000,
         giveBackWithinMs: 60_000,
         assignment: [{ topicId, topic: 'seismic.events', partitions: [0, 3] }],
