@@ -17,6 +17,8 @@ export class Hand {
   /** Offset of the first record it is at that is not done. */
   offset = 0
   isAbandoned = false
+  /** It is among those of {@link WorkInHand}. */
+  isListed = false
   /** How often the next was asked for, that count as it was seen last, and when it was seen first. */
   count = 0
   seenCount = -1
@@ -88,15 +90,18 @@ export class WorkInHand {
   released(hand: Hand): void {
     // A loop that begins goes on behind those that were left; one that runs already knows nothing of them.
     if (hand.count === 0)
-      for (const other of this.#hands) if (other.isAbandoned && other !== hand) this.#hands.delete(other)
+      for (const other of this.#hands) if (other.isAbandoned && other !== hand) this.ended(other)
     hand.count++
     hand.cursor = undefined
-    this.#hands.add(hand)
+    // With every event: no look into the set.
+    if (!hand.isListed) this.#hands.add(hand)
+    hand.isListed = true
     hand.isAbandoned = false
     if (this.isAwaited) this.#onReleased()
   }
 
   ended(hand: Hand): void {
+    hand.isListed = false
     this.#hands.delete(hand)
   }
 
