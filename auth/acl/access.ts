@@ -22,7 +22,7 @@ import {
 import type { Policy } from './policy.ts'
 import { addRule, type PrincipalRules } from './principal-rules.ts'
 import { DEFAULT_NAMESPACE, isInternalName, namespaceOf } from './qualified-name.ts'
-import { coversPattern, type ResourcePattern, type ResourceType } from './resource.ts'
+import { coversPattern, formatResourcePattern, type ResourcePattern, type ResourceType } from './resource.ts'
 import { bitsAfter, deniedIn, NO_VERDICT, type Rules } from './rules.ts'
 
 export interface Access {
@@ -39,6 +39,11 @@ export interface Access {
    * `grant`, whether rights on the whole pattern may be given away.
    */
   allowsPattern(operation: Operation, pattern: ResourcePattern): boolean
+  /**
+   * Until when one rule allows the operation on everything the pattern is about, of several the one that lasts longest;
+   * Infinity: without end, as for an owner. For what is allowed: whether something denies it is not looked at.
+   */
+  allowedUntilMs(operation: Operation, pattern: ResourcePattern): number
   /** Whether everything the pattern is about belongs to the identity, whatever it is denied; an administrator owns all. */
   ownsPattern(pattern: ResourcePattern): boolean
   /** Whether it is in a namespace of the identity's, whatever the scope. */
@@ -92,6 +97,8 @@ class CompiledAccess implements Access {
   readonly #owned: ReadonlyMap<string, string> | undefined
   readonly #scope: Scope | undefined
   readonly #scopeRules: Map<ResourceType, Rules> | undefined
+  /** By operation, until when it is allowed on each pattern that a rule is written on. */
+  readonly #ends = new Map<Operation, ReadonlyMap<string, number>>()
 
   constructor(policy: Policy, identity: Pick<Identity, 'principal' | 'method' | 'scope'>, nowMs: number) {
     const names = namesOf(identity.principal)
@@ -165,6 +172,19 @@ class CompiledAccess implements Access {
     return this.#ownsAll(pattern) || (verdict & bit) !== 0
   }
 
+  allowedUntilMs(operation: Operation, pattern: ResourcePattern): number {
+    if (this.isAdministrator || this.validUntilMs === Number.POSITIVE_INFINITY || this.#ownsAll(pattern))
+      return Number.POSITIVE_INFINITY
+    const { type, name, match } = pattern
+    const ends = this.#endsOf(operation)
+    const endOf = (about: ResourcePattern) =>
+      ends.get(formatResourcePattern(about)) ?? Number.NEGATIVE_INFINITY
+    let endMs = match === 'literal' ? endOf(pattern) : Number.NEGATIVE_INFINITY
+    for (let length = 0; length <= name.length; length++)
+      endMs = Math.max(endMs, endOf({ type, name: name.slice(0, length), match: 'prefix' }))
+    return endMs
+  }
+
   ownsPattern(pattern: ResourcePattern): boolean {
     return this.#isInScope(bitOf('grant'), pattern) && (this.isAdministrator || this.#ownsAll(pattern))
   }
@@ -192,6 +212,22 @@ class CompiledAccess implements Access {
 
   explainHidden(operation: Operation, type: ResourceType, name: string): Decision {
     return withoutRule({ subject: this.#subject, operation, type, name })
+  }
+
+  #endsOf(operation: Operation): ReadonlyMap<string, number> {
+    const known = this.#ends.get(operation)
+    if (known) return known
+    const ends = new Map<string, number>()
+    for (const about of this.#names)
+      for (const entry of this.#policy.entriesOf(about)) {
+        if (entry.effect !== 'allow' || hasExpired(entry, this.#nowMs)) continue
+        if ((allowedBy(bitsOf(entry.operations)) & bitOf(operation)) === 0) continue
+        const pattern = formatResourcePattern(entry.resource)
+        const endMs = entry.expiresAtMs ?? Number.POSITIVE_INFINITY
+        ends.set(pattern, Math.max(ends.get(pattern) ?? Number.NEGATIVE_INFINITY, endMs))
+      }
+    this.#ends.set(operation, ends)
+    return ends
   }
 
   /** As whom the resource is owned. */

@@ -66,6 +66,13 @@ export interface AclClaim {
   release(): void
 }
 
+export interface PutOptions {
+  /** On a full disk there is room for what administrators deny. */
+  readonly isByAdministrator?: boolean
+  /** The same rule stays as it is where it lasts longer. */
+  readonly isLongerKept?: boolean
+}
+
 export type NewAclEntry = Omit<AclEntry, 'id' | 'createdAtMs'>
 
 export class AclStore {
@@ -113,17 +120,13 @@ export class AclStore {
    * POLICY_VIOLATION when there are too many, or with StorageError. What denies is written on a full disk too.
    */
   put(entry: NewAclEntry): Promise<string>
-  put(
-    entry: NewAclEntry,
-    compares: readonly Compare[],
-    isByAdministrator?: boolean,
-  ): Promise<string | undefined>
+  put(entry: NewAclEntry, compares: readonly Compare[], options?: PutOptions): Promise<string | undefined>
   put(
     entry: NewAclEntry,
     compares: readonly Compare[] = [],
-    isByAdministrator = false,
+    options: PutOptions = {},
   ): Promise<string | undefined> {
-    const putting = this.#put(entry, compares, isByAdministrator)
+    const putting = this.#put(entry, compares, options)
     this.#putting.add(putting)
     return putting.finally(() => this.#putting.delete(putting))
   }
@@ -157,8 +160,10 @@ export class AclStore {
   async #put(
     entry: NewAclEntry,
     compares: readonly Compare[],
-    isAdministrator: boolean,
+    { isByAdministrator: isAdministrator = false, isLongerKept = false }: PutOptions,
   ): Promise<string | undefined> {
+    const present = isLongerKept ? this.#options.policy.entry(aclIdOf(entry)) : undefined
+    if (present && endMsOf(present) >= endMsOf(entry)) return present.id
     const claim = await this.claim(entry)
     const namespace = namespaceOfPattern(entry.resource)
     const writer = { principal: entry.grantedBy, isAdministrator, namespace }
@@ -291,6 +296,10 @@ export class AclStore {
       ? `there are ${entriesPerNamespaceMax} entries about namespace ${namespace} and what is in it, which is all there may be (auth.aclEntriesPerNamespaceMax)`
       : undefined
   }
+}
+
+function endMsOf({ expiresAtMs }: Pick<AclEntry, 'expiresAtMs'>): number {
+  return expiresAtMs ?? Number.POSITIVE_INFINITY
 }
 
 function count(counts: Map<string, number>, namespace: string | undefined, more: 1 | -1): void {

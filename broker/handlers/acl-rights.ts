@@ -2,7 +2,8 @@
  * Who may see and change which entries of the access control list.
  *
  * Whoever may grant on everything an entry is about writes and deletes what allows. What denies is for owners and
- * administrators: with it a colleague could lock out the owner. An owner takes away what denies himself, too.
+ * administrators: with it a colleague could lock out the owner. An owner takes away what denies himself, too. What
+ * somebody gives lasts no longer than the rule by which he may: or who may for an hour would do so for ever.
  */
 import type { Access } from '../../auth/acl/access.ts'
 import type { AclEntry } from '../../auth/acl/entry.ts'
@@ -16,6 +17,19 @@ type Rule = Pick<AclEntry, 'resource' | 'effect'>
 export function mayWrite(access: Access, { resource, effect }: Rule): boolean {
   if (access.ownsPattern(resource)) return true
   return effect === 'allow' && access.allowsPattern('grant', resource)
+}
+
+/** When the entry ends if the caller writes it, ms since 1970; null: never. */
+export function endOfWritten(
+  access: Access,
+  { resource, expiresAtMs }: Pick<AclEntry, 'resource' | 'expiresAtMs'>,
+): number | null {
+  return earlierEnd(expiresAtMs, access.allowedUntilMs('grant', resource))
+}
+
+/** @param atMs Infinity: never */
+export function earlierEnd(expiresAtMs: number | null, atMs: number): number | null {
+  return (expiresAtMs ?? Number.POSITIVE_INFINITY) > atMs ? atMs : expiresAtMs
 }
 
 export function writeRefusal(session: RequestSession, rule: Rule): ProtocolError | undefined {

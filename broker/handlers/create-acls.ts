@@ -13,7 +13,7 @@ import type { AclStore, NewAclEntry } from '../access/acl-store.ts'
 import { type NamespaceStore, unknownNamespace } from '../access/namespace-store.ts'
 import { decodeTopicRecord, topicKey } from '../topics/topic-record.ts'
 import { checkExpiry, checkShowable, invalid, principalOf, rightOf } from './access-words.ts'
-import { writeRefusal } from './acl-rights.ts'
+import { endOfWritten, writeRefusal } from './acl-rights.ts'
 import { callerOf, unknownTopicName } from './authorization.ts'
 import type { RequestContext, RequestSession } from './context.ts'
 import { entryResult } from './entry-result.ts'
@@ -80,7 +80,12 @@ export function createAclsHandler(
     const namespace = namespaceOfPattern(resource)
     if (namespace !== undefined && !namespaces.get(namespace)) throw unknownNamespace(namespace)
     if (topic?.isGoing) throw unknownTopicName(resource.name)
-    return acls.put(entry, topic?.compares ?? [], session.access.isAdministrator)
+    const expiresAtMs = endOfWritten(session.access, entry)
+    return acls.put({ ...entry, expiresAtMs }, topic?.compares ?? [], {
+      isByAdministrator: session.access.isAdministrator,
+      // Who cannot give for as long as he wants takes nothing away by it.
+      isLongerKept: expiresAtMs !== entry.expiresAtMs,
+    })
   }
 
   return async ({ entries }, context) => ({

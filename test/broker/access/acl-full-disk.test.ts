@@ -29,7 +29,7 @@ async function setUp(t: Test) {
       grantedBy: `user:${by}`,
       note: null,
     } as const
-    return acls.put(entry, [], isByAdministrator)
+    return acls.put(entry, [], { isByAdministrator })
   }
   return { store, disk, policy, acls, namespaces, put }
 }
