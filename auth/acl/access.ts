@@ -8,7 +8,7 @@
  */
 import type { Identity, Scope } from '../identity.ts'
 import { ADMINISTRATOR_ROLE, namesOf } from '../principal.ts'
-import { hasExpired } from './entry.ts'
+import { type AclEntry, endMsOf, hasExpired } from './entry.ts'
 import { type Decision, explainDecision, withoutRule } from './explain.ts'
 import {
   ALL_OPERATIONS,
@@ -22,7 +22,13 @@ import {
 import type { Policy } from './policy.ts'
 import { addRule, type PrincipalRules } from './principal-rules.ts'
 import { DEFAULT_NAMESPACE, isInternalName, namespaceOf } from './qualified-name.ts'
-import { coversPattern, formatResourcePattern, type ResourcePattern, type ResourceType } from './resource.ts'
+import {
+  coversPattern,
+  formatResourcePattern,
+  namespaceOfPattern,
+  type ResourcePattern,
+  type ResourceType,
+} from './resource.ts'
 import { bitsAfter, deniedIn, NO_VERDICT, type Rules } from './rules.ts'
 
 export interface Access {
@@ -46,6 +52,8 @@ export interface Access {
   allowedUntilMs(operation: Operation, pattern: ResourcePattern): number
   /** Whether everything the pattern is about belongs to the identity, whatever it is denied; an administrator owns all. */
   ownsPattern(pattern: ResourcePattern): boolean
+  /** The namespaces in which all is that it owns or may grant on; undefined: it may be anywhere. */
+  givesIn(): ReadonlySet<string> | undefined
   /** Whether it is in a namespace of the identity's, whatever the scope. */
   isOwnerOf(type: ResourceType, name: string): boolean
   explain(operation: Operation, type: ResourceType, name: string): Decision
@@ -53,22 +61,24 @@ export interface Access {
   explainHidden(operation: Operation, type: ResourceType, name: string): Decision
 }
 
+/** @param administrators in text form; others than those of the policy for who is not to know these */
 export function compileAccess(
   policy: Policy,
   identity: Pick<Identity, 'principal' | 'method' | 'scope'>,
   nowMs: number,
+  administrators = policy.administrators,
 ): Access {
-  return new CompiledAccess(policy, identity, nowMs)
+  return new CompiledAccess(policy, identity, nowMs, administrators)
 }
 
 /** Why an identity is an administrator, to be read behind "because"; undefined: it is none. */
 function administration(
-  policy: Policy,
+  administrators: ReadonlySet<string>,
   { principal, method }: Pick<Identity, 'principal' | 'method'>,
   names: readonly string[],
 ): string | undefined {
   if (principal.isAnonymous) return undefined
-  const named = names.find((name) => policy.administrators.has(name))
+  const named = names.find((name) => administrators.has(name))
   if (named !== undefined) return `the configuration names ${named} an administrator`
   // What other issuers call a role is theirs to decide, and must not open this broker by its name.
   const isOurs = method === 'api-key' || method === 'issuer'
@@ -97,13 +107,18 @@ class CompiledAccess implements Access {
   readonly #owned: ReadonlyMap<string, string> | undefined
   readonly #scope: Scope | undefined
   readonly #scopeRules: Map<ResourceType, Rules> | undefined
-  /** By operation, until when it is allowed on each pattern that a rule is written on. */
-  readonly #ends = new Map<Operation, ReadonlyMap<string, number>>()
+  /** By operation and by the pattern they are written on in text form, of the rules that allow it the longest. */
+  readonly #longest = new Map<Operation, ReadonlyMap<string, AclEntry>>()
 
-  constructor(policy: Policy, identity: Pick<Identity, 'principal' | 'method' | 'scope'>, nowMs: number) {
+  constructor(
+    policy: Policy,
+    identity: Pick<Identity, 'principal' | 'method' | 'scope'>,
+    nowMs: number,
+    administrators: ReadonlySet<string>,
+  ) {
     const names = namesOf(identity.principal)
     this.#subject = names[0]
-    this.#administration = administration(policy, identity, names)
+    this.#administration = administration(administrators, identity, names)
     this.#policy = policy
     this.#nowMs = nowMs
     this.#names = names
@@ -176,9 +191,11 @@ class CompiledAccess implements Access {
     if (this.isAdministrator || this.validUntilMs === Number.POSITIVE_INFINITY || this.#ownsAll(pattern))
       return Number.POSITIVE_INFINITY
     const { type, name, match } = pattern
-    const ends = this.#endsOf(operation)
-    const endOf = (about: ResourcePattern) =>
-      ends.get(formatResourcePattern(about)) ?? Number.NEGATIVE_INFINITY
+    const rules = this.#rulesFor(operation)
+    const endOf = (about: ResourcePattern) => {
+      const rule = rules.get(formatResourcePattern(about))
+      return rule ? endMsOf(rule) : Number.NEGATIVE_INFINITY
+    }
     let endMs = match === 'literal' ? endOf(pattern) : Number.NEGATIVE_INFINITY
     for (let length = 0; length <= name.length; length++)
       endMs = Math.max(endMs, endOf({ type, name: name.slice(0, length), match: 'prefix' }))
@@ -187,6 +204,17 @@ class CompiledAccess implements Access {
 
   ownsPattern(pattern: ResourcePattern): boolean {
     return this.#isInScope(bitOf('grant'), pattern) && (this.isAdministrator || this.#ownsAll(pattern))
+  }
+
+  givesIn(): ReadonlySet<string> | undefined {
+    if (this.isAdministrator) return undefined
+    const namespaces = new Set(this.#owned?.keys())
+    for (const { resource } of this.#rulesFor('grant').values()) {
+      const namespace = namespaceOfPattern(resource)
+      if (namespace === undefined) return undefined
+      namespaces.add(namespace)
+    }
+    return namespaces
   }
 
   isOwnerOf(type: ResourceType, name: string): boolean {
@@ -214,20 +242,20 @@ class CompiledAccess implements Access {
     return withoutRule({ subject: this.#subject, operation, type, name })
   }
 
-  #endsOf(operation: Operation): ReadonlyMap<string, number> {
-    const known = this.#ends.get(operation)
+  #rulesFor(operation: Operation): ReadonlyMap<string, AclEntry> {
+    const known = this.#longest.get(operation)
     if (known) return known
-    const ends = new Map<string, number>()
+    const longest = new Map<string, AclEntry>()
     for (const about of this.#names)
       for (const entry of this.#policy.entriesOf(about)) {
         if (entry.effect !== 'allow' || hasExpired(entry, this.#nowMs)) continue
         if ((allowedBy(bitsOf(entry.operations)) & bitOf(operation)) === 0) continue
         const pattern = formatResourcePattern(entry.resource)
-        const endMs = entry.expiresAtMs ?? Number.POSITIVE_INFINITY
-        ends.set(pattern, Math.max(ends.get(pattern) ?? Number.NEGATIVE_INFINITY, endMs))
+        const other = longest.get(pattern)
+        if (!other || endMsOf(entry) > endMsOf(other)) longest.set(pattern, entry)
       }
-    this.#ends.set(operation, ends)
-    return ends
+    this.#longest.set(operation, longest)
+    return longest
   }
 
   /** As whom the resource is owned. */

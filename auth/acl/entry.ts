@@ -23,6 +23,11 @@ export function hasExpired({ expiresAtMs }: Pick<AclEntry, 'expiresAtMs'>, nowMs
   return expiresAtMs !== null && nowMs >= expiresAtMs
 }
 
+/** Ms since 1970; Infinity: never. */
+export function endMsOf({ expiresAtMs }: Pick<AclEntry, 'expiresAtMs'>): number {
+  return expiresAtMs ?? Number.POSITIVE_INFINITY
+}
+
 /** What is wrong with a list of words meant as operations, to be read behind "operations"; undefined: nothing. */
 export function problemOfOperations(words: readonly string[]): string | undefined {
   if (words.length === 0) return 'are none; there must be at least one'

@@ -8,12 +8,15 @@
  */
 import type { AclEntry } from './entry.ts'
 import { PrincipalRules } from './principal-rules.ts'
+import { namespaceOfPattern } from './resource.ts'
 
 export class Policy {
   /** Principals in text form that may do everything. */
   readonly administrators: ReadonlySet<string>
   readonly #entries = new Map<string, AclEntry>()
   readonly #entriesOf = new Map<string, Set<AclEntry>>()
+  /** By the namespace they are about, or about what is in it. */
+  readonly #entriesIn = new Map<string, Set<AclEntry>>()
   /** Of those who were asked about and have entries. */
   readonly #rulesOf = new Map<string, PrincipalRules>()
   readonly #owners = new Map<string, readonly string[]>()
@@ -46,6 +49,8 @@ export class Policy {
     const former = this.#forget(entry.id)
     this.#entries.set(entry.id, entry)
     include(this.#entriesOf, entry.principal, entry)
+    const namespace = namespaceOfPattern(entry.resource)
+    if (namespace !== undefined) include(this.#entriesIn, namespace, entry)
     this.#rulesOf.get(entry.principal)?.add(entry)
     this.#changed(former ? [former.principal, entry.principal] : [entry.principal])
   }
@@ -80,8 +85,13 @@ export class Policy {
     return this.#entriesOf.get(principal) ?? []
   }
 
+  /** What is written about exactly this namespace or what is in it and nothing else. */
+  entriesIn(namespace: string): Iterable<AclEntry> {
+    return this.#entriesIn.get(namespace) ?? []
+  }
+
   /**
-   * The same put together, as it is at that time; undefined: nothing is written about it. Whoever holds it sees every
+   * What is written about exactly one principal put together, as it is at that time; undefined: nothing is written about it. Whoever holds it sees every
    * change, and by the revision of the name that there was one.
    */
   rulesOf(principal: string, nowMs: number): PrincipalRules | undefined {
@@ -122,6 +132,8 @@ export class Policy {
     if (!entry) return undefined
     this.#entries.delete(id)
     exclude(this.#entriesOf, entry.principal, entry)
+    const namespace = namespaceOfPattern(entry.resource)
+    if (namespace !== undefined) exclude(this.#entriesIn, namespace, entry)
     this.#rulesOf.get(entry.principal)?.remove(entry)
     return entry
   }

@@ -12,7 +12,7 @@
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { type AclEntry, hasExpired } from '../../auth/acl/entry.ts'
+import { type AclEntry, endMsOf, hasExpired } from '../../auth/acl/entry.ts'
 import { bitsOf } from '../../auth/acl/operation.ts'
 import type { Policy } from '../../auth/acl/policy.ts'
 import { coversPattern, formatResourcePattern, namespaceOfPattern } from '../../auth/acl/resource.ts'
@@ -296,10 +296,6 @@ export class AclStore {
       ? `there are ${entriesPerNamespaceMax} entries about namespace ${namespace} and what is in it, which is all there may be (auth.aclEntriesPerNamespaceMax)`
       : undefined
   }
-}
-
-function endMsOf({ expiresAtMs }: Pick<AclEntry, 'expiresAtMs'>): number {
-  return expiresAtMs ?? Number.POSITIVE_INFINITY
 }
 
 function count(counts: Map<string, number>, namespace: string | undefined, more: 1 | -1): void {

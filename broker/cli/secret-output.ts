@@ -26,6 +26,8 @@ export async function showSecret(
   context: CommandContext,
   make: () => Promise<MadeSecret>,
 ): Promise<void> {
+  if (out === '' || out === '-')
+    throw usage(`--out ${JSON.stringify(out)} names no file; leave --out away to have it on standard output`)
   if (out === undefined) {
     const { secret, fields, sentence } = await make()
     context.out.write(json ? `${JSON.stringify(fields)}\n` : `${secret}\n`)

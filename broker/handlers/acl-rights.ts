@@ -7,6 +7,7 @@
  */
 import type { Access } from '../../auth/acl/access.ts'
 import type { AclEntry } from '../../auth/acl/entry.ts'
+import type { Policy } from '../../auth/acl/policy.ts'
 import { namesOf } from '../../auth/principal.ts'
 import type { ProtocolError } from '../../client/protocol/errors.ts'
 import { callerOf, notAuthorized } from './authorization.ts'
@@ -54,6 +55,20 @@ export function visibleEntries(session: RequestSession): (entry: AclEntry) => bo
     (names.has(entry.principal) && !hides(entry)) ||
     access.ownsPattern(entry.resource) ||
     access.allowsPattern('grant', entry.resource)
+}
+
+/**
+ * Among which all are that he may see: those about himself, and those of the namespaces in which he owns something or may
+ * grant on it, found by index; all there are where he may describe the cluster, or grant beyond one namespace.
+ */
+export function* entriesToLookAt(session: RequestSession, policy: Policy): Iterable<AclEntry> {
+  const { access, identity } = session
+  const namespaces = access.allows('describe', 'cluster', '') ? undefined : access.givesIn()
+  if (!namespaces) return yield* policy.entries()
+  const names = new Set(namesOf(identity.principal))
+  for (const name of names) yield* policy.entriesOf(name)
+  for (const namespace of namespaces)
+    for (const entry of policy.entriesIn(namespace)) if (!names.has(entry.principal)) yield entry
 }
 
 function hides({ effect, operations }: AclEntry): boolean {

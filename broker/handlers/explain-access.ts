@@ -1,6 +1,7 @@
 /**
  * Explain access: may somebody, and which rule decides. About himself everyone may ask; about others who may describe
- * the cluster, or grant on what is asked about: it is his to know who may use it.
+ * the cluster, or grant on what is asked about: it is his to know who may use it. Whom the configuration names an
+ * administrator is told only to who may describe the cluster; others are told what the rules say, and that it is all.
  */
 import { type Access, compileAccess } from '../../auth/acl/access.ts'
 import { isOperation } from '../../auth/acl/operation.ts'
@@ -13,6 +14,9 @@ import { checkIds, invalid, principalOf, resourceOf } from './access-words.ts'
 import { callerOf } from './authorization.ts'
 import type { RequestSession } from './context.ts'
 import type { Handler } from './handlers.ts'
+
+const NOBODY: ReadonlySet<string> = new Set()
+const RULES_ONLY = ' Whom the configuration names an administrator is not told.'
 
 export function explainAccessHandler(policy: Policy): Handler<'explainAccess'> {
   function accessOf(
@@ -39,7 +43,10 @@ export function explainAccessHandler(policy: Policy): Handler<'explainAccess'> {
     if (kind === 'anonymous') return compileAccess(policy, anonymousIdentity, nowMs)
     const asked = { name: id, isAnonymous: false, groups, roles }
     // As with a credential of ours: only there the role of administrators counts.
-    return compileAccess(policy, { principal: asked, method: 'api-key', scope: undefined }, nowMs)
+    const identity = { principal: asked, method: 'api-key', scope: undefined } as const
+    return mayKnowAdministrators(session)
+      ? compileAccess(policy, identity, nowMs)
+      : compileAccess(policy, identity, nowMs, NOBODY)
   }
 
   return async (request, { session, clock }) => {
@@ -56,8 +63,18 @@ export function explainAccessHandler(policy: Policy): Handler<'explainAccess'> {
     const { allowed, rule, entry, sentence } = isHidden
       ? access.explainHidden(operation, type, name)
       : decision
-    return { allowed, rule, entryId: entry?.id ?? null, sentence }
+    const isRulesOnly = access !== session.access && !mayKnowAdministrators(session)
+    return {
+      allowed,
+      rule,
+      entryId: entry?.id ?? null,
+      sentence: isRulesOnly ? sentence + RULES_ONLY : sentence,
+    }
   }
+}
+
+function mayKnowAdministrators({ access }: RequestSession): boolean {
+  return access.allows('describe', 'cluster', '')
 }
 
 function mayAskOfOthers(access: Access, resource: ResourcePattern): boolean {

@@ -196,6 +196,16 @@ t.test('a secret goes into a new file for its owner, and nowhere else', async (t
   const again = await octopus(`key create laptop --for ivy --out ${out}`)
   t.match(again, { exitCode: 64, out: '', err: /there is something already, and it is not overwritten/ })
   t.equal(await secretIn(out), first)
+  t.match(await octopus('key create laptop --for ivy --out -'), {
+    exitCode: 64,
+    out: '',
+    err: /--out "-" names no file; leave --out away to have it on standard output/,
+  })
+  await t.rejects(stat('-'), { code: 'ENOENT' })
+  t.match(await octopus('key create laptop --for ivy --out='), {
+    exitCode: 64,
+    err: /--out "" names no file/,
+  })
   const nowhere = await octopus(`key create laptop --for ivy --out ${join(directory, 'none', 'ivy.key')}`)
   t.match(nowhere, { exitCode: 73, out: '', err: /ENOENT/ })
   t.equal(await keys(), 1, 'nothing was made that could not be kept')
