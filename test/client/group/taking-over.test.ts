@@ -203,7 +203,7 @@ t.test('a loop over what is here already leaves turns to others', async (t) => {
     if (hand.isTurnDue) await hand.turn()
     nowMs += 1
   }
-  t.ok(turns.length > 50, `${turns.length} turns in a second`)
+  t.ok(turns.length >= 4, `${turns.length} turns in a second, the shortest session there is`)
   const quick = turns.length
   for (let i = 0; i < 1_000; i++) {
     hand.releases()
