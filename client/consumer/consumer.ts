@@ -66,7 +66,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   readonly #queue: WaitingBatches<R>
   readonly #cursors = new Map<string, Cursor>()
   readonly #subscription: PartitionSupply
-  /** Undefined: it reads for itself. */
   readonly #group: GroupReading<R> | undefined
   readonly #locator: OffsetLocator
   readonly #newest: NewestLocator
@@ -82,7 +81,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   #isClosed = false
   #closed: Promise<void> | undefined
 
-  /** Made by `client.consumer()`. */
   constructor(
     link: BrokerLink,
     directory: TopicDirectory,
@@ -303,12 +301,14 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   }
 
   #nextOfGroup(work: Hand): Promise<IteratorResult<R, undefined>> {
+    if (this.#hand.hasNext && work.goesOn(this.#hand.cursor)) {
+      const value = this.#hand.next()
+      work.offset = value.offset
+      return Promise.resolve({ value, done: false })
+    }
     work.releases()
     if (work.isTurnDue) return work.watches(work.turn().then(() => this.#nextRecord(work)))
-    if (!this.#hand.hasNext) return work.watches(this.#nextRecord(work))
-    const value = this.#hand.next()
-    work.holds(this.#hand.cursor as Cursor, value.offset)
-    return Promise.resolve({ value, done: false })
+    return work.watches(this.#nextRecord(work))
   }
 
   /** Nothing is awaited between taking a batch and having it in place, or at work. */
@@ -345,7 +345,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#alarm = undefined
     if (dueInMs !== undefined)
       this.#alarm = this.#ports.timers.after(Math.min(dueInMs, TIMEOUT_MS_MAX), () => this.#news.open())
-    return this.#news.wait()
+    return this.#group?.work.resting(this.#news.wait()) ?? this.#news.wait()
   }
 
   #inOrderOfTime(): TimeOrderedQueue<R> {

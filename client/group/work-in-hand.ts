@@ -7,8 +7,8 @@
  */
 import type { Cursor } from '../consumer/cursor.ts'
 
-/** Events between two looks at the clock. */
-const LOOK_EVENTS = 16
+/** Events between two looks at the clock, at most. */
+const LOOK_EVENTS_MAX = 64
 /**
  * A fifth of the shortest session. In each turn more is fetched while a batch is in hand, and the garbage collector has its records
  * to look at again: with a turn every 10 ms reading event by event took two and a half times the CPU time.
@@ -27,6 +27,8 @@ export class Hand {
   count = 0
   seenCount = -1
   seenAtMs = 0
+  /** Events until somebody looks at the clock. */
+  #untilLook = 0
   readonly #work: WorkInHand
 
   constructor(work: WorkInHand) {
@@ -38,9 +40,23 @@ export class Hand {
     this.offset = offset
   }
 
+  /**
+   * Whether the next of the same partition may be handed out without more ado, which says that the last is done: the way of nearly every
+   * event. Only its {@link offset} is to be set then.
+   */
+  goesOn(cursor: Cursor | undefined): boolean {
+    if (this.cursor !== cursor || this.isAbandoned || this.#work.isAwaited || --this.#untilLook <= 0)
+      return false
+    this.count++
+    return cursor !== undefined
+  }
+
   /** See {@link WorkInHand.isTurnDue}. */
   get isTurnDue(): boolean {
-    return this.#work.isTurnDue
+    if (this.#untilLook > 0) return false
+    const isDue = this.#work.isTurnDue
+    this.#untilLook = this.#work.lookEvents
+    return isDue
   }
 
   turn(): Promise<void> {
@@ -75,7 +91,9 @@ export class WorkInHand {
   readonly #onReleased: () => void
   readonly #monotonicMs: () => number
   readonly #soon: (run: () => void) => void
-  #sinceLook = 0
+  /** Events of a loop until its next look at the clock. */
+  lookEvents = 1
+  #lookedAtMs = 0
   #turnAtMs = 0
   readonly #hands = new Set<Hand>()
   /** Somebody waits for hands to be empty. */
@@ -118,9 +136,21 @@ export class WorkInHand {
    * heartbeats, however short it is at each event.
    */
   get isTurnDue(): boolean {
-    if (++this.#sinceLook < LOOK_EVENTS) return false
-    this.#sinceLook = 0
-    return this.#monotonicMs() - this.#turnAtMs >= TURN_MS
+    const nowMs = this.#monotonicMs()
+    // The slower the events are, the fewer of them lie between two looks.
+    const isSlow = nowMs - this.#lookedAtMs > TURN_MS / 8
+    this.lookEvents = Math.min(
+      LOOK_EVENTS_MAX,
+      Math.max(1, isSlow ? this.lookEvents / 2 : this.lookEvents * 2),
+    )
+    this.#lookedAtMs = nowMs
+    return nowMs - this.#turnAtMs >= TURN_MS
+  }
+
+  /** Others had their turn while the next was waited for. */
+  async resting(news: Promise<void>): Promise<void> {
+    await news
+    this.#turnAtMs = this.#monotonicMs()
   }
 
   async turn(): Promise<void> {

@@ -5,6 +5,7 @@
 import t from 'tap'
 import { OctopusClient } from '../../../client/client.ts'
 import type { Consumer } from '../../../client/consumer/consumer.ts'
+import { Cursor, NO_END } from '../../../client/consumer/cursor.ts'
 import type { ConsumerOptions } from '../../../client/consumer/options.ts'
 import type { GroupOptions } from '../../../client/group/options.ts'
 import { WorkInHand } from '../../../client/group/work-in-hand.ts'
@@ -198,16 +199,32 @@ t.test('a loop over what is here already leaves turns to others', async (t) => {
     () => undefined,
   )
   const hand = work.newHand()
-  for (let i = 0; i < 1_000; i++) {
+  const topic = { name: 't', topicId: new Uint8Array(16), topicIdText: '', partitions: [] }
+  const cursor = new Cursor(topic, 0, 'earliest', NO_END)
+  /** As the consumer does. */
+  const next = async (offset: number) => {
+    if (hand.goesOn(cursor)) {
+      hand.offset = offset
+      return
+    }
     hand.releases()
     if (hand.isTurnDue) await hand.turn()
+    hand.holds(cursor, offset)
+  }
+  for (let i = 0; i < 1_000; i++) {
+    await next(i)
     nowMs += 1
   }
   t.ok(turns.length >= 4, `${turns.length} turns in a second, the shortest session there is`)
-  const quick = turns.length
-  for (let i = 0; i < 1_000; i++) {
-    hand.releases()
-    if (hand.isTurnDue) await hand.turn()
+  t.equal(work.processedOf(cursor, 1_000), 999)
+  const slow = turns.length
+  for (let i = 0; i < 80; i++) {
+    await next(i)
+    nowMs += 500
   }
+  t.ok(turns.length - slow >= 10, `${turns.length - slow} turns in eighty slow events`)
+  for (let i = 0; i < 1_000; i++) await next(i)
+  const quick = turns.length
+  for (let i = 0; i < 10_000; i++) await next(i)
   t.equal(turns.length, quick, 'who is quick is not held up')
 })
