@@ -8,6 +8,7 @@ import t from 'tap'
 import { apis } from '../../../client/protocol/api.ts'
 import { ErrorCode, ProtocolError } from '../../../client/protocol/errors.ts'
 import { groupApis } from '../../../client/protocol/group-apis.ts'
+import { OFFSET_EARLIEST } from '../../../client/protocol/messages/list-offsets.ts'
 import { ADMIN_KEY } from '../../support/admin-key.ts'
 import { batchOf, ProtocolClient } from '../protocol-client.ts'
 import { named, node, refusal } from './access-node.ts'
@@ -443,7 +444,12 @@ t.test(
     const at = { topicId: internalId, partition: 0, leaderEpoch: -1 }
     const batch = batchOf(['x'])
     const asks = (client: ProtocolClient): Record<string, () => Promise<string>> => ({
-      fetch: async () => named((await client.fetch(internalId, 0, 0)).response?.error),
+      fetch: async () => {
+        // What the view of the groups has leaves the log at its own time.
+        const partitions = [{ ...at, timestamp: OFFSET_EARLIEST }]
+        const earliest = await admin.call(apis.listOffsets, { isolationLevel: 1, partitions })
+        return named((await client.fetch(internalId, 0, earliest.partitions[0].offset)).response?.error)
+      },
       listOffsets: async () =>
         named(
           (await client.call(apis.listOffsets, { isolationLevel: 1, partitions: [{ ...at, timestamp: -1 }] }))
