@@ -105,9 +105,9 @@ export class GroupReading<R extends PlacedRecord> {
   commit(point: CommitPoint | undefined, metadata: string): Promise<void> {
     const cursor = point && this.#host.cursors.get(nameOf(point))
     if (cursor) this.work.processedUpTo(cursor, point.offset)
-    return this.subscription.commit(
-      point ? [{ ...point, leaderEpoch: -1, metadata }] : this.#handedOut(metadata),
-    )
+    const isOfAll = point === undefined
+    const offsets = isOfAll ? this.#handedOut(metadata) : [{ ...point, leaderEpoch: -1, metadata }]
+    return this.subscription.commit(offsets, { isOfAll })
   }
 
   /**

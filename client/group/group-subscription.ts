@@ -149,12 +149,19 @@ export class GroupSubscription implements PartitionSupply {
     for (const held of this.#held.values()) if (held.state === 'revoking') void this.#giveUp(held)
   }
 
-  /** As {@link OffsetCommitter.commit}; what is committed already, and has nothing beside it, is not sent again. */
-  async commit(offsets: readonly (PartitionName & Omit<ProcessedOffset, 'topicId'>)[]): Promise<void> {
+  /**
+   * As {@link OffsetCommitter.commit}. With `isOfAll` what is committed already, and has nothing beside it, is not sent again; but while a
+   * commit is on its way nobody knows what is committed, and the last word has to count.
+   */
+  async commit(
+    offsets: readonly (PartitionName & Omit<ProcessedOffset, 'topicId'>)[],
+    { isOfAll }: { readonly isOfAll: boolean },
+  ): Promise<void> {
+    const isKnown = isOfAll && this.#committer.isIdle
     const placed = offsets.map((offset) => {
       const held = this.#held.get(nameOf(offset))
       if (!held) throw notHeld(offset)
-      return { ...offset, topicId: held.topicId, isNew: held.committedOffset !== offset.offset }
+      return { ...offset, topicId: held.topicId, isNew: !isKnown || held.committedOffset !== offset.offset }
     })
     await this.#committer.commit(placed.filter(({ isNew, metadata }) => isNew || metadata !== ''))
     for (const offset of offsets) this.#committed(offset)
@@ -219,7 +226,8 @@ export class GroupSubscription implements PartitionSupply {
   }
 
   #awaitWork(): void {
-    this.#host.awaitsWork([...this.#held.values()].some(({ state }) => state === 'revoking'))
+    const isRevoking = [...this.#held.values()].some(({ state }) => state === 'revoking')
+    this.#host.awaitsWork(isRevoking || this.#onIdle !== undefined)
   }
 
   /** Begins with what is assigned and not held; what is still being given up comes when it was. */
@@ -265,6 +273,8 @@ export class GroupSubscription implements PartitionSupply {
     for (const held of removed) this.#drop(held)
     this.#assigned = new Map()
     this.#isAssigned = false
+    // Whoever closes waits for nothing that is not owned any more.
+    this.#onIdle?.()
     this.#awaitWork()
     if (removed.length > 0) {
       this.#tell({ added: [], removed, isLost: true })

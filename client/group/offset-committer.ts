@@ -87,6 +87,11 @@ export class OffsetCommitter {
     })
   }
 
+  /** Whether nothing is on its way. */
+  get isIdle(): boolean {
+    return this.#running === undefined
+  }
+
   /** What was not sent is not sent. */
   close(): void {
     this.#isClosed = true

@@ -149,6 +149,23 @@ t.test('closing waits for what is at work, and commits it', async (t) => {
   t.equal(seen[0], 'v2')
 })
 
+t.test('the last word of a commit counts, also while one is on its way', async (t) => {
+  const { world, member, produce } = await started(1)
+  produce(0, 0, 10)
+  const { consumer, client } = await member({ autoCommit: false })
+  const events = consumer[Symbol.asyncIterator]()
+  for (let i = 0; i < 5; i++) await world.until(events.next())
+  await world.until(consumer.commit())
+  for (let i = 5; i < 9; i++) await world.until(events.next())
+  const further = consumer.commit()
+  consumer.seek('t', 0, 5)
+  await world.until(Promise.all([further, consumer.commit()]))
+  await world.until(client.close())
+  const seen = reading((await member()).consumer)
+  await world.pass(10_000)
+  t.equal(seen[0], 'v5')
+})
+
 t.test('a handler that never ends holds closing up for seconds only, and is not committed', async (t) => {
   const { world, member, produce } = await started(1)
   produce(0, 0, 3)
@@ -185,6 +202,7 @@ t.test('until the end: members that come one after the other read all there is b
   const second = read((await member({}, { untilEnd: true })).consumer)
   await world.until(Promise.all([first, second]))
   t.equal(counts[0] + counts[1], 600, `${counts}`)
+  t.ok(Math.min(...counts) > 0, `nobody ends before he has his share: ${counts}`)
 })
 
 t.test('a loop over what is here already leaves turns to others', async (t) => {
