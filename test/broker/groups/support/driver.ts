@@ -1,18 +1,13 @@
 /** A coordinator whose decisions are replayed at once, a clock by hand, topics, and members that only say what a test lets them say. */
-import {
-  DEFAULT_GROUP_LIMITS,
-  type Decision,
-  type GroupLimits,
-  type GroupTopic,
-  type GroupTopics,
-} from '../../../../broker/groups/decision.ts'
+import { DEFAULT_GROUP_LIMITS, type Decision, type GroupLimits } from '../../../../broker/groups/decision.ts'
 import { GroupCoordinator } from '../../../../broker/groups/group-coordinator.ts'
 import type { GroupRecord } from '../../../../broker/groups/group-record.ts'
 import type { HeartbeatAnswer, HeartbeatRequest } from '../../../../broker/groups/heartbeat-request.ts'
 import { NO_PARTITIONS, type Partitions } from '../../../../broker/groups/partitions.ts'
 import { errorDefinition } from '../../../../client/protocol/errors.ts'
+import { FakeTopics, keyOf } from './fake-topics.ts'
 
-export const keyOf = (name: string) => name.padEnd(16, '.')
+export { keyOf }
 
 /** `{ x: [0, 1] }` by topic name. */
 export function plain(partitions: Partitions): Record<string, readonly number[]> {
@@ -23,36 +18,20 @@ export function partitions(byName: Record<string, readonly number[]>): Partition
   return new Map(Object.entries(byName).map(([name, list]) => [keyOf(name), list]))
 }
 
-export class Driver implements GroupTopics {
+export class Driver extends FakeTopics {
   readonly coordinator: GroupCoordinator
-  readonly #topics = new Map<string, GroupTopic>()
-  revision = 1
   monotonicMs = 0
   nowMs = 1_000_000
   records: readonly GroupRecord[] = []
   nextDeadlineMs = Number.POSITIVE_INFINITY
 
   constructor(topics: Record<string, number>, limits: Partial<GroupLimits> = {}) {
+    super()
     this.coordinator = new GroupCoordinator({
       limits: { ...DEFAULT_GROUP_LIMITS, assignmentIntervalMs: 0, ...limits },
       startedAtMs: 0,
     })
     for (const [name, size] of Object.entries(topics)) this.topic(name, size)
-  }
-
-  byName(name: string) {
-    return this.#topics.get(name)
-  }
-
-  byKey(topicKey: string) {
-    return [...this.#topics.values()].find((topic) => topic.topicKey === topicKey)
-  }
-
-  /** Size 0: it is deleted. With another id: it is created again. */
-  topic(name: string, size: number, id = name): void {
-    this.revision++
-    if (size === 0) this.#topics.delete(name)
-    else this.#topics.set(name, { name, topicKey: keyOf(id), partitions: size })
   }
 
   get now() {

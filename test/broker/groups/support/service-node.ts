@@ -1,12 +1,7 @@
 /** A service of groups on a disk in memory, with a clock by hand: it can be held up, refused, cut off and started again. */
 import { CoordinatorLog } from '../../../../broker/groups/coordinator-log.ts'
 import { CoordinatorView } from '../../../../broker/groups/coordinator-view.ts'
-import {
-  DEFAULT_GROUP_LIMITS,
-  type GroupLimits,
-  type GroupTopic,
-  type GroupTopics,
-} from '../../../../broker/groups/decision.ts'
+import { DEFAULT_GROUP_LIMITS, type GroupLimits } from '../../../../broker/groups/decision.ts'
 import { encodeGroupRecord } from '../../../../broker/groups/group-record.ts'
 import { GroupService } from '../../../../broker/groups/group-service.ts'
 import type { HeartbeatAnswer, HeartbeatRequest } from '../../../../broker/groups/heartbeat-request.ts'
@@ -17,32 +12,15 @@ import { MemoryMetadataDisk } from '../../../../storage/metadata/memory-metadata
 import { crc32cTable } from '../../../../storage/record/crc32c.ts'
 import { openLog, topicId } from '../../../storage/log/log-fixture.ts'
 import { ManualTime, settled } from '../../manual-time.ts'
-import { keyOf } from './driver.ts'
+import { FakeTopics, keyOf } from './fake-topics.ts'
 
 /** What outlives a node. */
-export class NodeDisk implements GroupTopics {
+export class NodeDisk extends FakeTopics {
   readonly log = new MemoryDisk()
   view = new MemoryMetadataDisk({ sync: () => this.viewSync() })
   viewSync: () => Promise<void> = async () => {}
   readonly time = new ManualTime()
-  readonly #topics = new Map<string, GroupTopic>()
-  revision = 1
   hasPartition = false
-
-  byName(name: string) {
-    return this.#topics.get(name)
-  }
-
-  byKey(topicKey: string) {
-    return [...this.#topics.values()].find((topic) => topic.topicKey === topicKey)
-  }
-
-  /** Size 0: it is deleted. */
-  topic(name: string, size: number, id = name): void {
-    this.revision++
-    if (size === 0) this.#topics.delete(name)
-    else this.#topics.set(name, { name, topicKey: keyOf(id), partitions: size })
-  }
 }
 
 export interface ServiceNode {
