@@ -82,6 +82,8 @@ export function parkFetch(
     maxBytes: BATCH_BYTES_MAX,
     isolationLevel: 0,
     partitions: [{ ...asked, partitionMaxBytes: BATCH_BYTES_MAX }],
+    filter: null,
+    compressions: null,
   }
   return new Promise((resolve, reject) => {
     const exchange = {

@@ -5,7 +5,7 @@
  * Readers see nothing above the high watermark. Nothing read is held across an await. What is not in memory is
  * brought there before it is read, so that the event loop does not wait for the disk.
  */
-import { ErrorCode } from '../../client/protocol/errors.ts'
+import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
 import type {
   FetchedPartition,
   FetchPartition,
@@ -129,6 +129,8 @@ export function fetchHandler({ topics, log: shard, purgatory }: FetchDependencie
 
   return async (request, sink, context) => {
     refuseRepeated(request.partitions)
+    if (request.filter !== null || request.compressions !== null)
+      throw new ProtocolError(ErrorCode.INVALID_REQUEST, 'this server neither filters nor unpacks')
     const { session } = context
     const cursors = request.partitions.map((asked) => open(asked, session))
     await purgatory.wait(
@@ -200,5 +202,7 @@ function standing({ asked, log, error, bytes }: Cursor): FetchedPartition {
     logStartOffset: log?.logStartOffset ?? -1,
     leaderEpoch: log?.leaderEpoch ?? -1,
     bytes,
+    examined: 0,
+    notJson: 0,
   }
 }

@@ -170,6 +170,8 @@ export class Fetcher {
           lastFetchedEpoch: cursor.lastFetchedEpoch,
           partitionMaxBytes,
         })),
+        filter: null,
+        compressions: null,
       },
       {
         data: (frame) => {

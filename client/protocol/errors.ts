@@ -107,6 +107,7 @@ const table = {
   AUTHENTICATION_UNAVAILABLE: row(1008, true, 'Who could check the credential does not answer.'),
   PRODUCER_NAME_AUTHORIZATION_FAILED: row(1009, false, 'Not authorized for this producer name.'),
   NAMESPACE_AUTHORIZATION_FAILED: row(1010, false, 'Not authorized for this namespace.'),
+  INVALID_FILTER: row(1011, false, 'The filter is not a legal pattern.'),
   // Raised by the client about itself; never on the wire.
   DISCONNECTED: row(1100, true, 'The connection ended before the answer came.'),
   CLOSED: row(1101, false, 'The client has been closed.'),

@@ -106,7 +106,14 @@ export class ProtocolClient {
       lastFetchedEpoch: -1,
       partitionMaxBytes: 10_000_000,
     }
-    const limits = { maxWaitMs, minBytes: 1, maxBytes: 10_000_000, isolationLevel: 0 }
+    const limits = {
+      maxWaitMs,
+      minBytes: 1,
+      maxBytes: 10_000_000,
+      isolationLevel: 0,
+      filter: null,
+      compressions: null,
+    }
     const frames = await this.exchange(apis.fetch, { ...limits, partitions: [asked] })
     const records: { offset: number; value: string }[] = []
     for (const { header, body } of frames.slice(0, -1)) {

@@ -7,14 +7,33 @@
  *
  * The first batch of a data frame contains the requested offset, so it may begin below it: the
  * reader skips records below the offset it asked for.
+ *
+ * With a filter only the records that match are sent, in their batches and with their offsets: what lies between was
+ * looked at. How far a stretch without a match was looked at is told by a batch without records.
  */
-import { field, int8, int32, int53, list, struct, type TypeOf, uint31, uint32 } from '../schema.ts'
+import {
+  field,
+  int8,
+  int32,
+  int53,
+  list,
+  nullable,
+  struct,
+  type TypeOf,
+  text,
+  uint31,
+  uint32,
+  withDefault,
+} from '../schema.ts'
 import { believedLeaderEpoch, error, leaderEpoch, message, partition, topicId } from './recurring-fields.ts'
 
 const highWatermark = field(
   int53,
   'Offset after the last record a reader may see: durable on as many replicas as the topic asks for.',
 )
+/** Characters of a filter. */
+export const FILTER_CHARACTERS_MAX = 65_536
+
 const logStartOffset = field(int53, 'Offset of the first record the partition has.')
 
 export const fetchRequest = struct('FetchRequest', {
@@ -47,6 +66,14 @@ export const fetchRequest = struct('FetchRequest', {
     ),
     'What to read, none twice; served in turns, so that none starves another.',
   ),
+  filter: field(
+    nullable(text(FILTER_CHARACTERS_MAX)),
+    'Pattern, as JSON, that a record must match to be sent; `minBytes` and `maxBytes` are of what is sent. null: every record.',
+  ),
+  compressions: field(
+    nullable(list(text(16), 16)),
+    'Names of the codecs the client can unpack (gzip, snappy, lz4, zstd; none always can be): batches of others come unpacked. null: all.',
+  ),
 })
 
 export const fetchData = struct('FetchData', { topicId, partition, highWatermark, logStartOffset })
@@ -67,6 +94,14 @@ export const fetchResponse = struct('FetchResponse', {
         logStartOffset: field(int53, `${logStartOffset.meaning} -1: unknown.`),
         leaderEpoch,
         bytes: field(uint32, 'Record batch bytes of this partition in the data frames of this answer.'),
+        examined: field(
+          withDefault(int53, 0),
+          'Records that were held against the filter, those that were sent included; 0 without a filter.',
+        ),
+        notJson: field(
+          withDefault(int53, 0),
+          'How many of them have a value that is no JSON, which the filter asks for.',
+        ),
       }),
     ),
     'One entry per partition of the request, in its order.',

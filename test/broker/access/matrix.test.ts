@@ -192,7 +192,8 @@ const ofTopics: readonly Case[] = [
     ask: (target) => {
       const asked = { ...partitionOf(target), fetchOffset: 0, lastFetchedEpoch: -1, partitionMaxBytes: 1_000 }
       const bounds = { maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, isolationLevel: 0 }
-      return answered(target, apis.fetch, { ...bounds, partitions: [asked] }, (r) => r.partitions[0])
+      const all = { filter: null, compressions: null }
+      return answered(target, apis.fetch, { ...bounds, partitions: [asked], ...all }, (r) => r.partitions[0])
     },
     expected: needs('read', NO_ID),
   },

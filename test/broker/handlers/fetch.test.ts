@@ -80,6 +80,8 @@ function request(partitions: { partition?: number; offset?: number; topicId?: Ui
       lastFetchedEpoch: -1,
       partitionMaxBytes: 1_000_000,
     })),
+    filter: null,
+    compressions: null,
     ...fields,
   }
 }

@@ -56,7 +56,15 @@ t.test('fetch', async (t) => {
     })
     const client = await greeted()
     for (const maxBytes of [5, 100_000, 100_001, 4_000_000_000])
-      client.send(apis.fetch, 1, { maxWaitMs: 0, minBytes: 0, maxBytes, isolationLevel: 0, partitions: [] })
+      client.send(apis.fetch, 1, {
+        maxWaitMs: 0,
+        minBytes: 0,
+        maxBytes,
+        isolationLevel: 0,
+        partitions: [],
+        filter: null,
+        compressions: null,
+      })
     t.same(asked, [5, 100_000, 100_000, 100_000])
   })
 

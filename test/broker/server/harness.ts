@@ -76,8 +76,8 @@ export class Client {
   }
 
   fetch(correlationId: number): void {
-    const message = { maxWaitMs: 100, minBytes: 1, maxBytes: 1000, isolationLevel: 0, partitions: [] }
-    this.send(apis.fetch, correlationId, message)
+    const bounds = { maxWaitMs: 100, minBytes: 1, maxBytes: 1000, isolationLevel: 0 }
+    this.send(apis.fetch, correlationId, { ...bounds, partitions: [], filter: null, compressions: null })
   }
 
   /** Frames that came since the last look, after the turn has ended. */
@@ -229,7 +229,15 @@ export function sample(key: number): never {
   const samples: Record<number, unknown> = {
     [apis.hello.key]: greeting,
     [apis.produce.key]: { acks: -1, timeoutMs: 1, transactionalId: null, partitions: [] },
-    [apis.fetch.key]: { maxWaitMs: 0, minBytes: 0, maxBytes: 0, isolationLevel: 0, partitions: [] },
+    [apis.fetch.key]: {
+      maxWaitMs: 0,
+      minBytes: 0,
+      maxBytes: 0,
+      isolationLevel: 0,
+      partitions: [],
+      filter: null,
+      compressions: null,
+    },
     [apis.listOffsets.key]: { isolationLevel: 0, partitions: [] },
     [apis.metadata.key]: { topics: null },
     [apis.createTopics.key]: { topics: [], validateOnly: false, timeoutMs: 1 },

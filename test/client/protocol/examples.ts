@@ -219,6 +219,8 @@ export const examples: readonly Example[] = [
           partitionMaxBytes: 1_048_576,
         },
       ],
+      filter: '{"value":{"celsius":[{"numeric":[">",30]}]}}',
+      compressions: ['gzip', 'zstd'],
     },
     {
       partitions: [
@@ -231,6 +233,8 @@ export const examples: readonly Example[] = [
           logStartOffset: 0,
           leaderEpoch: 0,
           bytes: recordBatch.length,
+          examined: 1_200,
+          notJson: 3,
         },
       ],
     },

@@ -567,7 +567,7 @@ export class FakeBroker {
       const end = log?.logEnd ?? -1
       const start = log?.logStart ?? -1
       const entry = { topicId, partition, error: 0, message: null, highWatermark: end, lastStableOffset: end }
-      const full = { ...entry, logStartOffset: start, leaderEpoch: 0, bytes: 0 }
+      const full = { ...entry, logStartOffset: start, leaderEpoch: 0, bytes: 0, examined: 0, notJson: 0 }
       const error = refused.has(partition)
         ? code
         : !log
