@@ -4,11 +4,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { gunzipSync, gzipSync } from 'node:zlib'
-import { crc32c } from '@node-rs/crc32'
 import type { Fetch } from '../auth/ports.ts'
 import type { CompressionCodecs } from '../storage/record/compression.ts'
-import { type Crc32c, crc32cTable } from '../storage/record/crc32c.ts'
+import type { Crc32c } from '../storage/record/crc32c.ts'
+import { nativeCrc32c } from '../storage/record/node/native-crc32c.ts'
+import { nodeCodecs } from '../storage/record/node/node-codecs.ts'
 import type { Clock, FilePort, ProcessPort, Random, Timers } from './ports.ts'
 
 export interface SystemPorts {
@@ -23,7 +23,6 @@ export interface SystemPorts {
   readonly fetch: Fetch
 }
 
-const CRC_NATIVE_BYTES_MIN = 256
 /** The longest a timer takes; what it runs does nothing. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1
 
@@ -42,14 +41,8 @@ export function systemPorts(): SystemPorts {
     },
     fetch: (url, init) => fetch(url, init),
     random: { unit: () => Math.random(), bytes: (count) => new Uint8Array(randomBytes(count)) },
-    // Calling native code costs more than the table does for a few bytes.
-    crc32c: (bytes) => (bytes.length < CRC_NATIVE_BYTES_MIN ? crc32cTable(bytes) : crc32c(bytes)),
-    codecs: {
-      gzip: {
-        compress: (bytes) => gzipSync(bytes),
-        decompress: (bytes, bytesMax) => gunzipSync(bytes, { maxOutputLength: bytesMax }),
-      },
-    },
+    crc32c: nativeCrc32c,
+    codecs: nodeCodecs,
     process: {
       pid: process.pid,
       runtimeVersion: process.version,

@@ -15,14 +15,25 @@ import { parseSource } from './support/source.ts'
 const root = resolve(fileURLToPath(new URL('../..', import.meta.url)))
 const folders = ['auth', 'bench', 'broker', 'client', 'storage', 'test']
 
-const every = ['auth', 'bench', 'broker', 'client', 'client/protocol', 'storage', 'storage/record', 'test']
+const every = [
+  'auth',
+  'bench',
+  'broker',
+  'client',
+  'client/protocol',
+  'storage',
+  'storage/record',
+  'storage/record/node',
+  'test',
+]
 const rooms: rules.Rooms = {
   'storage/record': [],
+  'storage/record/node': ['storage/record'],
   storage: ['storage/record'],
   auth: [],
   'client/protocol': ['storage/record'],
-  client: ['client/protocol', 'storage/record'],
-  broker: ['storage/record', 'storage', 'auth', 'client/protocol', 'client'],
+  client: ['client/protocol', 'storage/record', 'storage/record/node'],
+  broker: ['storage/record', 'storage/record/node', 'storage', 'auth', 'client/protocol', 'client'],
   bench: every,
   test: every,
 }
@@ -131,9 +142,32 @@ holds(
   ],
 )
 
+const handsInNode = (path: string) =>
+  /^(?:client\/node|broker\/codec-pool|bench|test)\//.test(path) ||
+  path === 'broker/system-ports.ts' ||
+  path.startsWith('storage/record/node/')
+holds(
+  'what Node brings to the record batch is handed in by entry points and workers',
+  rules.strayImporters(sources, 'storage/record/node', handsInNode),
+  rules.strayImporters(
+    [
+      parseSource('storage/log/a.ts', "import { x } from '../record/node/c.ts'\n"),
+      parseSource('client/producer/b.ts', "import type { y } from '../../storage/record/node/c.ts'\n"),
+      parseSource('client/node/c.ts', "import { x } from '../../storage/record/node/c.ts'\n"),
+    ],
+    'storage/record/node',
+    handsInNode,
+  ),
+  [
+    'storage/log/a.ts:1 must take what ../record/node/c.ts has as an argument',
+    'client/producer/b.ts:1 must take what ../../storage/record/node/c.ts has as an argument',
+  ],
+)
+
 /** What runs in a browser may import these packages, and nothing of Node. */
 const browserPackages = ['msgpackr']
-const forNode = (path: string) => path === 'client/index.ts' || path.startsWith('client/node/')
+const forNode = (path: string) =>
+  path === 'client/index.ts' || /^(?:client|storage\/record)\/node\//.test(path)
 holds(
   'what runs in a browser needs nothing of Node',
   rules.packagesOutside(

@@ -54,6 +54,8 @@ export interface FinishOptions {
   readonly baseSequence?: number
   /** Default none. Records that would not get smaller are left as they are. */
   readonly compression?: CompressionName
+  /** Default: that of the codec. */
+  readonly compressionLevel?: number
   readonly transactional?: boolean
 }
 
@@ -232,7 +234,7 @@ export class BatchEncoder {
     if (this.#count === 0) throw new Error('finish() of an empty batch: append a record first')
     const { producerId = -1, producerEpoch = -1, baseSequence = -1, transactional = false } = options
     this.#bytesHint = Math.max(BUFFER_BYTES_MIN, 2 ** Math.ceil(Math.log2(this.byteLength)))
-    const compression = this.#compress(options.compression ?? 'none')
+    const compression = this.#compress(options.compression ?? 'none', options.compressionLevel)
     const start = this.#headroomBytes
     const buffer = this.#buffer
 
@@ -263,14 +265,14 @@ export class BatchEncoder {
   }
 
   /** Puts compressed records in place of the plain ones if that makes the batch smaller; says what they are now. */
-  #compress(compression: CompressionName): CompressionName {
+  #compress(compression: CompressionName, level: number | undefined): CompressionName {
     if (compression === 'none') return 'none'
     const codec = this.#codecs[compression]
     if (codec === undefined) {
       throw new RecordError('compression', `the encoder was given no codec for ${compression}`)
     }
     const recordsAt = this.#headroomBytes + BATCH_HEADER_BYTES
-    const compressed = codec.compress(this.#buffer.subarray(recordsAt, this.#end))
+    const compressed = codec.compress(this.#buffer.subarray(recordsAt, this.#end), level)
     if (compressed.length >= this.#end - recordsAt) return 'none'
     this.#buffer.set(compressed, recordsAt)
     this.#end = recordsAt + compressed.length

@@ -51,6 +51,25 @@ export function forbiddenArrows(sources: readonly Source[], rooms: Rooms): Findi
   return findings
 }
 
+/** Imports from a folder by files that must be handed what is in it. */
+export function strayImporters(
+  sources: readonly Source[],
+  folder: string,
+  allowed: (path: string) => boolean,
+): Finding[] {
+  return sources
+    .filter(({ path }) => !allowed(path))
+    .flatMap((source) =>
+      source.imports
+        .filter(({ specifier }) => target(source, specifier)?.startsWith(`${folder}/`))
+        .map(({ specifier, line }) => ({
+          path: source.path,
+          line,
+          message: `must take what ${specifier} has as an argument`,
+        })),
+    )
+}
+
 /** A way to touch the world: words of code and modules. */
 export interface Effect {
   readonly words?: RegExp

@@ -1,5 +1,4 @@
 /** A log on a memory store, for tests: batches to append, opening it, and what can be read from it. */
-import { gunzipSync, gzipSync } from 'node:zlib'
 import type { PartitionLog } from '../../../storage/log/partition-log.ts'
 import { ShardLog } from '../../../storage/log/shard-log.ts'
 import type { ShardLogObserver } from '../../../storage/log/shard-log-options.ts'
@@ -8,6 +7,7 @@ import { MemorySegmentStore, type Syncs } from '../../../storage/memory/memory-s
 import { BatchEncoder } from '../../../storage/record/batch-encoder.ts'
 import { baseOffsetAt, batchBytesAt, lastOffsetAt } from '../../../storage/record/batch-header.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
+import { nodeCodecs } from '../../../storage/record/node/node-codecs.ts'
 
 export const topicId = new Uint8Array(16).fill(7)
 
@@ -41,7 +41,7 @@ export async function openLog(
     store,
     clock: { nowMs: () => 5_000 },
     crc32c: crc32cTable,
-    codecs: { gzip: { compress: gzipSync, decompress: (bytes) => gunzipSync(bytes) } },
+    codecs: nodeCodecs,
     soon: queueMicrotask,
     commitBytesMax: 16 * 1024,
     ...(observer && { observer }),

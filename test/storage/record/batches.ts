@@ -1,19 +1,13 @@
 /** What the tests of the record batch share: codecs, small and random records, forging of finished batches. */
-import { gunzipSync, gzipSync } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import type { RecordField, RecordHeader } from '../../../storage/record/batch-encoder.ts'
 import { BatchEncoder } from '../../../storage/record/batch-encoder.ts'
 import { batchBytesAt, CRC_FROM, setBatchBytes, setCrc } from '../../../storage/record/batch-header.ts'
-import type { CompressionCodecs } from '../../../storage/record/compression.ts'
+import { nodeCodecs } from '../../../storage/record/node/node-codecs.ts'
 import type { ConsumedRecord } from '../../../storage/record/record.ts'
 import type { SeededRandom } from '../../support/seeded-random.ts'
 
-export const codecs: CompressionCodecs = {
-  gzip: {
-    compress: (bytes) => gzipSync(bytes),
-    decompress: (bytes, bytesMax) => gunzipSync(bytes, { maxOutputLength: bytesMax }),
-  },
-}
+export const codecs = nodeCodecs
 
 export const source = { topic: 'lab.detector', partition: 3 }
 
