@@ -122,6 +122,8 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   for (const reason of readableSecrets(config, options.files.mode))
     logger.warn({ reason }, 'a secret is none')
 
+  const codecPool = options.codecPool()
+  closers.add(() => codecPool.close())
   const storage = await (options.openStorage ?? openNodeStorage)(options)
   closers.add(() => storage.close())
   // Until there is somebody to tell.

@@ -9,6 +9,8 @@ import type { CompressionCodecs } from '../storage/record/compression.ts'
 import type { Crc32c } from '../storage/record/crc32c.ts'
 import { nativeCrc32c } from '../storage/record/node/native-crc32c.ts'
 import { nodeCodecs } from '../storage/record/node/node-codecs.ts'
+import type { CodecPool } from './codec-pool/codec-pool.ts'
+import { InlinePool } from './codec-pool/inline-pool.ts'
 import type { Clock, FilePort, ProcessPort, Random, Timers } from './ports.ts'
 
 export interface SystemPorts {
@@ -17,6 +19,8 @@ export interface SystemPorts {
   readonly random: Random
   readonly crc32c: Crc32c
   readonly codecs: CompressionCodecs
+  /** Where records are packed and unpacked; the node closes it. */
+  readonly codecPool: () => CodecPool
   readonly process: ProcessPort
   readonly files: FilePort
   /** For the keys of issuers and their answers about tokens, and nothing else. */
@@ -43,6 +47,7 @@ export function systemPorts(): SystemPorts {
     random: { unit: () => Math.random(), bytes: (count) => new Uint8Array(randomBytes(count)) },
     crc32c: nativeCrc32c,
     codecs: nodeCodecs,
+    codecPool: () => new InlinePool({ crc32c: nativeCrc32c, codecs: nodeCodecs }),
     process: {
       pid: process.pid,
       runtimeVersion: process.version,

@@ -244,7 +244,33 @@ export const configSchema = z.strictObject({
     sessionTimeoutMsMax: count(1_000, 24 * 3_600_000, 1_800_000, 'Longest one.'),
     heartbeatIntervalMs: count(50, 60_000, 3_000, 'How long a heartbeat of a member waits for news.'),
   }),
+  codecs: z.strictObject({
+    workers: count(
+      0,
+      256,
+      0,
+      'Threads that pack, unpack and search records; 0: one less than there are cores, at least one.',
+    ),
+    queuedBytesMax: byteCount(
+      16 * MIB,
+      16 * GIB,
+      64 * MIB,
+      'Bytes that may wait for these threads; who comes with more is asked to come again.',
+    ),
+    offloadBytesMin: byteCount(
+      0,
+      GIB,
+      8 * KIB,
+      'From this size on such work goes to a thread instead of the event loop.',
+    ),
+  }),
   limits: z.strictObject({
+    decompressedBytesMax: byteCount(
+      MIB,
+      GIB,
+      64 * MIB,
+      'What the records of compressed batches may take unpacked.',
+    ),
     connectionsMax: count(1, 1_000_000, 10_000, 'Most clients at one time.'),
     // Room for the largest record batch and a header.
     frameBytesMax: byteCount(

@@ -237,14 +237,24 @@ function checkTimestampFields(bytes: Uint8Array, at: number): BatchProblem | und
 
 /** The records of an uncompressed batch, and what the header says of them. */
 function checkRecords(bytes: Uint8Array, at: number, limits?: BatchLimits): BatchProblem | undefined {
+  return checkRecordSection(bytes, at, bytes, at + BATCH_HEADER_BYTES, at + batchBytesAt(bytes, at), limits)
+}
+
+/** Uncompressed records in `[start, end)` of `section`, and what the header at `at` of `bytes` says of them. */
+export function checkRecordSection(
+  bytes: Uint8Array,
+  at: number,
+  section: Uint8Array,
+  start: number,
+  end: number,
+  limits?: BatchLimits,
+): BatchProblem | undefined {
   const count = recordCountAt(bytes, at)
-  const start = at + BATCH_HEADER_BYTES
-  const end = at + batchBytesAt(bytes, at)
   const walk = new RecordWalk()
   // Deltas that increase from 0 or more and end at n-1 at most are 0 … n-1: nothing else is to be seen.
   const damage =
     checkCount(count, end - start) ??
-    walk.walk(bytes, start, end, count, lastOffsetDeltaAt(bytes, at), undefined)
+    walk.walk(section, start, end, count, lastOffsetDeltaAt(bytes, at), undefined)
   if (damage !== undefined) return damage
   if (count === 0 || timestampTypeAt(bytes, at) === 'append') return undefined
   const base = baseTimestampAt(bytes, at)
