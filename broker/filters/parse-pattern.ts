@@ -1,0 +1,195 @@
+/**
+ * The text of a filter made into a {@link RecordPattern}, or refused with a {@link PatternError} that says
+ * where and why: the document `{"value", "key", "headers", "timestamp", "$or"}` around the language of
+ * EventBridge (broker/filters/README.md). Nothing is taken that is larger than {@link patternLimits}.
+ */
+import { nearest } from '../config/nearest.ts'
+import { type Counted, checkAlternatives, notInList, orBranches, parseFields } from './parse-fields.ts'
+import { parseLeaf, type Subject } from './parse-rules.ts'
+import type { FieldsPattern, LeafPattern, PatternNode, RecordAlternative, RecordPattern } from './pattern.ts'
+import { pointerTo } from './pattern-error.ts'
+import { patternLimits } from './pattern-limits.ts'
+import { isKind, named, PatternText, type Place, type PlaceOf, quoted } from './pattern-text.ts'
+import { readPositionedJson } from './positioned-json.ts'
+
+/** @throws PatternError if the text is no filter; at most 64 KiB of UTF-8. */
+export function parseRecordPattern(text: string): RecordPattern {
+  const pattern = new PatternText(text)
+  const { textBytesMax } = patternLimits
+  // A UTF-16 unit is at most three bytes: the first test spares the second for nearly all.
+  if (text.length * 3 > textBytesMax && new TextEncoder().encode(text).length > textBytesMax)
+    pattern.failAt(
+      0,
+      '',
+      `the pattern is longer than ${textBytesMax.toLocaleString('en-US')} bytes, the limit`,
+    )
+  const root: Place = { node: readPositionedJson(text), pointer: '' }
+  if (!isKind(root, 'object'))
+    return pattern.fail(
+      root,
+      `a pattern is an object with one of ${partNames.join(', ')}, not ${named(root)}`,
+    )
+  return { text, alternatives: parseDocument(root, pattern).pattern }
+}
+
+const partNames = ['value', 'key', 'headers', 'timestamp', '$or']
+
+/** An alternative while it is put together, with the places to point to when two parts do not go together. */
+interface Draft {
+  readonly alternative: RecordAlternative
+  readonly places: Readonly<Partial<Record<keyof RecordAlternative, Place>>>
+}
+
+function parseDocument(place: PlaceOf<'object'>, pattern: PatternText): Counted<RecordAlternative[]> {
+  const { pattern: drafts, alternatives } = parseParts(place, pattern)
+  return { pattern: drafts.map(({ alternative }) => alternative), alternatives }
+}
+
+/** The parts of a document, all of which must match; `$or` makes several of it. */
+function parseParts(place: PlaceOf<'object'>, pattern: PatternText): Counted<Draft[]> {
+  if (place.node.members.length === 0)
+    pattern.fail(place, `an empty object asks nothing: give one of ${partNames.join(', ')}`)
+  let drafts: Counted<Draft[]> = { pattern: [{ alternative: {}, places: {} }], alternatives: 1 }
+  for (const { name, nameStart, value } of place.node.members) {
+    const inner = { node: value, pointer: pointerTo(place.pointer, name) }
+    drafts = both(drafts, parsePart(name, nameStart, inner, pattern), place, pattern)
+  }
+  return drafts
+}
+
+function parsePart(name: string, nameStart: number, place: Place, pattern: PatternText): Counted<Draft[]> {
+  switch (name) {
+    case 'value':
+    case 'key': {
+      const { pattern: node, alternatives } = parseWhole(name, place, pattern)
+      return { pattern: [{ alternative: { [name]: node }, places: { [name]: place } }], alternatives }
+    }
+    case 'headers':
+      return parseHeaders(place, pattern)
+    case 'timestamp': {
+      if (!isKind(place, 'list')) return notInList(place, 'timestamp', pattern)
+      const timestamp = parseLeaf(place, timestampSubject, pattern)
+      return { pattern: [{ alternative: { timestamp }, places: { timestamp: place } }], alternatives: 1 }
+    }
+    case '$or':
+      return oneOf(orBranches(place, pattern).map((branch) => parseParts(branch, pattern)))
+    default: {
+      const meant = nearest(name, partNames)
+      return pattern.failAt(
+        nameStart,
+        place.pointer,
+        `there is no ${quoted(name)}${meant === undefined ? '' : `; did you mean "${meant}"?`} A pattern has value, key, headers, ` +
+          `timestamp and $or${meant === undefined ? `; the fields of the event stand inside value: {"value": {${quoted(name)}: …}}` : ''}`,
+      )
+    }
+  }
+}
+
+const timestampSubject: Subject = { what: 'the timestamp', holds: 'number' }
+const wholeSubject = (name: string): Subject => ({
+  what: `the ${name} as a whole`,
+  holds: 'text',
+  instead: `for what stands in its JSON give an object, {"${name}": {"field": [ … ]}}`,
+})
+const headerSubject: Subject = { what: 'a header', holds: 'text' }
+
+function parseWhole(name: string, place: Place, pattern: PatternText): Counted<PatternNode> {
+  if (isKind(place, 'object')) return parseFields(place, pattern)
+  if (isKind(place, 'list'))
+    return { pattern: parseLeaf(place, wholeSubject(name), pattern), alternatives: 1 }
+  return notInList(place, name, pattern)
+}
+
+/** Headers have no fields: each name takes a list. Their `$or` is one of the document. */
+function parseHeaders(place: Place, pattern: PatternText): Counted<Draft[]> {
+  if (!isKind(place, 'object'))
+    return pattern.fail(
+      place,
+      `headers takes an object, {"headers": {"name": ["text"]}}, not ${named(place)}`,
+    )
+  if (place.node.members.length === 0)
+    pattern.fail(place, 'an object without headers asks nothing: name a header')
+  let drafts: Counted<Draft[]> = { pattern: [{ alternative: {}, places: {} }], alternatives: 1 }
+  for (const { name, value } of place.node.members) {
+    const inner: Place = { node: value, pointer: pointerTo(place.pointer, name) }
+    drafts = both(
+      drafts,
+      name === '$or'
+        ? oneOf(orBranches(inner, pattern).map((branch) => parseHeaders(branch, pattern)))
+        : { pattern: [headerDraft(name, inner, pattern)], alternatives: 1 },
+      place,
+      pattern,
+    )
+  }
+  return drafts
+}
+
+function headerDraft(name: string, place: Place, pattern: PatternText): Draft {
+  if (!isKind(place, 'list'))
+    return pattern.fail(
+      place,
+      `the header ${quoted(name)} is text, so it takes a list of values and rules, not ${named(place)}`,
+    )
+  const headers = new Map([[name, parseLeaf(place, headerSubject, pattern)]])
+  return { alternative: { headers }, places: { headers: place } }
+}
+
+function oneOf(branches: readonly Counted<Draft[]>[]): Counted<Draft[]> {
+  return {
+    pattern: branches.flatMap((branch) => branch.pattern),
+    alternatives: branches.reduce((sum, branch) => sum + branch.alternatives, 0),
+  }
+}
+
+/** Each of the one with each of the other. */
+function both(
+  some: Counted<Draft[]>,
+  others: Counted<Draft[]>,
+  place: Place,
+  pattern: PatternText,
+): Counted<Draft[]> {
+  const alternatives = some.alternatives * others.alternatives
+  checkAlternatives(alternatives, place, pattern)
+  return {
+    pattern: some.pattern.flatMap((one) => others.pattern.map((other) => joined(one, other, pattern))),
+    alternatives,
+  }
+}
+
+/** Both at once. Fields go together; two lists for the same thing do not. */
+function joined(one: Draft, other: Draft, pattern: PatternText): Draft {
+  const a = one.alternative
+  const b = other.alternative
+  const refuse = (name: keyof RecordAlternative, what: string): never =>
+    pattern.fail(
+      other.places[name] ?? one.places[name]!,
+      `${what} is asked inside the $or and beside it, once at least as a list: ask it in the objects of the $or only`,
+    )
+  const node = (name: 'value' | 'key'): PatternNode | undefined => {
+    const [x, y] = [a[name], b[name]]
+    if (x === undefined || y === undefined) return x ?? y
+    return x.kind === 'fields' && y.kind === 'fields' ? allOf(x, y) : refuse(name, `the ${name}`)
+  }
+  const twice = [...(a.headers?.keys() ?? [])].find((name) => b.headers?.has(name))
+  if (twice !== undefined) refuse('headers', `the header ${quoted(twice)}`)
+  if (a.timestamp !== undefined && b.timestamp !== undefined) refuse('timestamp', 'the timestamp')
+  const value = node('value')
+  const key = node('key')
+  const headers = a.headers && b.headers ? new Map([...a.headers, ...b.headers]) : (a.headers ?? b.headers)
+  const timestamp: LeafPattern | undefined = a.timestamp ?? b.timestamp
+  return {
+    alternative: {
+      ...(value && { value }),
+      ...(key && { key }),
+      ...(headers && { headers }),
+      ...(timestamp && { timestamp }),
+    },
+    places: { ...one.places, ...other.places },
+  }
+}
+
+/** What is satisfied by one object that satisfies both. */
+function allOf(one: FieldsPattern, other: FieldsPattern): FieldsPattern {
+  const or = one.or.length === 0 ? [other] : one.or.map((branch) => allOf(branch, other))
+  return { kind: 'fields', fields: one.fields, or }
+}
