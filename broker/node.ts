@@ -40,6 +40,7 @@ import { httpHandler } from './http/http-handler.ts'
 import { type NodeStorage, type NodeStorageOptions, openNodeStorage } from './node-storage.ts'
 import { Metrics } from './observability/metrics.ts'
 import { Tally } from './observability/tally.ts'
+import { BatchIntake } from './produce/batch-intake.ts'
 import { ProducerIds } from './producers/producer-ids.ts'
 import { ProducerRegistry } from './producers/producer-registry.ts'
 import { Purgatory } from './purgatory.ts'
@@ -182,16 +183,17 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   })
   const onProblem = (error: Error) => logger.error({ err: error }, 'a request met an unexpected error')
   const nameless = producerIds.owners
+  const intake = new BatchIntake({
+    topics,
+    log,
+    crc32c: options.crc32c,
+    codecPool,
+    decompressedBytesMax: config.limits.decompressedBytesMax,
+    producerNameOf: (producerId) => registry.nameOf(producerId),
+    nameless,
+  })
   const handlers: Handlers = {
-    produce: produceHandler({
-      nameless,
-      producerNameOf: (producerId) => registry.nameOf(producerId),
-      topics,
-      log,
-      purgatory,
-      crc32c: options.crc32c,
-      refusal: () => disk.refusal,
-    }),
+    produce: produceHandler({ intake, log, purgatory, refusal: () => disk.refusal }),
     fetch: fetchHandler({ topics, log, purgatory }),
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),

@@ -6,6 +6,7 @@ import { LogError, type LogErrorCode } from '../../storage/log/log-error.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
 import type { RecordErrorReason } from '../../storage/record/record-error.ts'
 import { StorageError } from '../../storage/segment-store.ts'
+import { CodecPoolError, type CodecPoolErrorReason } from '../codec-pool/codec-pool.ts'
 import { isSameTopicId, topicIdKey } from '../topics/topic-id.ts'
 import type { Topic, TopicTable } from '../topics/topic-table.ts'
 import { bitsOnFound, notAuthorized } from './authorization.ts'
@@ -30,10 +31,19 @@ const codeOfLogError: Readonly<Record<LogErrorCode, number>> = {
   MISUSE: ErrorCode.UNKNOWN_SERVER_ERROR,
 }
 
-/** An accident of the log or below it; anything else is a bug and goes on up. */
+/** Never one after which a batch may be stored: what the pool has not given back is nowhere. */
+const codeOfPoolError: Readonly<Record<CodecPoolErrorReason, number>> = {
+  'worker-died': ErrorCode.WORKER_FAILED,
+  failed: ErrorCode.WORKER_FAILED,
+  overloaded: ErrorCode.BACKPRESSURE,
+  closed: ErrorCode.SHUTTING_DOWN,
+}
+
+/** An accident of the log, below it or in the codec pool; anything else is a bug and goes on up. */
 export function partitionErrorOf(error: unknown): PartitionError {
   if (error instanceof ProtocolError) return { error: error.code, message: error.message }
   if (error instanceof LogError) return { error: codeOfLogError[error.code], message: error.message }
+  if (error instanceof CodecPoolError) return { error: codeOfPoolError[error.reason], message: error.message }
   if (error instanceof StorageError)
     return {
       error: error.code === 'NO_SPACE' ? ErrorCode.STORAGE_FULL : ErrorCode.KAFKA_STORAGE_ERROR,

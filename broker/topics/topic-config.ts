@@ -4,6 +4,7 @@
  * so that tools which always send them work and any other value is refused by name.
  */
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
+import type { CompressionName } from '../../storage/record/compression.ts'
 
 /** The settings of one topic as numbers. */
 export interface TopicConfig {
@@ -16,6 +17,12 @@ export interface TopicConfig {
   readonly timestampBeforeMaxMs: number
   /** How far a record's timestamp may lie after the broker's clock. */
   readonly timestampAfterMaxMs: number
+  /** Whose time records have: that of their producer, or the broker's when it takes them. */
+  readonly timestampType: 'create' | 'append'
+  /** How batches are stored; `producer`: as they come. */
+  readonly compression: 'producer' | CompressionName
+  /** Of what the broker compresses; undefined: the default of the codec, or it has none. */
+  readonly compressionLevel: number | undefined
 }
 
 /** Configs as a topic stores them: name to value, both text, defaults left out. */
@@ -57,9 +64,52 @@ function only(value: string, sentence: string): Definition {
   return { fallback: value, sentence, allowed: JSON.stringify(value), accepts: (given) => given === value }
 }
 
+/** The first is the default. */
+function oneOf(values: readonly [string, ...string[]], sentence: string): Definition {
+  const allowed = `one of ${values.join(', ')}`
+  return { fallback: values[0], sentence, allowed, accepts: (given) => values.includes(given) }
+}
+
+const compressionOf: Readonly<Record<string, TopicConfig['compression']>> = {
+  producer: 'producer',
+  uncompressed: 'none',
+  gzip: 'gzip',
+  snappy: 'snappy',
+  lz4: 'lz4',
+  zstd: 'zstd',
+}
+const timestampTypeOf: Readonly<Record<string, TopicConfig['timestampType']>> = {
+  CreateTime: 'create',
+  LogAppendTime: 'append',
+}
+/** Codecs whose level can be chosen. */
+const levelConfigOf: Partial<Record<TopicConfig['compression'], string>> = {
+  gzip: 'compression.gzip.level',
+  zstd: 'compression.zstd.level',
+}
+/** What zlib calls its default; there is no level 0, which would not compress. */
+const GZIP_LEVEL_DEFAULT = '-1'
+
 const definitions: Readonly<Record<string, Definition>> = {
   'cleanup.policy': only('delete', 'What happens to old data: it is deleted.'),
-  'compression.type': only('producer', 'Batches are stored as the producer compressed them.'),
+  'compression.gzip.level': {
+    fallback: GZIP_LEVEL_DEFAULT,
+    sentence:
+      'How hard the broker tries where it compresses with gzip; -1 is the default of zlib, which is 6.',
+    allowed: '-1 or a whole number from 1 to 9',
+    accepts: (value) => value === GZIP_LEVEL_DEFAULT || /^[1-9]$/.test(value),
+  },
+  'compression.lz4.level': only('9', 'The lz4 of the broker has no levels to choose from.'),
+  'compression.type': oneOf(
+    ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'],
+    'How batches are stored: as the producer compressed them, or compressed anew by the broker.',
+  ),
+  'compression.zstd.level': wholeNumber(
+    -131_072,
+    '22',
+    '3',
+    'How hard the broker tries where it compresses with zstd; below 0 is faster than fast.',
+  ),
   'max.message.bytes': wholeNumber(
     BATCH_BYTES_MIN,
     String(BATCH_BYTES_MAX),
@@ -78,7 +128,10 @@ const definitions: Readonly<Record<string, Definition>> = {
     NO_BOUND,
     'How far the timestamp of a record may lie behind the clock of the broker.',
   ),
-  'message.timestamp.type': only('CreateTime', 'Records keep the timestamp their producer gave them.'),
+  'message.timestamp.type': oneOf(
+    ['CreateTime', 'LogAppendTime'],
+    'Whose time records have: that of their producer, or that of the broker when it takes them.',
+  ),
   'min.insync.replicas': wholeNumber(
     1,
     '1',
@@ -142,13 +195,20 @@ export function differOnlyInRetention(one: TopicConfigValues, other: TopicConfig
 }
 
 export function parseTopicConfig(values: TopicConfigValues): TopicConfig {
-  const number = (name: string) => Number(values[name] ?? definitionOf(name).fallback)
+  const text = (name: string) => values[name] ?? definitionOf(name).fallback
+  const number = (name: string) => Number(text(name))
+  const compression = compressionOf[text('compression.type')]
+  const levelConfig = levelConfigOf[compression]
   return {
     retentionMs: number('retention.ms'),
     retentionBytes: number('retention.bytes'),
     maxMessageBytes: number('max.message.bytes'),
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
+    timestampType: timestampTypeOf[text('message.timestamp.type')],
+    compression,
+    compressionLevel:
+      levelConfig === undefined || text(levelConfig) === GZIP_LEVEL_DEFAULT ? undefined : number(levelConfig),
   }
 }
 

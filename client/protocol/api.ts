@@ -92,6 +92,7 @@ export const apis = {
         'UNKNOWN_PRODUCER_ID',
         'STORAGE_FULL',
         'PRODUCER_NAME_AUTHORIZATION_FAILED',
+        'WORKER_FAILED',
       ],
     ),
     requestBody: true,

@@ -108,6 +108,11 @@ const table = {
   PRODUCER_NAME_AUTHORIZATION_FAILED: row(1009, false, 'Not authorized for this producer name.'),
   NAMESPACE_AUTHORIZATION_FAILED: row(1010, false, 'Not authorized for this namespace.'),
   INVALID_FILTER: row(1011, false, 'The filter is not a legal pattern.'),
+  WORKER_FAILED: row(
+    1012,
+    true,
+    'A thread of the broker ended before its work for the request was done; nothing came of it.',
+  ),
   // Raised by the client about itself; never on the wire.
   DISCONNECTED: row(1100, true, 'The connection ended before the answer came.'),
   CLOSED: row(1101, false, 'The client has been closed.'),

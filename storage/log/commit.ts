@@ -15,6 +15,8 @@ import {
   producerIdAt,
   stampBatch,
 } from '../record/batch-header.ts'
+import { stampAppendTime } from '../record/batch-rebuild.ts'
+import type { Crc32c } from '../record/crc32c.ts'
 import { LogError } from './log-error.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { ShardProducers } from './shard-producers.ts'
@@ -42,13 +44,20 @@ export interface Append {
   /** Where the batches begin in the slab. */
   readonly start: number
   readonly bytes: number
-  /** Offsets and epochs are the leader's: keep them. */
-  readonly verbatim: boolean
+  readonly stamps: Stamps
   baseOffset: number
+  /** The time they got; -1: none. */
+  appendTimeMs: number
   /** It is stored already, at `baseOffset`: durable, or by this very commit. */
   isDuplicate: boolean
   settle(error: Error | undefined): void
 }
+
+/**
+ * What batches get when they are placed: a follower's have the offsets and epochs of their leader and keep them, those of a
+ * leader get theirs, and where the topic wants it the time of the commit.
+ */
+export type Stamps = 'nothing' | 'offsets' | 'offsets-and-time'
 
 /** An entry without a payload. */
 export interface Control {
@@ -116,12 +125,13 @@ export interface Run {
   bytes: number
 }
 
-/** @param nowMs the time of the commit, by which producers expire */
+/** @param nowMs the time of the commit, by which producers expire and which records get where their topic wants that */
 export function buildCommit(
   pendings: readonly Pending[],
   slabs: Slabs,
   producers: ShardProducers,
   nowMs: number,
+  crc32c: Crc32c,
 ): Commit {
   const refused: { pending: Pending; error: Error }[] = []
   const layout = new Layout(slabs)
@@ -130,7 +140,9 @@ export function buildCommit(
     if (log) producers.begin(log, nowMs)
     for (const pending of group) {
       const error =
-        pending.kind === 'control' ? placeControl(pending, layout) : place(pending, layout, producers)
+        pending.kind === 'control'
+          ? placeControl(pending, layout)
+          : place(pending, layout, producers, nowMs, crc32c)
       if (error) refused.push({ pending, error })
     }
   }
@@ -161,12 +173,20 @@ function groupByPartition(pendings: readonly Pending[]): Iterable<Pending[]> {
   return groups.values()
 }
 
-function place(append: Append, layout: Layout, producers: ShardProducers): Error | undefined {
+function place(
+  append: Append,
+  layout: Layout,
+  producers: ShardProducers,
+  nowMs: number,
+  crc32c: Crc32c,
+): Error | undefined {
   const { log, slab, start, bytes } = append
   if (log.dropped) return new LogError('UNKNOWN_PARTITION', 'the topic was deleted while the append waited')
   const memory = slab.bytes
   const end = start + bytes
-  if (append.verbatim) {
+  const isVerbatim = append.stamps === 'nothing'
+  const stampsTime = append.stamps === 'offsets-and-time'
+  if (isVerbatim) {
     const error = checkVerbatim(append)
     if (error) return error
   } else if (producerIdAt(memory, start) >= 0) {
@@ -178,11 +198,13 @@ function place(append: Append, layout: Layout, producers: ShardProducers): Error
       return undefined
     }
   }
-  append.baseOffset = append.verbatim ? baseOffsetAt(memory, start) : log.logEndOffset
+  append.baseOffset = isVerbatim ? baseOffsetAt(memory, start) : log.logEndOffset
+  if (stampsTime) append.appendTimeMs = nowMs
   let run: Run | undefined
   for (let at = start; at < end; ) {
     const length = batchBytesAt(memory, at)
-    if (!append.verbatim) stampBatch(memory, at, log.logEndOffset, log.leaderEpoch)
+    if (!isVerbatim) stampBatch(memory, at, log.logEndOffset, log.leaderEpoch)
+    if (stampsTime) stampAppendTime(memory, at, nowMs, crc32c)
     const epoch = leaderEpochAt(memory, at)
     const offset = baseOffsetAt(memory, at)
     // A run has one epoch and no gaps, so that a reader knows each batch's place in it.
@@ -338,4 +360,14 @@ function placedRun(run: Run, position: number): PlacedEntry {
 /** Entries without a payload let data go, or are few; they are committed apart from events. */
 export function isUrgent(taken: readonly Pending[]): boolean {
   return taken[0].kind === 'control'
+}
+
+/** A duplicate of something that was durable before: whatever became of its commit. */
+export function isDurable(pending: Pending): boolean {
+  return (
+    pending.kind === 'append' &&
+    pending.isDuplicate &&
+    !pending.log.dropped &&
+    pending.baseOffset < pending.log.durableOffset
+  )
 }

@@ -47,6 +47,8 @@ export interface ShardLogObserver {
 export interface Appended {
   /** Offset of the first record. */
   readonly baseOffset: number
+  /** What all records have as their time from now on; -1: they keep theirs, or were stored before and have it. */
+  readonly appendTimeMs: number
   readonly logStartOffset: number
 }
 

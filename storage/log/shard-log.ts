@@ -17,8 +17,10 @@ import {
   type Commit,
   type Control,
   commitCostBytesMax,
+  isDurable,
   isUrgent,
   type Pending,
+  type Stamps,
 } from './commit.ts'
 import { CommitFilling } from './commit-filling.ts'
 import { LogError } from './log-error.ts'
@@ -47,8 +49,6 @@ import { WaitingWork } from './waiting-work.ts'
 const COMMIT_BYTES_MAX = 2 * 1024 * 1024
 const QUEUED_BYTES_MAX = 512 * 1024 * 1024
 const INDEX_CACHE_BYTES_MAX = 32 * 1024 * 1024
-/** What a waiting append takes besides its bytes, about. */
-const APPEND_OVERHEAD_BYTES = 512
 const SLAB_BYTES = 4 * 1024 * 1024
 const SPARE_SLABS_MAX = 16
 
@@ -137,12 +137,18 @@ export class ShardLog {
   }
 
   /**
-   * Appends whole, checked record batches; their base offsets and leader epochs are stamped here.
+   * Appends whole, checked record batches; their base offsets and leader epochs are stamped here, and with `append` the
+   * time of the commit, so that no record is older than one before it (unless the clock goes back).
    * `bytes` are copied before the call returns.
    * @param source whose turn it is in the commit queue, e.g. a connection
    */
-  append(source: object, log: PartitionLog, bytes: Uint8Array): Promise<Appended> {
-    return this.#append(source, log, bytes, false)
+  append(
+    source: object,
+    log: PartitionLog,
+    bytes: Uint8Array,
+    timestampType: 'create' | 'append' = 'create',
+  ): Promise<Appended> {
+    return this.#append(source, log, bytes, timestampType === 'append' ? 'offsets-and-time' : 'offsets')
   }
 
   /**
@@ -150,21 +156,13 @@ export class ShardLog {
    * NOT_CONTIGUOUS when they begin below the log end or their epoch goes back.
    */
   appendAsFollower(source: object, log: PartitionLog, bytes: Uint8Array): Promise<Appended> {
-    return this.#append(source, log, bytes, true)
+    return this.#append(source, log, bytes, 'nothing')
   }
 
-  #append(source: object, log: PartitionLog, bytes: Uint8Array, verbatim: boolean): Promise<Appended> {
-    const obstacle = this.#obstacle(log)
-    if (obstacle) return Promise.reject(obstacle)
+  #append(source: object, log: PartitionLog, bytes: Uint8Array, stamps: Stamps): Promise<Appended> {
     const queuedBytesMax = this.#options.queuedBytesMax ?? QUEUED_BYTES_MAX
-    const waitingBytes = this.#waiting.appends.bytes + this.#waiting.appends.count * APPEND_OVERHEAD_BYTES
-    if (waitingBytes + bytes.length > queuedBytesMax && this.#waiting.appends.count > 0)
-      return Promise.reject(
-        new LogError(
-          'QUEUE_FULL',
-          `${waitingBytes} bytes wait to be written, the limit is ${queuedBytesMax}`,
-        ),
-      )
+    const obstacle = this.#obstacle(log) ?? this.#waiting.refusal(bytes.length, queuedBytesMax)
+    if (obstacle) return Promise.reject(obstacle)
     const { slab, start } = this.#slabs.take(SINGLE_RUN_PREFIX_BYTES + bytes.length)
     slab.bytes.set(bytes, start + SINGLE_RUN_PREFIX_BYTES)
     return new Promise((resolve, reject) => {
@@ -174,14 +172,18 @@ export class ShardLog {
         slab,
         start: start + SINGLE_RUN_PREFIX_BYTES,
         bytes: bytes.length,
-        verbatim,
+        stamps,
         baseOffset: -1,
+        appendTimeMs: -1,
         isDuplicate: false,
         settle: (error) => {
           this.#slabs.release(slab)
           log.waitingAppends--
           if (error) reject(error)
-          else resolve({ baseOffset: append.baseOffset, logStartOffset: log.logStartOffset })
+          else {
+            const { baseOffset, appendTimeMs } = append
+            resolve({ baseOffset, appendTimeMs, logStartOffset: log.logStartOffset })
+          }
         },
       }
       log.waitingAppends++
@@ -392,7 +394,7 @@ export class ShardLog {
       // Before anything is laid out: entries speak of places in the segment they are written to.
       if (this.#mustRoll(taken)) await this.#roll()
       const committedAtMs = this.#options.clock.nowMs()
-      commit = buildCommit(taken, this.#slabs, this.#producers, committedAtMs)
+      commit = buildCommit(taken, this.#slabs, this.#producers, committedAtMs, this.#options.crc32c)
       const refused = new Map<Pending, Error>(commit.refused.map(({ pending, error }) => [pending, error]))
       advanced = await this.#write(commit, taken, committedAtMs)
       for (const pending of taken) pending.settle(refused.get(pending))
@@ -487,14 +489,4 @@ export class ShardLog {
     for (const pending of this.#waiting.takeAll()) pending.settle(error)
     this.#observer.failed?.(error)
   }
-}
-
-/** A duplicate of something that was durable before: whatever became of its commit. */
-function isDurable(pending: Pending): boolean {
-  return (
-    pending.kind === 'append' &&
-    pending.isDuplicate &&
-    !pending.log.dropped &&
-    pending.baseOffset < pending.log.durableOffset
-  )
 }

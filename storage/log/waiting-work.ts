@@ -4,8 +4,11 @@
  */
 import type { Append, Control, Pending } from './commit.ts'
 import { CommitQueue } from './commit-queue.ts'
+import { LogError } from './log-error.ts'
 
 const CONTROLS_PER_COMMIT_MAX = 10_000
+/** What a waiting append takes besides its bytes, about. */
+const APPEND_OVERHEAD_BYTES = 512
 
 export class WaitingWork {
   readonly appends = new CommitQueue<Append>()
@@ -20,6 +23,14 @@ export class WaitingWork {
 
   get isEmpty(): boolean {
     return this.appends.count === 0 && !this.hasControls
+  }
+
+  /** Why so many bytes more cannot wait; undefined: they can. One append always can. */
+  refusal(bytes: number, bytesMax: number): LogError | undefined {
+    const { appends } = this
+    const waitingBytes = appends.bytes + appends.count * APPEND_OVERHEAD_BYTES
+    if (waitingBytes + bytes <= bytesMax || appends.count === 0) return undefined
+    return new LogError('QUEUE_FULL', `${waitingBytes} bytes wait to be written, the limit is ${bytesMax}`)
   }
 
   /** The next commit; of appends at most `bytesMax`, but at least one. */

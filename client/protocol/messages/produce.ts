@@ -17,7 +17,7 @@ export const produceRequest = struct('ProduceRequest', {
         leaderEpoch: believedLeaderEpoch,
         bytes: field(
           uint32,
-          'Bytes of the body that belong to this entry: one or more whole record batches.',
+          'Bytes of the body that belong to this entry: one or more whole record batches, exactly one if it is compressed.',
         ),
       }),
     ),
@@ -48,7 +48,7 @@ export const produceResponse = struct('ProduceResponse', {
               baseOffset: field(int53, 'Offset of the first record; -1 with an error or with acks 0.'),
               logAppendTimeMs: field(
                 int53,
-                'The broker’s time, ms since 1970, for topics whose records it stamps; else -1.',
+                'The broker’s time of the records, ms since 1970, for topics whose records it stamps; else, and with acks 0, -1.',
               ),
               logStartOffset: field(int53, 'Offset of the first record the partition has; -1 with an error.'),
             }),

@@ -62,6 +62,9 @@ t.test('topic configs', async (t) => {
     maxMessageBytes: 1_048_588,
     timestampBeforeMaxMs: Number('9223372036854775807'),
     timestampAfterMaxMs: 3_600_000,
+    timestampType: 'create',
+    compression: 'producer',
+    compressionLevel: undefined,
   })
   t.same(parseTopicConfig({ 'retention.ms': '-1', 'retention.bytes': '0', 'max.message.bytes': '68' }), {
     ...parseTopicConfig({}),
@@ -80,7 +83,10 @@ t.test('topic configs', async (t) => {
     described.map(({ name, value, isDefault }) => [name, value, isDefault]),
     [
       ['cleanup.policy', 'delete', true],
+      ['compression.gzip.level', '-1', true],
+      ['compression.lz4.level', '9', true],
       ['compression.type', 'producer', true],
+      ['compression.zstd.level', '3', true],
       ['max.message.bytes', '8388608', false],
       ['message.timestamp.after.max.ms', '3600000', true],
       ['message.timestamp.before.max.ms', '9223372036854775807', true],
@@ -128,6 +134,50 @@ t.test('topic configs', async (t) => {
     ),
     'INVALID_CONFIG: retention.ms is given twice',
   )
+})
+
+t.test('configs of compression and time', async (t) => {
+  const parsed = (values: Record<string, string>) => {
+    const { compression, compressionLevel, timestampType } = parseTopicConfig(values)
+    return [compression, compressionLevel, timestampType]
+  }
+  const levels = { 'compression.gzip.level': '9', 'compression.zstd.level': '-7' }
+  for (const [type, compression, level] of [
+    ['producer', 'producer', undefined],
+    ['uncompressed', 'none', undefined],
+    ['gzip', 'gzip', 9],
+    ['snappy', 'snappy', undefined],
+    ['lz4', 'lz4', undefined],
+    ['zstd', 'zstd', -7],
+  ] as const)
+    t.same(parsed({ ...levels, 'compression.type': type }), [compression, level, 'create'])
+  t.same(parsed({ 'compression.type': 'gzip' }), ['gzip', undefined, 'create'], 'that of the codec')
+  t.same(parsed({ 'compression.type': 'zstd' }), ['zstd', 3, 'create'])
+  t.same(parsed({ 'message.timestamp.type': 'LogAppendTime' }), ['producer', undefined, 'append'])
+
+  const refused = (name: string, value: string) => refusal(() => changeTopicConfig({}, [{ name, value }]))
+  t.equal(
+    refused('compression.type', 'none'),
+    'INVALID_CONFIG: compression.type is "none"; allowed is one of producer, uncompressed, gzip, snappy, lz4, zstd',
+  )
+  t.equal(
+    refused('message.timestamp.type', 'logappendtime'),
+    'INVALID_CONFIG: message.timestamp.type is "logappendtime"; allowed is one of CreateTime, LogAppendTime',
+  )
+  t.equal(
+    refused('compression.gzip.level', '0'),
+    'INVALID_CONFIG: compression.gzip.level is "0"; allowed is -1 or a whole number from 1 to 9',
+  )
+  t.equal(
+    refused('compression.zstd.level', '23'),
+    'INVALID_CONFIG: compression.zstd.level is "23"; allowed is a whole number from -131072 to 22',
+  )
+  t.equal(
+    refused('compression.lz4.level', '1'),
+    'INVALID_CONFIG: compression.lz4.level is "1"; allowed is "9"',
+  )
+  for (const value of ['-1', '1', '9']) t.equal(refused('compression.gzip.level', value), 'accepted')
+  for (const value of ['-131072', '0', '22']) t.equal(refused('compression.zstd.level', value), 'accepted')
 })
 
 t.test('topic records', async (t) => {

@@ -42,7 +42,7 @@ t.test('nothing is acknowledged, readable or announced before it is durable', as
   t.equal(shard.read(log, 0, log.highWatermark, 1_000), undefined)
   syncs.release()
   await appended
-  t.strictSame(acknowledged, { baseOffset: 0, logStartOffset: 0 })
+  t.strictSame(acknowledged, { baseOffset: 0, appendTimeMs: -1, logStartOffset: 0 })
   t.strictSame([log.durableOffset, log.highWatermark, advanced], [3, 3, [3]])
   t.strictSame(offsetsOf(shard, log), [[0, 2]])
 })
@@ -160,7 +160,7 @@ t.test('a full disk refuses, keeps serving, and goes on when there is room', asy
   t.strictSame([log.logEndOffset, log.durableOffset], [2, 2], 'the offsets they had are free again')
   t.strictSame(offsetsOf(shard, log), [[0, 1]])
   disk.capacityBytes = 1_000_000
-  t.strictSame(await shard.append({}, log, batch(1)), { baseOffset: 2, logStartOffset: 0 })
+  t.strictSame(await shard.append({}, log, batch(1)), { baseOffset: 2, appendTimeMs: -1, logStartOffset: 0 })
   t.strictSame(failures, [])
 })
 

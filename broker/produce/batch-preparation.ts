@@ -1,0 +1,60 @@
+/**
+ * Makes of the batches of a produce request what their topic stores: on the event loop while that is little, else in the
+ * codec pool. The order of a partition is kept elsewhere (`partition-lanes.ts`).
+ *
+ * The body of a request is lent for the time of one call. What is worked on is a copy, and that very copy is what
+ * a thread gets.
+ */
+import type { BatchLimits } from '../../storage/record/validate.ts'
+import type { CodecPool } from '../codec-pool/codec-pool.ts'
+import type { BatchesResult, CheckTask, RebuildTask } from '../codec-pool/codec-task.ts'
+import type { TopicConfig } from '../topics/topic-config.ts'
+import type { BatchPlan } from './batch-plan.ts'
+
+/**
+ * Unpacked on the event loop at most: what is small as it was sent may be large inside. Where this turns out to be too
+ * little a thread begins anew.
+ */
+const UNPACKED_NOW_BYTES_MAX = 1024 * 1024
+
+export class BatchPreparation {
+  readonly #pool: CodecPool
+  readonly #decompressedBytesMax: number
+
+  /** @param decompressedBytesMax what the records of a compressed batch may take unpacked */
+  constructor(pool: CodecPool, decompressedBytesMax: number) {
+    this.#pool = pool
+    this.#decompressedBytesMax = decompressedBytesMax
+  }
+
+  /** `lent` may be overwritten when this has returned. The promise rejects with CodecPoolError alone. */
+  prepare(
+    plan: Exclude<BatchPlan, 'keep'>,
+    lent: Uint8Array,
+    config: TopicConfig,
+    limits: BatchLimits,
+  ): BatchesResult | Promise<BatchesResult> {
+    const pool = this.#pool
+    if (!pool.shouldOffload(plan, lent.length)) {
+      const bytesMax = Math.min(UNPACKED_NOW_BYTES_MAX, this.#decompressedBytesMax)
+      const prepared = pool.performNow(taskOf(plan, lent, config, limits, bytesMax))
+      const isFinal = prepared.problem?.reason !== 'too-large' || bytesMax === this.#decompressedBytesMax
+      if (isFinal) return prepared
+    }
+    return pool.run(taskOf(plan, lent, config, limits, this.#decompressedBytesMax))
+  }
+}
+
+function taskOf(
+  plan: Exclude<BatchPlan, 'keep'>,
+  lent: Uint8Array,
+  { compression, compressionLevel }: TopicConfig,
+  limits: BatchLimits,
+  decompressedBytesMax: number,
+): CheckTask | RebuildTask {
+  const bytes = new Uint8Array(lent)
+  const bounds = { ...limits, decompressedBytesMax }
+  return plan === 'check' || compression === 'producer'
+    ? { kind: 'check', bytes, limits: bounds }
+    : { kind: 'rebuild', bytes, options: { ...bounds, compression, level: compressionLevel } }
+}
