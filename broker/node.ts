@@ -12,6 +12,7 @@ import { ShardLog } from '../storage/log/shard-log.ts'
 import { AccessControl } from './access/access-control.ts'
 import { provisionAdminKey } from './access/admin-key.ts'
 import { Closers } from './closers.ts'
+import { openCodecPool } from './codec-pool/open-codec-pool.ts'
 import { webSocketUrl } from './config/listen-address.ts'
 import { readableSecrets } from './config/readable-secrets.ts'
 import type { Config } from './config/schema.ts'
@@ -123,7 +124,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   for (const reason of readableSecrets(config, options.files.mode))
     logger.warn({ reason }, 'a secret is none')
 
-  const codecPool = options.codecPool()
+  const codecPool = openCodecPool(options, metrics)
   closers.add(() => codecPool.close())
   const storage = await (options.openStorage ?? openNodeStorage)(options)
   closers.add(() => storage.close())
@@ -239,6 +240,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     producerNames: () => registry.nameCount,
     groups: () => groups.service.stats(),
     parked: () => purgatory.size,
+    codecPool: () => codecPool.stats(),
   })
 
   const retention = startRetention(options, watched, topics, groups, log, tally)

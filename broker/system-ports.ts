@@ -4,13 +4,14 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import type { Fetch } from '../auth/ports.ts'
 import type { CompressionCodecs } from '../storage/record/compression.ts'
 import type { Crc32c } from '../storage/record/crc32c.ts'
 import { nativeCrc32c } from '../storage/record/node/native-crc32c.ts'
 import { nodeCodecs } from '../storage/record/node/node-codecs.ts'
-import type { CodecPool } from './codec-pool/codec-pool.ts'
-import { InlinePool } from './codec-pool/inline-pool.ts'
+import type { CodecPool, CodecPoolSettings } from './codec-pool/codec-pool.ts'
+import { WorkerPool } from './codec-pool/worker-pool.ts'
 import type { Clock, FilePort, ProcessPort, Random, Timers } from './ports.ts'
 
 export interface SystemPorts {
@@ -20,7 +21,7 @@ export interface SystemPorts {
   readonly crc32c: Crc32c
   readonly codecs: CompressionCodecs
   /** Where records are packed and unpacked; the node closes it. */
-  readonly codecPool: () => CodecPool
+  readonly codecPool: (settings: CodecPoolSettings & { readonly workers: number }) => CodecPool
   readonly process: ProcessPort
   readonly files: FilePort
   /** For the keys of issuers and their answers about tokens, and nothing else. */
@@ -30,24 +31,36 @@ export interface SystemPorts {
 /** The longest a timer takes; what it runs does nothing. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1
 
+const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() }
+
+const timers: Timers = {
+  after: (delayMs, run) => {
+    const timer = setTimeout(run, delayMs)
+    timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+  soon: (run) => {
+    setImmediate(run)
+  },
+}
+
 export function systemPorts(): SystemPorts {
   return {
-    clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
-    timers: {
-      after: (delayMs, run) => {
-        const timer = setTimeout(run, delayMs)
-        timer.unref()
-        return { cancel: () => clearTimeout(timer) }
-      },
-      soon: (run) => {
-        setImmediate(run)
-      },
-    },
+    clock,
+    timers,
     fetch: (url, init) => fetch(url, init),
     random: { unit: () => Math.random(), bytes: (count) => new Uint8Array(randomBytes(count)) },
     crc32c: nativeCrc32c,
     codecs: nodeCodecs,
-    codecPool: () => new InlinePool({ crc32c: nativeCrc32c, codecs: nodeCodecs }),
+    codecPool: ({ workers, ...settings }) =>
+      new WorkerPool({
+        ...settings,
+        // The event loop has a core for itself.
+        workersMax: workers || Math.max(1, availableParallelism() - 1),
+        tools: { crc32c: nativeCrc32c, codecs: nodeCodecs },
+        clock,
+        timers,
+      }),
     process: {
       pid: process.pid,
       runtimeVersion: process.version,

@@ -11,8 +11,8 @@ export interface CodecPool {
   /** Whether `bytes` of such work are too much for the event loop. */
   shouldOffload(kind: CodecTaskKind, bytes: number): boolean
   /**
-   * Takes the task's bytes away: they must have a buffer of their own (`owned-bytes.ts`), which is not to be used after the call.
-   * Rejects with {@link CodecPoolError} alone.
+   * Takes the task's bytes away when they have a buffer of their own, which is then not to be used after the call. A view
+   * of a larger buffer is copied before it returns. Rejects with {@link CodecPoolError} alone.
    */
   run<T extends CodecTask>(task: T): Promise<ResultOf<T>>
   /** On the event loop, at once. May change the task's bytes. */
@@ -48,7 +48,56 @@ export interface TaskCounts {
   offloaded: number
 }
 
+/** Why a worker ended. */
+export type WorkerEnd =
+  /** It could not be started, or ended before it was up. */
+  | 'start'
+  /** An error that nobody caught. */
+  | 'error'
+  /** Its JavaScript heap was full. */
+  | 'out-of-memory'
+  /** It ended, whoever ended it. */
+  | 'exit'
+  /** It was too long at one task, and the pool ended it. */
+  | 'stuck'
+  /** The pool is being closed. */
+  | 'closed'
+
+/** Those that nobody wanted. */
+export type WorkerDeath = Exclude<WorkerEnd, 'closed'>
+
+/** What the operator of a broker has to say, and who wants to know what happens. */
+export interface CodecPoolSettings {
+  readonly queuedBytesMax: number
+  readonly offloadBytesMin: number
+  /** A thread that is longer at one task is ended. */
+  readonly taskTimeoutMs: number
+  readonly observer?: CodecPoolObserver
+}
+
+export interface CodecPoolObserver {
+  /** Of a task on a worker `waitMs` is everything but its run time: the queue and both ways. */
+  performed(kind: CodecTaskKind, where: 'loop' | 'worker', waitMs: number, runMs: number): void
+  /** A worker ended, with so many tasks, which have been refused. */
+  workerDied(end: WorkerDeath, sentence: string, tasks: number): void
+}
+
 export interface CodecPoolStats {
-  /** Tasks done or refused since the start, by where they were done. */
+  readonly workers: {
+    /** Ready for work; of these, at work. */
+    readonly up: number
+    readonly busy: number
+    readonly max: number
+    /** Since the start, by the way they ended. */
+    readonly deaths: Readonly<Record<WorkerDeath, number>>
+  }
+  /** Tasks that wait for a worker. */
+  readonly waiting: number
+  /** Bytes of tasks that wait or are with a worker. */
+  readonly queuedBytes: number
+  readonly queuedBytesMax: number
+  /** Tasks refused since the start because there was no room. */
+  readonly refused: number
+  /** Tasks done since the start, by where they were done. */
   readonly tasks: Readonly<Record<CodecTaskKind, Readonly<TaskCounts>>>
 }

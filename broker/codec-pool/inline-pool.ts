@@ -7,7 +7,7 @@ import {
   performCodecTask,
   type ResultOf,
 } from './codec-task.ts'
-import { newTaskCounts } from './task-counts.ts'
+import { newTaskCounts, statsWithoutWorkers } from './task-counts.ts'
 
 export class InlinePool implements CodecPool {
   readonly #tools: CodecTools
@@ -42,7 +42,7 @@ export class InlinePool implements CodecPool {
   }
 
   stats(): CodecPoolStats {
-    return { tasks: this.#tasks }
+    return statsWithoutWorkers(this.#tasks)
   }
 
   async close(): Promise<void> {

@@ -263,6 +263,12 @@ export const configSchema = z.strictObject({
       8 * KIB,
       'From this size on such work goes to a thread instead of the event loop.',
     ),
+    taskTimeoutMs: count(
+      1_000,
+      600_000,
+      30_000,
+      'Time a thread may take for one piece of such work; after it the thread is replaced.',
+    ),
   }),
   limits: z.strictObject({
     decompressedBytesMax: byteCount(

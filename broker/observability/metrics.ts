@@ -5,6 +5,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { errorDefinition } from '../../client/protocol/errors.ts'
 import type { ShardLogStats } from '../../storage/log/shard-log-options.ts'
+import type { CodecPoolStats } from '../codec-pool/codec-pool.ts'
+import type { CodecTaskKind } from '../codec-pool/codec-task.ts'
 import { diskStates } from '../disk/disk-space.ts'
 import type { DiskWatch } from '../disk/disk-watch.ts'
 import type { GroupStats } from '../groups/group-service.ts'
@@ -23,14 +25,20 @@ export interface MetricsSources {
   readonly producerNames: () => number
   readonly groups: () => GroupStats
   readonly parked: () => number
+  readonly codecPool: () => CodecPoolStats
 }
 
 /** An fsync is from a tenth of a millisecond (battery-backed) to seconds (a failing disk). */
 const COMMIT_SECONDS = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
 
+/** Work for records: from the tenth of a millisecond that is left to the event loop to a bomb's whole allowance. */
+const CODEC_SECONDS = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10]
+
 export class Metrics {
   readonly #registry = new Registry()
   readonly #commitSeconds: Histogram
+  readonly #codecRunSeconds: Histogram<'kind' | 'where'>
+  readonly #codecWaitSeconds: Histogram<'kind'>
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry })
@@ -38,6 +46,20 @@ export class Metrics {
       name: 'octopus_commit_seconds',
       help: 'Time from handing a commit to the disk until it was durable.',
       buckets: COMMIT_SECONDS,
+      registers: [this.#registry],
+    })
+    this.#codecRunSeconds = new Histogram({
+      name: 'octopus_codec_run_seconds',
+      help: 'Time that packing, unpacking and searching records took, on the event loop or on a worker.',
+      labelNames: ['kind', 'where'],
+      buckets: CODEC_SECONDS,
+      registers: [this.#registry],
+    })
+    this.#codecWaitSeconds = new Histogram({
+      name: 'octopus_codec_wait_seconds',
+      help: 'Time such work waited for a worker, both ways included.',
+      labelNames: ['kind'],
+      buckets: CODEC_SECONDS,
       registers: [this.#registry],
     })
     const info = new Gauge({
@@ -61,6 +83,11 @@ export class Metrics {
     this.#commitSeconds.observe(durationMs / 1000)
   }
 
+  performedTask(kind: CodecTaskKind, where: 'loop' | 'worker', waitMs: number, runMs: number): void {
+    this.#codecRunSeconds.observe({ kind, where }, runMs / 1000)
+    if (where === 'worker') this.#codecWaitSeconds.observe({ kind }, waitMs / 1000)
+  }
+
   /** Once, when the parts are there. */
   observe(sources: MetricsSources): void {
     this.#observeClients(sources)
@@ -70,6 +97,7 @@ export class Metrics {
     this.#observeProducers(sources)
     this.#observeGroups(sources)
     this.#observeDisk(sources)
+    this.#observeCodecs(sources)
   }
 
   #observeClients({ tally, server }: MetricsSources): void {
@@ -225,6 +253,26 @@ export class Metrics {
       () => groups().committedOffsets,
     )
     this.#total('group_rebalances', 'Assignments of partitions to members made.', () => groups().rebalances)
+  }
+
+  #observeCodecs({ codecPool }: MetricsSources): void {
+    this.#gauge('codec_workers', 'Threads for work on records that are up.', () => codecPool().workers.up)
+    this.#gauge('codec_workers_busy', 'Of these, at work.', () => codecPool().workers.busy)
+    this.#gauge('codec_workers_max', 'How many there may be.', () => codecPool().workers.max)
+    this.#gauge('codec_queued_tasks', 'Pieces of such work that wait.', () => codecPool().waiting)
+    this.#gauge('codec_queued_bytes', 'Their bytes, and those at work.', () => codecPool().queuedBytes)
+    this.#gauge('codec_queued_bytes_max', 'How many there may be.', () => codecPool().queuedBytesMax)
+    this.#total('codec_tasks_refused', 'Refused because there was no room.', () => codecPool().refused)
+    new Counter({
+      name: 'octopus_codec_worker_deaths_total',
+      help: 'Threads that ended by themselves or were stuck, by the way they ended.',
+      labelNames: ['end'],
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        for (const [end, count] of Object.entries(codecPool().workers.deaths)) this.inc({ end }, count)
+      },
+    })
   }
 
   #gauge(name: string, help: string, read: () => number): void {

@@ -64,6 +64,10 @@ export const performers: Readonly<Record<string, Performer>> = {
   },
   'broker/cli/progress.ts': { may: ['clock', 'timers'], reason: 'a counter on a terminal, for the eye only' },
   'broker/cli/serve.ts': { may: ['disk'], reason: 'reads the configuration file for the node it starts' },
+  'broker/codec-pool/codec-worker.ts': {
+    may: ['clock', 'processes'],
+    reason: 'the worker thread itself: nobody could hand it anything but messages',
+  },
   'broker/system-ports.ts': {
     may: ['clock', 'timers', 'randomness', 'disk', 'network'],
     reason:

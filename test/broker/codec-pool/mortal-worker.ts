@@ -1,0 +1,36 @@
+/**
+ * A worker like the real one, with a way to die: a task whose bytes begin with `!die:` and a word ends the thread in that
+ * way. Only the tests' pools load it.
+ */
+import codecWorker from '../../../broker/codec-pool/codec-worker.ts'
+
+type Bundle = Parameters<typeof codecWorker>[0]
+
+const hoard: unknown[] = []
+
+const deaths: Readonly<Record<string, () => void>> = {
+  exit: () => process.exit(3),
+  error: () => {
+    // Thrown outside of the task: nobody can catch it.
+    queueMicrotask(() => {
+      throw new Error('planted')
+    })
+  },
+  memory: () => {
+    for (;;) hoard.push(new Array(100_000).fill({}).map(() => ({ planted: true })))
+  },
+  hang: () => {
+    for (;;);
+  },
+}
+
+export default function mortalWorker(bundle: Bundle): unknown {
+  for (const { bytes } of bundle.tasks) {
+    const text = Buffer.from(bytes.subarray(0, 20)).toString('latin1')
+    const how = /^!die:(\w+)/.exec(text)?.[1]
+    if (how === undefined) continue
+    deaths[how]()
+    if (how === 'error') return new Promise(() => {})
+  }
+  return codecWorker(bundle)
+}
