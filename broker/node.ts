@@ -9,8 +9,8 @@
 import type { Logger } from 'pino'
 import { namespaceOf } from '../auth/acl/qualified-name.ts'
 import { ShardLog } from '../storage/log/shard-log.ts'
-import { AccessControl } from './access/access-control.ts'
-import { provisionAdminKey } from './access/admin-key.ts'
+import type { AccessControl } from './access/access-control.ts'
+import { openAccess } from './access/open-access.ts'
 import { Closers } from './closers.ts'
 import { openCodecPool } from './codec-pool/open-codec-pool.ts'
 import { webSocketUrl } from './config/listen-address.ts'
@@ -91,15 +91,6 @@ const LOOK_SEGMENT_SHARE = 1 / 8
 const FAILED_DRAIN_MS = 2_000
 /** After a failure the disk may take for ever to close a file; stopping does not. */
 const FAILED_STOP_MS = 4_000
-/** How the log says where wrong credentials come from, or at what they are aimed. */
-const GUESSING = {
-  address: { field: 'remoteAddress', sentence: 'many wrong credentials come from one address' },
-  user: {
-    field: 'user',
-    sentence: 'many wrong credentials come from a user who has come in with a good one',
-  },
-  key: { field: 'keyId', sentence: 'many wrong secrets are tried for one API key' },
-} as const
 
 /** Rejects with StorageError, TransportError or CertificateError, whose messages are for the operator. */
 export async function startNode(options: NodeOptions): Promise<Node> {
@@ -347,44 +338,6 @@ function openLog(
       failed: (error) => failure.tell(error),
     },
   })
-}
-
-/** Who may do what, and on the first start the key with which somebody can say so. */
-async function openAccess(
-  { config, clock, timers, random, fetch, files, logger }: NodeOptions,
-  { adminKeyFile, clusterId }: NodeStorage,
-  store: WatchedStorage['metadata'],
-  tally: Tally,
-  onChanged: () => void,
-): Promise<AccessControl> {
-  const access = await AccessControl.open({
-    store,
-    settings: config.auth,
-    ownName: `octopus:${clusterId}`,
-    clock,
-    timers,
-    random,
-    fetch,
-    readSecretFile: (path) => Buffer.from(files.read(path)).toString('utf8'),
-    onChanged,
-    onProblem: (error) => logger.error({ err: error }, 'access control met an unexpected error'),
-    onTrouble: (sentence) =>
-      logger.warn({ reason: sentence }, 'credentials cannot be checked as they should'),
-    onGuess: (isThrottled) => {
-      tally.wrongCredentials++
-      if (isThrottled) tally.throttledCredentials++
-    },
-    onGuessing: ({ kind, source, refusals }) =>
-      logger.warn({ [GUESSING[kind].field]: source, refusals }, GUESSING[kind].sentence),
-  })
-  await access.namespaces.finishDeletions()
-  const outcome = await provisionAdminKey({ file: adminKeyFile, store, keys: access.keys, clock, random })
-  if (outcome !== 'known')
-    logger.info(
-      { file: adminKeyFile.path, outcome },
-      'the first start: the key of the administrator is in this file',
-    )
-  return access
 }
 
 async function openTopics(
