@@ -67,7 +67,11 @@ function parsePart(name: string, nameStart: number, place: Place, pattern: Patte
     case 'headers':
       return parseHeaders(place, pattern)
     case 'timestamp': {
-      if (!isKind(place, 'list')) return notInList(place, 'timestamp', pattern)
+      if (!isKind(place, 'list'))
+        return pattern.fail(
+          place,
+          `timestamp takes a list, as in {"timestamp": [{"numeric": [">=", 1767225600000]}]}, not ${named(place)}`,
+        )
       const timestamp = parseLeaf(place, timestampSubject, pattern)
       return { pattern: [{ alternative: { timestamp }, places: { timestamp: place } }], alternatives: 1 }
     }
@@ -75,11 +79,14 @@ function parsePart(name: string, nameStart: number, place: Place, pattern: Patte
       return oneOf(orBranches(place, pattern).map((branch) => parseParts(branch, pattern)))
     default: {
       const meant = nearest(name, partNames)
+      const hint =
+        meant === undefined
+          ? `; the fields of an event stand inside value, as in {"value": {${quoted(name)}: …}}`
+          : `; did you mean "${meant}"?`
       return pattern.failAt(
         nameStart,
         place.pointer,
-        `there is no ${quoted(name)}${meant === undefined ? '' : `; did you mean "${meant}"?`} A pattern has value, key, headers, ` +
-          `timestamp and $or${meant === undefined ? `; the fields of the event stand inside value: {"value": {${quoted(name)}: …}}` : ''}`,
+        `a pattern has value, key, headers, timestamp and $or, but no ${quoted(name)}${hint}`,
       )
     }
   }

@@ -140,10 +140,11 @@ function unknown(
   pattern: PatternText,
 ): never {
   const meant = nearest(name, names)
+  const known = names.length === 1 ? `there is ${names[0]}` : `there are ${names.join(', ')}`
   pattern.failAt(
     place.node.members[0].nameStart,
     pointerTo(place.pointer, name),
-    `there is no ${what} ${quoted(name)}${meant === undefined ? '' : `; did you mean "${meant}"?`} Known: ${names.join(', ')}`,
+    `there is no ${what} ${quoted(name)}${meant === undefined ? `; ${known}` : `; did you mean "${meant}"?`}`,
   )
 }
 
@@ -169,7 +170,7 @@ function ignoreCaseIn(kind: string, place: PlaceOf<'object'>, pattern: PatternTe
     pattern,
     names,
   )
-  return name === names[0] ? operand : unknown(place, name, names, `operator inside ${kind}`, pattern)
+  return name === names[0] ? operand : unknown(place, name, names, `operator inside ${kind} called`, pattern)
 }
 
 function wildcard(operand: Place, pattern: PatternText): Rule {
@@ -240,7 +241,7 @@ function anythingButValues(operand: Place, pattern: PatternText, subject: Subjec
 function anythingButRules(place: PlaceOf<'object'>, pattern: PatternText, subject: Subject): Rule[] {
   const { name, operand } = only(place, 'inside anything-but stands one operator', pattern, insideAnythingBut)
   if (!insideAnythingBut.includes(name))
-    return unknown(place, name, insideAnythingBut, 'operator inside anything-but', pattern)
+    return unknown(place, name, insideAnythingBut, 'operator inside anything-but called', pattern)
   if (subject.holds === 'number')
     pattern.fail(place, `${subject.what} is a number, of which ${name} takes nothing`)
   const isAffix = name === 'prefix' || name === 'suffix'

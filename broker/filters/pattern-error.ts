@@ -20,7 +20,7 @@ export class PatternError extends Error {
     const lineStart = before.lastIndexOf('\n') + 1
     const line = before.split('\n').length
     const column = [...before.slice(lineStart)].length + 1
-    super(`${sentence} (${pointer === '' ? '' : `at ${pointer}, `}line ${line}, column ${column})`)
+    super(`${sentence} (${pointer === '' ? '' : `at ${short(pointer)}, `}line ${line}, column ${column})`)
     this.pointer = pointer
     this.sentence = sentence
     this.offset = offset
@@ -28,6 +28,9 @@ export class PatternError extends Error {
     this.column = column
   }
 }
+
+/** The end of a long one says more than its beginning. */
+const short = (pointer: string) => (pointer.length <= 200 ? pointer : `…${pointer.slice(-199)}`)
 
 /** `pointer` with one more step. */
 export function pointerTo(pointer: string, step: string | number): string {

@@ -227,7 +227,8 @@ class Reader {
 
 function wrongValue(found: string, word: string | undefined, number: string | undefined): string {
   if (found === '"\'"') return 'text stands in double quotes, not single ones'
-  if (number !== undefined) return `${word} is not a number as JSON writes it`
+  if (number !== undefined || (word !== undefined && /^[+.-]*\d/.test(word)))
+    return `${word} is not a number as JSON writes it`
   if (word !== undefined) return `${word} is no JSON value: text stands in double quotes`
   return `a JSON value must stand here, not ${found}`
 }

@@ -1,0 +1,120 @@
+/** Random filters on random events: every matcher says what the slow one says, and what logic demands. */
+import t from 'tap'
+import { parseRecordPattern } from '../../../broker/filters/parse-pattern.ts'
+import type { RecordPattern } from '../../../broker/filters/pattern.ts'
+import { roundsOf } from '../../support/rounds.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
+import { type Matcher, slow } from './support/matchers.ts'
+import {
+  damaged,
+  fieldsFor,
+  randomFilter,
+  randomJson,
+  randomObject,
+  randomRecord,
+  written,
+} from './support/random-filters.ts'
+import type { TestRecord } from './support/slow-matcher.ts'
+
+const soak = process.env.OCTOPUS_SOAK ? 50 : 1
+
+const show = ({ key, value, headers, timestampMs }: TestRecord) => {
+  const text = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes).toString()
+  return {
+    key: text(key),
+    value: text(value),
+    headers: headers.map((header) => [header.name, text(header.value)]),
+    timestampMs,
+  }
+}
+
+const recordWith = (value: string): TestRecord => ({
+  key: null,
+  value: new TextEncoder().encode(value),
+  headers: [],
+  timestampMs: 0,
+})
+
+const patternOf = (filter: unknown): RecordPattern => parseRecordPattern(JSON.stringify(filter))
+
+/** The same on both, for filters and events that were made for each other. */
+function agrees(matcher: Matcher, other: Matcher): void {
+  t.test(`${matcher.name} says what ${other.name} says`, async (t) => {
+    const random = seededRandom(t)
+    let pairs = 0
+    let matched = 0
+    for (const _ of roundsOf(t, soak * 300)) {
+      const events = Array.from({ length: 8 }, () => {
+        const json = random.unit() < 0.85 ? randomObject(random, 3) : randomJson(random, 3)
+        const text = written(random, json)
+        return { json, record: randomRecord(random, random.unit() < 0.03 ? damaged(random, text) : text) }
+      })
+      const patterns = events.map(({ json, record }) => patternOf(randomFilter(random, record, json)))
+      const one = matcher.build(patterns)
+      const two = other.build(patterns)
+      for (const [index, { record }] of events.entries()) {
+        const [said, expected] = [one(record), two(record)]
+        if (JSON.stringify(said) !== JSON.stringify(expected)) {
+          const wrong = patterns.filter((_, at) => said.includes(at) !== expected.includes(at))
+          t.same(
+            said,
+            expected,
+            JSON.stringify({ record: show(record), filters: wrong.map(({ text }) => text) }),
+          )
+          return
+        }
+        pairs++
+        if (expected.includes(index)) matched++
+      }
+    }
+    t.comment(`${matched} of ${pairs} match what was made for them`)
+    t.ok(matched > pairs * 0.35 && matched < pairs * 0.75, 'about half of them match')
+  })
+}
+
+function keepsLogic(matcher: Matcher): void {
+  const matches = (filter: unknown, text: string) =>
+    matcher.build([patternOf(filter)])(recordWith(text)).length === 1
+
+  t.test(`${matcher.name}: how an event is written means nothing`, async (t) => {
+    const random = seededRandom(t)
+    for (const _ of roundsOf(t, soak * 500)) {
+      const json = randomObject(random, 3)
+      const filter = { value: fieldsFor(random, json, 3) }
+      const [one, other] = [written(random, json), written(random, json)]
+      if (matches(filter, one) !== matches(filter, other)) t.fail(JSON.stringify({ filter, one, other }))
+    }
+  })
+
+  t.test(`${matcher.name}: $or is or, wherever it stands`, async (t) => {
+    const random = seededRandom(t)
+    for (const _ of roundsOf(t, soak * 500)) {
+      const json = randomObject(random, 3)
+      const text = written(random, json)
+      const [one, other, third] = [1, 2, 3].map(() => fieldsFor(random, json, 2))
+      const expected = [one, other, third].some((value) => matches({ value }, text))
+      const around = matches({ $or: [one, other, third].map((value) => ({ value })) }, text)
+      const inside = matches({ value: { $or: [one, { $or: [other, third] }] } }, text)
+      if (around !== expected) t.fail(`around: ${JSON.stringify({ one, other, third, text })}`)
+      if (inside !== expected) t.fail(`inside: ${JSON.stringify({ one, other, third, text })}`)
+    }
+  })
+
+  t.test(`${matcher.name}: what is damaged matches only if it is still JSON`, async (t) => {
+    const random = seededRandom(t)
+    for (const _ of roundsOf(t, soak * 500)) {
+      const text = damaged(random, written(random, randomObject(random, 2)))
+      let isJson = true
+      try {
+        JSON.parse(text)
+      } catch {
+        isJson = false
+      }
+      const anything = { value: { nowhere: [{ exists: false }] } }
+      if (matches(anything, text) !== isJson) t.fail(JSON.stringify(text))
+    }
+  })
+}
+
+agrees(slow, slow)
+keepsLogic(slow)
