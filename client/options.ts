@@ -139,7 +139,9 @@ export function wholeNumber(name: string, value: number, minimum: number, maximu
 /** One of some words. Throws RangeError naming the option and the words. */
 export function oneOf<W extends string>(name: string, value: W, words: readonly W[]): W {
   if (words.includes(value)) return value
-  throw new RangeError(`option ${name}: expected ${words.join(' or ')}, got ${JSON.stringify(value)}`)
+  throw new RangeError(
+    `option ${name}: expected ${words.slice(0, -1).join(', ')} or ${words.at(-1)}, got ${JSON.stringify(value)}`,
+  )
 }
 
 function brokerUrl(url: string): string {

@@ -10,6 +10,12 @@ export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER):
   }
 }
 
+/** A whole number of either sign. */
+export function integer(text: string): number {
+  if (/^-?\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
+  throw new InvalidArgumentError('It must be a whole number.')
+}
+
 /** A number that may have a fraction, from `minimum` to `maximum`. */
 export function decimal(minimum: number, maximum: number): (text: string) => number {
   return (text) => {

@@ -9,6 +9,7 @@
  */
 import type { Readable } from 'node:stream'
 import type { FlushResult, TopicDescription } from '../../client/index.ts'
+import { compressionNames, levelProblem } from '../../storage/record/compression.ts'
 import type { CommandContext, StopSignal } from './context.ts'
 import { ExitCode, exitCodeOfSignal } from './exit-codes.ts'
 import { asFailure, usage } from './failure.ts'
@@ -25,6 +26,7 @@ interface ProduceFlags extends ClientFlags {
   readonly partition?: number
   readonly header?: readonly Setting[]
   readonly compression: string
+  readonly compressionLevel?: number
   readonly acks: string
   readonly producerName?: string
 }
@@ -40,10 +42,7 @@ export function produce(name: string, flags: ProduceFlags, context: CommandConte
   const separator = keySeparator(flags.keySeparator)
   const acks = acksByFlag[flags.acks]
   if (acks === undefined) throw usage(`--acks: "${flags.acks}" is none of all, 1 and 0`)
-  const { compression } = flags
-  if (compression !== 'none' && compression !== 'gzip') {
-    throw usage(`--compression: "${compression}" is none of none and gzip`)
-  }
+  const packing = compressionOf(flags)
   const { producerName } = flags
   if (producerName !== undefined && acks !== 'all')
     throw usage(`--producer-name: needs --acks all, not ${flags.acks}`)
@@ -67,7 +66,7 @@ export function produce(name: string, flags: ProduceFlags, context: CommandConte
     const producer = client.producer({
       lingerMs: LINGER_MS,
       acks,
-      compression,
+      ...packing,
       ...(producerName !== undefined && { producerName }),
       onDelivery: ({ count, error }) => tally.deliver(count, error),
     })
@@ -95,6 +94,16 @@ export function produce(name: string, flags: ProduceFlags, context: CommandConte
       stopProgress()
     }
   })
+}
+
+function compressionOf({ compression: name, compressionLevel: level }: ProduceFlags) {
+  const compression = compressionNames.find((known) => known === name)
+  if (compression === undefined)
+    throw usage(`--compression: "${name}" is none of ${compressionNames.join(', ')}`)
+  if (level === undefined) return { compression }
+  const problem = levelProblem(compression, level)
+  if (problem !== undefined) throw usage(`--compression-level: ${problem}`)
+  return { compression, compressionLevel: level }
 }
 
 function report(

@@ -11,7 +11,7 @@ import { client, examples } from './command-parts.ts'
 import type { CommandContext } from './context.ts'
 import { exitCodeHelp } from './exit-codes.ts'
 import { usage } from './failure.ts'
-import { collect, decimal, durationMs, partitions, setting, wholeNumber } from './flag-values.ts'
+import { collect, decimal, durationMs, integer, partitions, setting, wholeNumber } from './flag-values.ts'
 import { addGroup } from './group-commands.ts'
 
 /** Parses and runs one command line. Resolves with the exit code; failures are thrown. */
@@ -236,7 +236,12 @@ function addProduce(program: Command, context: CommandContext, done: (exitCode: 
       wholeNumber(0),
     )
     .option('-H, --header <key=value>', 'a header of every event; may be repeated', setting)
-    .option('-z, --compression <codec>', 'none or gzip', 'none')
+    .option('-z, --compression <codec>', 'none, gzip, snappy, lz4 or zstd', 'none')
+    .option(
+      '--compression-level <level>',
+      'gzip: 1 to 9 (default: 6); zstd: -131072 to 22 (default: 3); more packs smaller, slower',
+      integer,
+    )
     .option(
       '-a, --acks <acks>',
       'all: acknowledged when durable; 1: when durable on the leader; 0: when queued',
@@ -251,7 +256,7 @@ function addProduce(program: Command, context: CommandContext, done: (exitCode: 
       examples(`echo "hello" | octopus produce readings
       octopus produce readings --partition 0 --producer-name lab.import-7 < readings.txt
       octopus produce readings --key-separator : < readings.txt
-      journalctl -o json -f | octopus produce logs --compression gzip`),
+      journalctl -o json -f | octopus produce logs --compression zstd`),
     )
     .addHelpText(
       'after',

@@ -82,17 +82,18 @@ export class BatchLedger {
   seal(queue: PartitionQueue): Batch {
     const { encoder, buffer, sends, account, openedAtMs, delivery, sequences } = queue
     if (!buffer || !account) throw new Error('a batch that was never opened')
-    const { compression } = this.#settings
+    const { compression, compressionLevel } = this.#settings
+    const packing = compressionLevel === undefined ? { compression } : { compression, compressionLevel }
     const count = encoder.recordCount
     const epoch = sequences?.isNumbered ? this.#epoch : undefined
     const bytes = epoch
       ? encoder.finish({
-          compression,
+          ...packing,
           producerId: epoch.producerId,
           producerEpoch: epoch.producerEpoch,
           baseSequence: (sequences?.nextSequence ?? 0) % SEQUENCES,
         })
-      : encoder.finish({ compression })
+      : encoder.finish(packing)
     const batch: Batch = {
       queue,
       bytes,

@@ -1,7 +1,13 @@
 /** Options of a producer: what there is, defaults, bounds, and how a wrong one is refused. */
 
 import type { RecordField, RecordHeader } from '../../storage/record/batch-encoder.ts'
-import type { CompressionCodecs } from '../../storage/record/compression.ts'
+import {
+  type CompressionCodecs,
+  CompressionError,
+  type CompressionName,
+  compressionNames,
+  levelProblem,
+} from '../../storage/record/compression.ts'
 import { oneOf, TIMEOUT_MS_MAX, wholeNumber } from '../options.ts'
 import type { ProtocolError } from '../protocol/errors.ts'
 import type { Serializer } from '../serializers.ts'
@@ -79,8 +85,13 @@ export interface ProducerOptions<V = RecordField> {
    * `nextSequence`. Of several producers with the same name only the newest may send.
    */
   readonly producerName?: string
-  /** Default `none`. */
-  readonly compression?: 'none' | 'gzip'
+  /** How the records of a batch are packed together: `gzip`, `snappy`, `lz4` or `zstd`. Default `none`. */
+  readonly compression?: CompressionName
+  /**
+   * More packs smaller and takes longer. `gzip` has 1 to 9, by default 6; `zstd` -131,072 to 22, by default 3; the
+   * others have none.
+   */
+  readonly compressionLevel?: number
   /** Bound on the memory of batches that are not acknowledged. Default 64 MiB. */
   readonly bufferBytesMax?: number
   /**
@@ -105,7 +116,9 @@ export interface ProducerSettings {
   readonly acks: -1 | 0 | 1
   readonly isIdempotent: boolean
   readonly producerName: string | undefined
-  readonly compression: 'none' | 'gzip'
+  readonly compression: CompressionName
+  /** Undefined: that of the codec. */
+  readonly compressionLevel: number | undefined
   readonly bufferBytesMax: number
   readonly deliveryTimeoutMs: number
   readonly maxInFlight: number
@@ -124,9 +137,8 @@ export function producerSettings(
   codecs: CompressionCodecs,
   brokerBatchBytesMax: number,
 ): ProducerSettings {
-  const compression = oneOf('compression', options.compression ?? 'none', ['none', 'gzip'])
-  if (compression !== 'none' && !codecs[compression])
-    throw new RangeError(`option compression: there is no codec for ${compression} here`)
+  const compression = oneOf('compression', options.compression ?? 'none', compressionNames)
+  checkCompression(compression, options.compressionLevel, codecs)
   const batchBytes = wholeNumber(
     'batchBytes',
     options.batchBytes ?? BATCH_BYTES_DEFAULT,
@@ -148,6 +160,7 @@ export function producerSettings(
     isIdempotent: isIdempotent(options, acks, maxInFlight),
     producerName: options.producerName,
     compression,
+    compressionLevel: options.compressionLevel,
     bufferBytesMax: wholeNumber(
       'bufferBytesMax',
       options.bufferBytesMax ?? 64 * KIB * KIB,
@@ -158,6 +171,25 @@ export function producerSettings(
     maxInFlight,
     partitioner: options.partitioner ?? murmur2Partitioner,
     onDelivery: options.onDelivery,
+  }
+}
+
+/** Also loads the codec, so that the first batch does not wait for that, and whoever can choose another one knows now. */
+function checkCompression(
+  compression: CompressionName,
+  level: number | undefined,
+  codecs: CompressionCodecs,
+): void {
+  const codec = codecs[compression]
+  if (compression !== 'none' && !codec)
+    throw new RangeError(`option compression: there is no codec for ${compression} here`)
+  const problem = level === undefined ? undefined : levelProblem(compression, level)
+  if (problem !== undefined) throw new RangeError(`option compressionLevel: ${problem}`)
+  try {
+    codec?.prepare?.()
+  } catch (cause) {
+    if (!(cause instanceof CompressionError)) throw cause
+    throw new RangeError(`option compression: ${cause.message}`, { cause })
   }
 }
 

@@ -16,7 +16,7 @@ import {
   recordCountAt,
   timestampTypeAt,
 } from './batch-header.ts'
-import type { CompressionCodecs } from './compression.ts'
+import type { CompressionCodecs, CompressionError } from './compression.ts'
 import { compressionCodes, compressionName } from './compression.ts'
 import type { Crc32c } from './crc32c.ts'
 import type { ConsumedRecord, RecordedBatch, RecordSource } from './record.ts'
@@ -122,22 +122,12 @@ function decompress(bytes: Uint8Array, at: number, source: RecordSource, options
   try {
     section = codec.decompress(packed, bytesMax)
   } catch (cause) {
-    throw damage(
-      bytes,
-      at,
-      source,
-      {
-        reason: 'compression',
-        sentence: `its ${packed.length} bytes of ${name} cannot be unpacked into at most ${bytesMax} bytes: ${String(cause)}`,
-      },
-      { cause },
-    )
-  }
-  if (section.length > bytesMax) {
-    throw damage(bytes, at, source, {
-      reason: 'too-large',
-      sentence: `its records take ${section.length} bytes unpacked, at most ${bytesMax} are taken`,
-    })
+    const { reason, message } = cause as CompressionError
+    const problem = {
+      reason: reason === 'too-large' ? reason : ('compression' as const),
+      sentence: `its ${packed.length} packed bytes cannot be unpacked: ${message}`,
+    }
+    throw damage(bytes, at, source, problem, { cause })
   }
   return section
 }

@@ -30,7 +30,7 @@ import {
   recordCountAt,
   timestampTypeAt,
 } from './batch-header.ts'
-import { compressionCodes, compressionName, producedCompressions } from './compression.ts'
+import { compressionCodes, compressionName } from './compression.ts'
 import type { Crc32c } from './crc32c.ts'
 import type { BatchProblem, RecordErrorReason } from './record-error.ts'
 import { RECORD_BYTES_MIN, RecordWalk } from './record-walk.ts'
@@ -152,13 +152,6 @@ function checkProducedAttributes(bytes: Uint8Array, at: number): BatchProblem | 
     return problem(
       'attributes',
       'the timestamp type is append time, which only the broker sets; must be create time',
-    )
-  }
-  const name = compressionName(compressionAt(bytes, at))
-  if (name !== undefined && !producedCompressions.includes(name)) {
-    return problem(
-      'compression',
-      `compression ${name} is not supported; use one of: ${producedCompressions.join(', ')}`,
     )
   }
   return checkStoredAttributes(bytes, at)

@@ -112,6 +112,10 @@ export const performers: Readonly<Record<string, Performer>> = {
     reason: 'renames the files of removed segments and has them deleted',
   },
   'storage/lmdb/segment-files.ts': { may: ['disk'], reason: 'names, sizes and removal of segment files' },
+  'storage/record/node/zstd-wasm.ts': {
+    may: ['disk'],
+    reason: 'reads the WebAssembly of a package: loading a library cannot be handed in before there is one',
+  },
   'storage/verify/page-file.ts': { may: ['disk'], reason: 'reads the files that are verified' },
   'storage/verify/repair-shard.ts': {
     may: ['disk'],

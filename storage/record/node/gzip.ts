@@ -1,38 +1,49 @@
 /**
- * Gzip by Node's zlib, bounded: RFC 1952, levels 1 to 9. zlib hands out its output in pieces and is stopped at the
- * bound, so that a bomb takes no more than that.
+ * Gzip by Node's zlib: RFC 1952, one member or several, zeroes behind the last. zlib cannot say how much will come
+ * out, but hands it out in pieces of the size it is told, and stops at a bound.
+ *
+ * A member ends with the length of its content, which is nearly always that of all: so the first try has one piece
+ * just large enough, and nothing has to be put together. Where that was not the truth, the second try has room for what
+ * deflate can make of the bytes at all.
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { type CompressionCodec, CompressionError } from '../compression.ts'
+import { uint32LeAt } from '../codecs/little-endian.ts'
+import { checkLevel, corrupt, reasonOf, tooLarge } from '../codecs/refusals.ts'
+import { usedRoom } from '../codecs/room.ts'
+import { type CompressionCodec, compressionLevels } from '../compression.ts'
+import { ownBytes } from './own-bytes.ts'
 
-const levels = { min: 1, max: 9, default: 6 }
+/** 258 bytes from two bits. */
+const EXPANSION_MAX = 1032
+/** zlib takes no smaller pieces; below 4 KiB Node would cut them from memory that others share. */
+const PIECE_BYTES_MIN = 4096
 
 export const gzip: CompressionCodec = {
-  levels,
-  compress(bytes, level = levels.default) {
-    if (!Number.isInteger(level) || level < levels.min || level > levels.max)
-      throw new CompressionError(
-        'level',
-        `gzip: level is ${level}, must be from ${levels.min} to ${levels.max}`,
-      )
-    return gzipSync(bytes, { level })
+  compress(bytes, level = compressionLevels.gzip.default) {
+    checkLevel('gzip', level)
+    // Room for all of it and what deflate adds to noise, so that it is one piece.
+    const chunkSize = PIECE_BYTES_MIN + bytes.length + (bytes.length >>> 10)
+    return ownBytes(gzipSync(bytes, { level, chunkSize }))
   },
   decompress(bytes, bytesMax) {
-    try {
-      return gunzipSync(bytes, { maxOutputLength: Math.max(bytesMax, 1) })
-    } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException
-      if (code === 'ERR_BUFFER_TOO_LARGE')
-        throw new CompressionError(
-          'too-large',
-          `gzip: ${bytes.length} bytes take more than ${bytesMax} unpacked, the most that is taken`,
-          { cause },
-        )
-      throw new CompressionError(
-        'corrupt',
-        `gzip: ${bytes.length} bytes are no gzip members, whole and sound: ${message}`,
-        { cause },
-      )
-    }
+    const roomBytes = Math.min(bytesMax, bytes.length * EXPANSION_MAX)
+    const claimed = bytes.length < 4 ? 0 : uint32LeAt(bytes, bytes.length - 4)
+    const content = (claimed < roomBytes ? inflate(bytes, claimed) : undefined) ?? inflate(bytes, roomBytes)
+    if (content === undefined || content.length > bytesMax)
+      throw tooLarge('gzip', bytes.length, bytesMax + 1, bytesMax)
+    return content
   },
+}
+
+/** Undefined: there is more than `bytesMax`. */
+function inflate(bytes: Uint8Array, bytesMax: number): Uint8Array | undefined {
+  try {
+    // One byte more, since zlib takes a new piece when one is full.
+    const chunkSize = Math.max(bytesMax + 1, PIECE_BYTES_MIN)
+    const content = gunzipSync(bytes, { maxOutputLength: Math.max(bytesMax, 1), chunkSize })
+    return usedRoom(new Uint8Array(content.buffer, content.byteOffset), content.length, bytesMax)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return undefined
+    throw corrupt('gzip', `${bytes.length} bytes are no whole and sound members: ${reasonOf(cause)}`, cause)
+  }
 }

@@ -210,7 +210,13 @@ t.test('produce and consume: keys, headers, partitions, compression, acks', asyn
     ['produce keyed -p 3', 1, 'topic "keyed" has partitions 0 to 2, and no partition 3'],
     ['consume keyed -p 0 -p 7', 1, 'topic "keyed" has partitions 0 to 2, and no partition 7'],
     ['produce keyed -a 2', 64, '--acks: "2" is none of all, 1 and 0'],
-    ['produce keyed -z zip', 64, '--compression: "zip" is none of none and gzip'],
+    ['produce keyed -z zip', 64, '--compression: "zip" is none of none, gzip, snappy, lz4, zstd'],
+    [
+      'produce keyed -z zstd --compression-level 23',
+      64,
+      '--compression-level: zstd has levels -131072 to 22, got 23',
+    ],
+    ['produce keyed --compression-level 3', 64, '--compression-level: none has no levels, got 3'],
     ['consume keyed --json -k :', 64, '--json prints the key already: leave --key-separator out'],
     [
       'consume keyed --from yesterday',

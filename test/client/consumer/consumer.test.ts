@@ -616,7 +616,7 @@ t.test('wrong options are refused by name', async (t) => {
   t.match(refused({ topics: ['t'], maxWaitMs: 0 }), /option maxWaitMs/)
   t.equal(
     refused({ topics: ['t'], onOutOfRange: 'skip' }),
-    'option onOutOfRange: expected earliest or latest or fail, got "skip"',
+    'option onOutOfRange: expected earliest, latest or fail, got "skip"',
   )
   const twice = [
     { topic: 't', partition: 0 },

@@ -1,6 +1,6 @@
 /** The producer against a broker that behaves: batching, partitions, acknowledgements, bounds, errors. */
 import t from 'tap'
-import type { Delivery } from '../../../client/producer/options.ts'
+import type { Delivery, ProducerOptions } from '../../../client/producer/options.ts'
 import { ErrorCode } from '../../../client/protocol/errors.ts'
 import type { ProduceRequest } from '../../../client/protocol/messages/produce.ts'
 import { json } from '../../../client/serializers.ts'
@@ -167,16 +167,22 @@ t.test('acks none is answered without an offset', async (t) => {
   t.same(place, { topic: 't', partition: 0, offset: -1, timestampMs: EPOCH_MS })
 })
 
-t.test('gzip', async (t) => {
-  const harness = await connected(1)
-  const { world, broker, client } = harness
-  const requests = watchRequests(harness)
-  const producer = client.producer({ compression: 'gzip' })
-  const values = numbered('the same words again and again ', 1_000)
-  for (const value of values) producer.append('t', { value })
-  await world.until(producer.flush())
-  t.same(broker.texts('t', 0), values)
-  t.ok(requests.flat().reduce((sum, { bytes }) => sum + bytes, 0) < 10_000)
+t.test('compression', async (t) => {
+  const bytesWith = async (options: ProducerOptions) => {
+    const harness = await connected(1)
+    const { world, broker, client } = harness
+    const requests = watchRequests(harness)
+    const producer = client.producer(options)
+    const values = numbered('the same words again and again ', 1_000)
+    for (const value of values) producer.append('t', { value })
+    await world.until(producer.flush())
+    t.same(broker.texts('t', 0), values)
+    return requests.flat().reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+  for (const compression of ['gzip', 'snappy', 'lz4', 'zstd'] as const)
+    t.ok((await bytesWith({ compression })) < 15_000, compression)
+  const hurried = await bytesWith({ compression: 'gzip', compressionLevel: 1 })
+  t.ok((await bytesWith({ compression: 'gzip', compressionLevel: 9 })) < hurried)
 })
 
 t.test('a serializer says what values become', async (t) => {
@@ -372,8 +378,14 @@ t.test('mistakes are refused by name, and disturb nobody else', async (t) => {
   t.same(broker.texts('t', 0), ['good', 'good too'])
   for (const [options, message] of [
     [{ lingerMs: -1 }, /option lingerMs: expected a whole number from 0/],
-    [{ acks: 'some' }, 'option acks: expected all or leader or none, got "some"'],
-    [{ compression: 'zip' }, 'option compression: expected none or gzip, got "zip"'],
+    [{ acks: 'some' }, 'option acks: expected all, leader or none, got "some"'],
+    [{ compression: 'zip' }, 'option compression: expected none, gzip, snappy, lz4 or zstd, got "zip"'],
+    [
+      { compression: 'gzip', compressionLevel: 10 },
+      'option compressionLevel: gzip has levels 1 to 9, got 10',
+    ],
+    [{ compression: 'lz4', compressionLevel: 1 }, 'option compressionLevel: lz4 has no levels, got 1'],
+    [{ compressionLevel: 1 }, 'option compressionLevel: none has no levels, got 1'],
     [{ bufferBytesMax: 100 }, /option bufferBytesMax/],
   ] as const)
     t.throws(() => client.producer(options as object), { name: 'RangeError', message })

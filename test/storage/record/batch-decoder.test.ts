@@ -214,7 +214,11 @@ t.test('compressed batches', async (t) => {
     [5, 'number 5, which means nothing'],
   ] as const) {
     const other = forge(zeros, (bytes) => void header.setAttributes(bytes, 0, code))
-    refused(other, codecs, { reason: 'compression', message: new RegExp(`its compression is ${named}, for`) })
+    const given = { gzip: codecs.gzip } as CompressionCodecs
+    refused(other, given, { reason: 'compression', message: new RegExp(`its compression is ${named}, for`) })
+    // What stands there is gzip whatever the header says.
+    if (code < 5)
+      refused(other, codecs, { reason: 'compression', message: new RegExp(`unpacked: ${named}: `) })
   }
   const corrupt = forge(zeros, (bytes) => {
     // In the compressed data, behind the 10 bytes of gzip's header.
@@ -222,7 +226,7 @@ t.test('compressed batches', async (t) => {
   })
   refused(corrupt, codecs, {
     reason: 'compression',
-    message: /bytes of gzip cannot be unpacked/,
+    message: /packed bytes cannot be unpacked: gzip: .* are no whole and sound members/,
     cause: Error,
   })
   const noRecords = forge(zeros, (bytes) =>
@@ -247,18 +251,11 @@ t.test('a bomb is not unpacked beyond the limit', async (t) => {
     },
   }
   t.throws(() => decodeBatch(bomb, 0, source, { codecs: watched, decompressedBytesMax: 100_000 }), {
-    reason: 'compression',
-    message: /cannot be unpacked into at most 100000 bytes/,
+    reason: 'too-large',
+    message: /cannot be unpacked: gzip: \d+ bytes hold 100001 or more unpacked, at most 100000 are taken$/,
   })
   t.equal(decodeBatch(bomb, 0, source, { codecs: watched })[0].valueLength, 4 * 1024 * 1024)
   t.same(asked, [100_000, 64 * 1024 * 1024], 'the codec is told the limit, by default 64 MiB')
-  const careless: CompressionCodecs = {
-    gzip: { compress: (bytes) => bytes, decompress: () => new Uint8Array(11) },
-  }
-  t.throws(() => decodeBatch(bomb, 0, source, { codecs: careless, decompressedBytesMax: 10 }), {
-    reason: 'too-large',
-    message: /its records take 11 bytes unpacked, at most 10 are taken$/,
-  })
 })
 
 t.test('any bytes give records or a RecordError, and nothing outside the batch matters', async (t) => {

@@ -188,12 +188,14 @@ t.test('compression is used where it helps', async (t) => {
   t.equal(header.recordCountAt(packed, 0), 2)
   const unpacked = encode([same, same])
   t.equal(hex(packed.subarray(61)), hex(gzipSync(unpacked.subarray(61))))
+  const best = encode([same, same], { compression: 'gzip', compressionLevel: 9 })
+  t.equal(hex(best.subarray(61)), hex(gzipSync(unpacked.subarray(61), { level: 9 })))
 
   const random = seededRandom(t)
   const noise = plain(5, null, random.bytes(500))
   t.equal(hex(encode([noise], { compression: 'gzip' })), hex(encode([noise])), 'noise is left as it is')
 
-  const encoder = newEncoder()
+  const encoder = new BatchEncoder({ crc32c, bytesMax: 10_000, codecs: {} })
   encoder.append(5, null, new Uint8Array(500))
   t.throws(() => encoder.finish({ compression: 'zstd' }), {
     name: 'RecordError',
