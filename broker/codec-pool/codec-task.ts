@@ -24,7 +24,7 @@ export type CodecTools = RecordTools
 /** The batches of one entry of a produce request, from outside to inside, as `checkProducedBatch` and `checkPackedBatch` do. */
 export interface CheckTask {
   readonly kind: 'check'
-  /** One whole batch or several, nothing else. */
+  /** Whole batches and nothing else; the limits are for each. */
   readonly bytes: Uint8Array
   readonly limits: BatchLimits & UnpackLimits
   /** Ms since 1970; given, the batches get this append time. */
@@ -35,7 +35,6 @@ export interface CheckTask {
 export interface RebuildTask {
   readonly kind: 'rebuild'
   readonly bytes: Uint8Array
-  /** `decompressedBytesMax` is for all batches together. */
   readonly options: RebuildOptions
   readonly appendTimeMs?: number | undefined
 }

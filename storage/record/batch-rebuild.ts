@@ -141,15 +141,15 @@ export function unpackRecords(
   try {
     return codec.decompress(packed, bytesMax)
   } catch (error) {
-    return problemOf(error)
+    return problemOf(error, 'its records cannot be unpacked')
   }
 }
 
 /** What a codec refuses is what the batch is refused for; any other error goes on up. */
-function problemOf(error: unknown): BatchProblem {
+function problemOf(error: unknown, what: string): BatchProblem {
   if (!(error instanceof CompressionError)) throw error
   const reason = error.reason === 'too-large' ? 'too-large' : 'compression'
-  return { reason, sentence: `its records cannot be unpacked: ${error.message}` }
+  return { reason, sentence: `${what}: ${error.message}` }
 }
 
 /** A batch with the header of the one at `at` and the given records, compressed if that makes it smaller. */
@@ -165,7 +165,12 @@ export function packBatch(
   const codec = codecs[compression]
   if (codec === undefined)
     return { reason: 'compression', sentence: `no codec for ${compression} is at hand` }
-  const packed = codec.compress(section, level)
+  let packed: Uint8Array
+  try {
+    packed = codec.compress(section, level)
+  } catch (error) {
+    return problemOf(error, 'its records cannot be packed')
+  }
   return packed.length < section.length
     ? withSection(bytes, at, packed, compressionCodes[compression], crc32c)
     : withSection(bytes, at, section, compressionCodes.none, crc32c)
