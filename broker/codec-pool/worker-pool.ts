@@ -58,6 +58,8 @@ const RESTARTS: RestartRate = { burst: 5, refillMs: 1_000 }
 const FAILED_STARTS_MAX = 3
 /** A worker that has not moved at so many looks in a row is stuck: looks, since the whole process may have slept. */
 const LOOKS_PER_TIMEOUT = 4
+/** One that is starting has as many more; on a busy machine it takes a second to load what it needs. */
+const LOOKS_PER_START = 4 * LOOKS_PER_TIMEOUT
 /** On Linux each thread has a niceness, and those of the pool give way to the event loop. */
 const NICE_INCREMENT = 5
 /** Records lie outside of the heap. */
@@ -275,7 +277,8 @@ export class WorkerPool implements CodecPool {
     const begun = Atomics.load(seat.slot.begun, 0)
     seat.stillLooks = begun === seat.begun ? seat.stillLooks + 1 : 0
     seat.begun = begun
-    if (seat.stillLooks > LOOKS_PER_TIMEOUT) seat.slot.end('stuck')
+    const looksMax = seat.slot.state === 'starting' ? LOOKS_PER_START : LOOKS_PER_TIMEOUT
+    if (seat.stillLooks > looksMax) seat.slot.end('stuck')
   }
 
   #overloaded(job: Job): CodecPoolError {

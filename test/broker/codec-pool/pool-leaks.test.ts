@@ -3,11 +3,11 @@ import t from 'tap'
 import { batchOf, limits, openPool, rebuildTask } from './pools.ts'
 
 const TASKS = 10_000
-const WARM_TASKS = 1000
+const WARM_TASKS = 2000
 
 t.test('memory after ten thousand tasks', async (t) => {
   const pool = openPool(t, { workersMax: 2 })
-  const batch = batchOf('always the same', 600)
+  const batch = batchOf('always the same', 1300)
   const kinds = [
     () => pool.run(rebuildTask(batch.slice())),
     () => pool.run({ kind: 'check', bytes: batch.slice(), limits }),
@@ -28,5 +28,6 @@ t.test('memory after ten thousand tasks', async (t) => {
   // What is not collected yet may be there. Were the buffers of one kind kept on one side, it would be a third of what was moved.
   t.ok(after.rss - before.rss < moved / 5, 'resident memory')
   const { workers, queuedBytes, waiting } = pool.stats()
-  t.same([workers.up, workers.busy, queuedBytes, waiting], [2, 0, 0, 0])
+  t.ok(workers.up <= 2)
+  t.same([workers.busy, queuedBytes, waiting], [0, 0, 0])
 })

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { CodecPoolError } from '../../../broker/codec-pool/codec-pool.ts'
 import { performCodecTask } from '../../../broker/codec-pool/codec-task.ts'
+import { systemPorts } from '../../../broker/system-ports.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { batchOf, deathTask, deathWatch, limits, openPool, rebuildTask, tools } from './pools.ts'
 
@@ -59,10 +60,20 @@ for (const how of ['exit', 'error', 'memory'] as const)
 
 t.test('a worker that is stuck is ended', async (t) => {
   const { observer, told } = deathWatch()
-  const pool = openPool(t, { observer, taskTimeoutMs: 200 })
+  const looks: (() => void)[] = []
+  const { timers } = systemPorts()
+  const after = (_delayMs: number, run: () => void) => {
+    looks.push(run)
+    return { cancel: () => {} }
+  }
+  const pool = openPool(t, { observer, timers: { ...timers, after } })
+  const look = () => looks.shift()?.()
   await pool.run(rebuildTask(batchOf('first')))
   const doomed = pool.run(deathTask('hang'))
   const other = pool.run(rebuildTask(batchOf('other')))
+  for (let count = 0; count < 4; count++) look()
+  t.same(told, [], 'it has the time that was given')
+  for (let count = 0; count < 2; count++) look()
   t.equal(await reasonOf(doomed), 'worker-died')
   t.equal((await other).problem, undefined)
   t.same(told, ['stuck'])
