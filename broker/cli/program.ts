@@ -13,6 +13,9 @@ import { exitCodeHelp } from './exit-codes.ts'
 import { usage } from './failure.ts'
 import { collect, decimal, durationMs, integer, partitions, setting, wholeNumber } from './flag-values.ts'
 import { addGroup } from './group-commands.ts'
+import { topicConfigHelp } from './topic-config-help.ts'
+
+const HELP_COLUMNS_MAX = 110
 
 /** Parses and runs one command line. Resolves with the exit code; failures are thrown. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {
@@ -65,7 +68,7 @@ function build(
     .description('A self-hosted event fabric: durable partitioned topics over WebSocket.')
     .version(SERVER_VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
-    .configureHelp({ helpWidth: Math.min(context.out.columns, 110), showGlobalOptions: false })
+    .configureHelp({ helpWidth: Math.min(context.out.columns, HELP_COLUMNS_MAX), showGlobalOptions: false })
     .configureOutput({
       writeOut: (text) => context.out.write(text),
       writeErr: (text) => context.err.write(text),
@@ -172,6 +175,7 @@ function addTopic(program: Command, context: CommandContext, done: (exitCode: nu
       octopus topic delete readings --yes`),
     )
   const load = () => import('./topic.ts')
+  const configHelp = () => topicConfigHelp(Math.min(context.out.columns, HELP_COLUMNS_MAX))
 
   client(topic.command('create <name>'), context)
     .description('create a topic')
@@ -180,8 +184,10 @@ function addTopic(program: Command, context: CommandContext, done: (exitCode: nu
     .addHelpText(
       'after',
       examples(`octopus topic create readings --partitions 4
-      octopus topic create camera.frames -p 16 -c retention.ms=86400000 -c retention.bytes=1000000000`),
+      octopus topic create camera.frames -p 16 -c retention.ms=86400000 -c retention.bytes=1000000000
+      octopus topic create logs -c compression.type=zstd -c message.timestamp.type=LogAppendTime`),
     )
+    .addHelpText('after', configHelp)
     .action(async (name, options) => done(await (await load()).create(name, options, context)))
 
   client(topic.command('list'), context)
@@ -213,6 +219,7 @@ function addTopic(program: Command, context: CommandContext, done: (exitCode: nu
       examples(`octopus topic alter readings --partitions 8
       octopus topic alter readings --config retention.ms=3600000 --reset retention.bytes`),
     )
+    .addHelpText('after', configHelp)
     .action(async (name, options) => done(await (await load()).alter(name, options, context)))
 
   client(topic.command('delete <name>'), context)

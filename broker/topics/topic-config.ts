@@ -102,7 +102,7 @@ const definitions: Readonly<Record<string, Definition>> = {
   'compression.lz4.level': only('9', 'The lz4 of the broker has no levels to choose from.'),
   'compression.type': oneOf(
     ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'],
-    'How batches are stored: as the producer compressed them, or compressed anew by the broker.',
+    'How batches are stored: as the producer sent them, or as the broker makes them.',
   ),
   'compression.zstd.level': wholeNumber(
     -131_072,
@@ -114,7 +114,7 @@ const definitions: Readonly<Record<string, Definition>> = {
     BATCH_BYTES_MIN,
     String(BATCH_BYTES_MAX),
     '1048588',
-    'Largest record batch the topic takes, in bytes as sent.',
+    'Largest record batch the topic takes, in bytes, as it is sent and as it is stored.',
   ),
   'message.timestamp.after.max.ms': wholeNumber(
     0,
@@ -151,6 +151,16 @@ const definitions: Readonly<Record<string, Definition>> = {
     'How long a record batch is kept after its newest timestamp; -1 is for ever.',
   ),
 }
+
+/** Every config there is, in order of name, for help and documents. */
+export const topicConfigs: readonly (Pick<Definition, 'fallback' | 'sentence' | 'allowed'> & {
+  readonly name: string
+})[] = Object.entries(definitions).map(([name, { fallback, sentence, allowed }]) => ({
+  name,
+  fallback,
+  sentence,
+  allowed,
+}))
 
 function definitionOf(name: string): Definition {
   if (Object.hasOwn(definitions, name)) return definitions[name] as Definition

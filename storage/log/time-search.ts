@@ -5,7 +5,7 @@
  * first offset where it may hold the record: earlier than right, never later. Who reads from a damaged one is told.
  */
 import { decodeBatch } from '../record/batch-decoder.ts'
-import { compressionAt } from '../record/batch-header.ts'
+import { compressionAt, lastOffsetDeltaAt, recordCountAt, timestampTypeAt } from '../record/batch-header.ts'
 import { type CompressionCodecs, compressionName } from '../record/compression.ts'
 import type { Crc32c } from '../record/crc32c.ts'
 import { RecordError } from '../record/record-error.ts'
@@ -79,6 +79,9 @@ export class TimeSearch {
     timestampMs: number,
     first: TimedOffset,
   ): TimedOffset | undefined {
+    // All its records have the time of the batch, and none is missing: there is nothing to look for.
+    const isWhole = recordCountAt(value, batch.start) === lastOffsetDeltaAt(value, batch.start) + 1
+    if (isWhole && timestampTypeAt(value, batch.start) === 'append') return first
     const compression = compressionName(compressionAt(value, batch.start))
     if (compression !== 'none' && !(compression && this.#codecs[compression])) return first
     const options = {

@@ -10,6 +10,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { topicConfigs } from '../../../broker/topics/topic-config.ts'
 import { provisionAdminKey } from '../../support/admin-key.ts'
 import {
   asProcess,
@@ -502,6 +503,11 @@ t.test('every command has a help text with examples', async (t) => {
     const { exitCode, out, err } = await inProcess([...command.split(' ').filter(Boolean), '--help'])
     t.same({ exitCode, err }, { exitCode: 0, err: '' }, command)
     t.match(out, /\nExamples:\n {2}\$ .*octopus /, command)
+    const configs = command === 'topic create' || command === 'topic alter' ? topicConfigs : []
+    for (const { name, fallback } of configs) {
+      const [, text = ''] = out.split(`\n  ${name}\n`)
+      t.ok(text.split(/\n {2}\w/)[0].replace(/\s+/g, ' ').includes(`Default ${fallback}`), `${command}: ${name}`)
+    }
   }
 })
 

@@ -32,14 +32,16 @@ export async function openLog(
     segmentBytes?: number
     queuedBytesMax?: number
     indexCacheBytesMax?: number
+    nowMs?: () => number
   } = {},
 ): Promise<Setup> {
   const { syncs, observer, queuedBytesMax, indexCacheBytesMax, segmentBytes = 64 * 1024 } = options
+  const { nowMs = () => 5_000 } = options
   const store = new MemorySegmentStore({ disk, segmentBytes, ...(syncs && { syncs }) })
   await store.open()
   const shard = await ShardLog.open({
     store,
-    clock: { nowMs: () => 5_000 },
+    clock: { nowMs },
     crc32c: crc32cTable,
     codecs: nodeCodecs,
     soon: queueMicrotask,
