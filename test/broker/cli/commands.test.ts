@@ -506,7 +506,13 @@ t.test('every command has a help text with examples', async (t) => {
     const configs = command === 'topic create' || command === 'topic alter' ? topicConfigs : []
     for (const { name, fallback } of configs) {
       const [, text = ''] = out.split(`\n  ${name}\n`)
-      t.ok(text.split(/\n {2}\w/)[0].replace(/\s+/g, ' ').includes(`Default ${fallback}`), `${command}: ${name}`)
+      t.ok(
+        text
+          .split(/\n {2}\w/)[0]
+          .replace(/\s+/g, ' ')
+          .includes(`Default ${fallback}`),
+        `${command}: ${name}`,
+      )
     }
   }
 })
