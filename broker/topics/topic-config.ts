@@ -4,7 +4,7 @@
  * so that tools which always send them work and any other value is refused by name.
  */
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
-import type { CompressionName } from '../../storage/record/compression.ts'
+import { type CompressionName, compressionLevels, levelProblem } from '../../storage/record/compression.ts'
 
 /** The settings of one topic as numbers. */
 export interface TopicConfig {
@@ -97,7 +97,9 @@ const definitions: Readonly<Record<string, Definition>> = {
     sentence:
       'How hard the broker tries where it compresses with gzip; -1 is the default of zlib, which is 6.',
     allowed: '-1 or a whole number from 1 to 9',
-    accepts: (value) => value === GZIP_LEVEL_DEFAULT || /^[1-9]$/.test(value),
+    accepts: (value) =>
+      value === GZIP_LEVEL_DEFAULT ||
+      (/^\d$/.test(value) && levelProblem('gzip', Number(value)) === undefined),
   },
   'compression.lz4.level': only('9', 'The lz4 of the broker has no levels to choose from.'),
   'compression.type': oneOf(
@@ -105,9 +107,9 @@ const definitions: Readonly<Record<string, Definition>> = {
     'How batches are stored: as the producer sent them, or as the broker makes them.',
   ),
   'compression.zstd.level': wholeNumber(
-    -131_072,
-    '22',
-    '3',
+    compressionLevels.zstd.min,
+    String(compressionLevels.zstd.max),
+    String(compressionLevels.zstd.default),
     'How hard the broker tries where it compresses with zstd; below 0 is faster than fast.',
   ),
   'max.message.bytes': wholeNumber(

@@ -1,4 +1,5 @@
 /** What agents publish and report, and how it is told that an event is whole. */
+import type { CompressionName } from '../../storage/record/compression.ts'
 
 export interface AgentTask {
   readonly url: string
@@ -6,6 +7,7 @@ export interface AgentTask {
   readonly name: string
   readonly topic: string
   readonly partitions: number
+  readonly compression?: CompressionName
   readonly seed: number
 }
 

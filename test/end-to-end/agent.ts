@@ -31,7 +31,11 @@ const client = await connect({
   retryFirstConnect: true,
   reconnect: { backoffMinMs: 10, backoffMaxMs: 100 },
 })
-const producer = client.producer({ producerName: task.name, batchBytes: 20_000 })
+const producer = client.producer({
+  producerName: task.name,
+  batchBytes: 20_000,
+  compression: task.compression ?? 'none',
+})
 const held: number[] = []
 const next: number[] = []
 for (let partition = 0; partition < task.partitions; partition++) {

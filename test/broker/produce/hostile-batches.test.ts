@@ -76,7 +76,7 @@ for (const codec of codecs) {
     ],
     [
       'is a bomb',
-      packed({ section: () => new Uint8Array(32 * 1024 * 1024) }),
+      packed({ section: () => new Uint8Array(16 * 1024 * 1024) }),
       /^MESSAGE_TOO_LARGE: .*(4194304|1048527|1048576)/,
     ],
     [
