@@ -17,6 +17,14 @@ import {
 } from '../../storage/record/batch-rebuild.ts'
 import type { BatchProblem } from '../../storage/record/record-error.ts'
 import { type BatchLimits, checkProducedBatch } from '../../storage/record/validate.ts'
+import {
+  bytesOfMatch,
+  type MatchResult,
+  type MatchTask,
+  type PackTask,
+  performMatch,
+  performPack,
+} from '../filters/match-task.ts'
 import { concatenated } from './owned-bytes.ts'
 
 export type CodecTools = RecordTools
@@ -56,6 +64,8 @@ interface CodecTaskKinds {
   check: { task: CheckTask; result: BatchesResult }
   rebuild: { task: RebuildTask; result: BatchesResult }
   unpack: { task: UnpackTask; result: BatchesResult }
+  pack: { task: PackTask; result: BatchesResult }
+  match: { task: MatchTask; result: MatchResult }
 }
 
 export type CodecTaskKind = keyof CodecTaskKinds
@@ -74,6 +84,8 @@ const kinds: { readonly [K in CodecTaskKind]: Kind<K> } = {
   check: { urgency: 'produce', perform: check, bytesOf },
   rebuild: { urgency: 'produce', perform: rebuild, bytesOf },
   unpack: { urgency: 'read', perform: unpack, bytesOf },
+  pack: { urgency: 'read', perform: performPack, bytesOf },
+  match: { urgency: 'read', perform: performMatch, bytesOf: bytesOfMatch },
 }
 
 export const codecTaskKinds = Object.keys(kinds) as readonly CodecTaskKind[]

@@ -54,6 +54,8 @@ export class PartitionLog {
   /** Max timestamp of the first live batch, once retention has looked; undefined: not looked yet. */
   firstBatchTimestampMs: number | undefined
   dropped = false
+  /** How often it was cut at its end: within one number an offset always holds the same batch. */
+  truncations = 0
   /** Appends taken and not yet durable or refused. */
   waitingAppends = 0
   readonly #census: ExtentCensus
@@ -138,6 +140,7 @@ export class PartitionLog {
    * @param keptBytes bytes that stay of the range that is cut in two, if one is
    */
   applyTruncate(endOffset: number, keptBytes: number): void {
+    this.truncations++
     // At or below the log start nothing that is left is alive, not even in part.
     const leavesNothing = endOffset <= this.logStartOffset
     this.#cut(this.active.runs, leavesNothing ? 0 : endOffset, keptBytes, undefined)
