@@ -96,3 +96,6 @@ export function unpacked(
 
 export const sameBytes = (a: unknown, b: Uint8Array): boolean =>
   a instanceof Uint8Array && Buffer.compare(a, b) === 0
+
+export const concatenated = (...parts: readonly Uint8Array[]): Uint8Array =>
+  new Uint8Array(Buffer.concat(parts))
