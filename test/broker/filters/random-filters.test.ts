@@ -4,7 +4,7 @@ import { parseRecordPattern } from '../../../broker/filters/parse-pattern.ts'
 import type { RecordPattern } from '../../../broker/filters/pattern.ts'
 import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
-import { type Matcher, slow } from './support/matchers.ts'
+import { fast, type Matcher, slow } from './support/matchers.ts'
 import {
   damaged,
   fieldsFor,
@@ -116,5 +116,6 @@ function keepsLogic(matcher: Matcher): void {
   })
 }
 
-agrees(slow, slow)
+agrees(fast, slow)
 keepsLogic(slow)
+keepsLogic(fast)
