@@ -2,7 +2,8 @@
  * How a command fails: one line that says what was wrong and how to put it right, and an exit code.
  *
  * Commands throw {@link Failure}; whatever else they throw is translated here, by what is known about it.
- * The line never holds a stack trace or a line break; OCTOPUS_DEBUG=1 adds the stack below it.
+ * The line never holds a stack trace or a line break. Below it may stand lines that show a place, and with
+ * OCTOPUS_DEBUG=1 the stack.
  */
 import { showable } from '../../auth/showable-text.ts'
 import { ErrorCode, ProtocolError } from '../../client/protocol/errors.ts'
@@ -11,11 +12,14 @@ import { ExitCode } from './exit-codes.ts'
 /** An expected failure with its exit code. The message is a sentence for the person at the terminal. */
 export class Failure extends Error {
   readonly exitCode: ExitCode
+  /** Lines to show below the sentence, each with its newline; '' for nearly all failures. */
+  readonly below: string
 
-  constructor(exitCode: ExitCode, message: string, options?: { cause?: unknown }) {
+  constructor(exitCode: ExitCode, message: string, options?: { cause?: unknown; below?: string }) {
     super(message, options)
     this.name = 'Failure'
     this.exitCode = exitCode
+    this.below = options?.below ?? ''
   }
 }
 
@@ -47,9 +51,9 @@ function withName(error: ProtocolError): string {
   return `${error.message.replace(/\.$/, '')} (${error.name})`
 }
 
-/** The line, and below it the stack of the first cause when `debug`. */
+/** The line, what belongs below it, and the stack of the first cause when `debug`. */
 export function failureText(failure: Failure, debug: boolean): string {
-  const line = `octopus: ${showable(failure.message.replace(/\s*\n\s*/g, ' '))}\n`
+  const line = `octopus: ${showable(failure.message.replace(/\s*\n\s*/g, ' '))}\n${failure.below}`
   if (!debug) return line
   const origin = failure.cause ?? failure
   const stack = origin instanceof Error ? (origin.stack ?? origin.message) : String(origin)

@@ -11,6 +11,7 @@ import type { Readable } from 'node:stream'
 import type { FlushResult, TopicDescription } from '../../client/index.ts'
 import { compressionNames, levelProblem } from '../../storage/record/compression.ts'
 import type { CommandContext, StopSignal } from './context.ts'
+import { forEachLine } from './each-line.ts'
 import { ExitCode, exitCodeOfSignal } from './exit-codes.ts'
 import { asFailure, usage } from './failure.ts'
 import type { Setting } from './flag-values.ts'
@@ -174,37 +175,6 @@ const SKIPS_SHOWN = 10
 
 function counted(count: number): string {
   return `${count.toLocaleString('en-US')} ${count === 1 ? 'event' : 'events'}`
-}
-
-/** Calls `take` with each line and waits where it asks to, until the stream ends or it is over. */
-async function forEachLine(
-  stdin: Readable,
-  splitter: LineSplitter,
-  interrupted: AbortSignal,
-  isOver: () => boolean,
-  take: (line: Line) => Promise<void> | undefined,
-): Promise<void> {
-  const stop = () => stdin.destroy()
-  interrupted.addEventListener('abort', stop)
-  if (interrupted.aborted) stop()
-  try {
-    for await (const chunk of stdin) {
-      splitter.push(chunk as Uint8Array)
-      for (let line = splitter.next(); line !== undefined; line = splitter.next()) {
-        if (isOver()) return
-        const wait = take(line)
-        if (wait !== undefined) await wait
-      }
-    }
-  } catch (error) {
-    // Ending a stream early is an error to its reader; this time it was wanted. Half a line is none.
-    if (interrupted.aborted) return
-    if ((error as NodeJS.ErrnoException).code === 'EISDIR')
-      throw usage('standard input is a directory: give it a file of lines, or pipe the lines in')
-    throw error
-  }
-  const last = splitter.end()
-  if (last !== undefined) await take(last)
 }
 
 /** What a record takes in its batch besides key, value and headers, at most, and the batch's header. */

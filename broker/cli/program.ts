@@ -11,6 +11,7 @@ import { client, examples } from './command-parts.ts'
 import type { CommandContext } from './context.ts'
 import { exitCodeHelp } from './exit-codes.ts'
 import { usage } from './failure.ts'
+import { addFilter } from './filter-commands.ts'
 import { collect, decimal, durationMs, integer, partitions, setting, wholeNumber } from './flag-values.ts'
 import { addGroup } from './group-commands.ts'
 import { topicConfigHelp } from './topic-config-help.ts'
@@ -87,6 +88,7 @@ function build(
   addProduce(program, context, done)
   addConsume(program, context, done)
   addGroup(program, context, done)
+  addFilter(program, context, done)
   addStatus(program, context, done)
   addAccessCommands(program, context, done)
   addVerify(program, context, done)

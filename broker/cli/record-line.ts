@@ -1,5 +1,6 @@
 /**
- * How `octopus consume` writes an event: its value and a newline as they are, or one line of JSON. Pure.
+ * How `octopus consume` writes an event: its value and a newline as they are, or one line of JSON, which can be
+ * read again. Pure.
  *
  * JSON: {"topic","partition","offset","timestamp","key","value","headers"}; timestamp in ms since 1970;
  * headers a list of {"key","value"}, since a key may come twice. Text is text when the bytes are valid
@@ -62,4 +63,45 @@ export function rawLine(
   }
   if (record.value !== null) pieces.push(record.value)
   return pieces
+}
+
+/** What a line of JSON says of a record, besides where it stands. */
+export interface ParsedRecord {
+  readonly timestampMs: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly { readonly name: string; readonly value: Uint8Array | null }[]
+}
+
+/** A line that {@link jsonLine} wrote. Throws an error that says what is wrong with any other. */
+export function parseRecordLine(line: Uint8Array): ParsedRecord {
+  const json: unknown = JSON.parse(Buffer.from(line).toString('utf8'))
+  const record = fieldsOf(json, 'it')
+  const { timestamp } = record
+  if (!Number.isSafeInteger(timestamp))
+    throw new TypeError('timestamp is not a whole number of ms since 1970')
+  const headers = record.headers ?? []
+  if (!Array.isArray(headers)) throw new TypeError('headers is not a list of {"key","value"}')
+  return {
+    timestampMs: timestamp as number,
+    key: asBytes(record.key, record.keyEncoding, 'key'),
+    value: asBytes(record.value, record.encoding, 'value'),
+    headers: headers.map((entry, index) => {
+      const { key, value, encoding } = fieldsOf(entry, `header ${index + 1}`)
+      if (typeof key !== 'string') throw new TypeError(`header ${index + 1} has no key`)
+      return { name: key, value: asBytes(value, encoding, `the value of header ${index + 1}`) }
+    }),
+  }
+}
+
+function fieldsOf(json: unknown, what: string): Readonly<Record<string, unknown>> {
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new TypeError(`${what} is not a JSON object`)
+  return json as Readonly<Record<string, unknown>>
+}
+
+function asBytes(text: unknown, encoding: unknown, what: string): Uint8Array | null {
+  if (text === null || text === undefined) return null
+  if (typeof text !== 'string') throw new TypeError(`${what} is neither text nor null`)
+  return encoding === 'base64' ? Buffer.from(text, 'base64') : Buffer.from(text, 'utf8')
 }

@@ -46,7 +46,8 @@ function parsePlace(text: string, nowMs: number): EndPosition | undefined {
   return undefined
 }
 
-function parseTime(text: string, nowMs: number): number {
+/** A time without its @, in ms since 1970. Throws a RangeError whose message says what would be right. */
+export function parseTime(text: string, nowMs: number): number {
   if (/^\d{5,}$/.test(text)) {
     const timeMs = Number(text)
     if (Number.isSafeInteger(timeMs)) return timeMs

@@ -16,7 +16,8 @@ export function numberOf(place: PlaceOf<'number'>, pattern: PatternText): number
       place,
       `numbers are compared as doubles, which would make this one ${BigInt(value)}; what needs every digit is text`,
     )
-  return value
+  // Zero has no sign.
+  return value === 0 ? 0 : value
 }
 
 const OPERATORS = ['=', '<', '<=', '>', '>=']

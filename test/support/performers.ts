@@ -58,6 +58,7 @@ export const performers: Readonly<Record<string, Performer>> = {
     reason:
       'the key of the first start is a file, as is one made with --out, and who may read it is looked at',
   },
+  'broker/cli/filter-argument.ts': { may: ['disk'], reason: 'reads the file that @FILE names' },
   'broker/cli/last-resort.ts': {
     may: ['processes'],
     reason: 'starts the process that ends this one',
