@@ -19,13 +19,13 @@ export interface Flags {
   readonly json: boolean
   readonly smoke: boolean
   readonly check: boolean
-  readonly valueBytes: number
   readonly seed: number
 }
 
-/** Of those that measure in rounds. */
+/** Of those that measure in rounds, with values of a size that one may choose. */
 export interface RoundFlags extends Flags {
   readonly rounds: number
+  readonly valueBytes: number
 }
 
 export interface Outcome {
@@ -44,7 +44,7 @@ export interface Bench<Options, Run, Result extends Outcome['result']> {
 
 /** Flags that several benches have; where a default is left out the bench has no such flag, or one of its own. */
 export interface BenchDefaults {
-  readonly valueBytes: number
+  readonly valueBytes?: number
   readonly rounds?: number
   /** Of each topic. */
   readonly partitions?: number
@@ -72,13 +72,13 @@ export function benchCommand(name: string, description: string, defaults: BenchD
     .option('--smoke', 'a small run that only shows that it works; its figures mean nothing', false)
     .option('--check', "compare with the project's targets; exit code 1 if one is missed", false)
     .option('--data <dir>', 'directory on the disk to measure; what is written is removed again', 'data')
-    .option('--value-bytes <n>', 'bytes of a value', wholeNumberFrom(16), defaults.valueBytes)
     .option('--seed <n>', 'seed of the values', wholeNumberFrom(0), 1)
     .exitOverride(exitWith)
-  const { rounds, partitions, rate, seconds } = defaults
-  const number = (flag: string, description: string, value: number | undefined) => {
-    if (value !== undefined) command.option(`${flag} <n>`, description, wholeNumberFrom(1), value)
+  const { valueBytes, rounds, partitions, rate, seconds } = defaults
+  const number = (flag: string, description: string, value: number | undefined, minimum = 1) => {
+    if (value !== undefined) command.option(`${flag} <n>`, description, wholeNumberFrom(minimum), value)
   }
+  number('--value-bytes', 'bytes of a value', valueBytes, 16)
   number('--rounds', 'rounds', rounds)
   number('--partitions', 'partitions of each topic', partitions)
   number('--rate', 'events a second', rate)

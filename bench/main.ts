@@ -7,6 +7,7 @@
  */
 import { Command } from 'commander'
 import { accessCommand } from './access/command.ts'
+import { codecsCommand } from './codecs/command.ts'
 import { coldCommand } from './cold/command.ts'
 import { ExitCode, endProgress, exitWith } from './command-line.ts'
 import { connectionsCommand } from './connections/command.ts'
@@ -34,6 +35,7 @@ for (const command of [
   connectionsCommand(),
   accessCommand(),
   groupsCommand(),
+  codecsCommand(),
 ])
   program.addCommand(command)
 

@@ -1,28 +1,24 @@
 /**
  * From what a run measured to the figures `cold` reports: the keys of `--json` and the targets. Pure.
  */
-import hdr from 'hdr-histogram-js'
+import { latencies } from '../figures/latencies.ts'
 import { probeFigures } from '../figures/probe-figures.ts'
 import { median } from '../figures/statistics.ts'
 import { atLeast, atMost, BROKER_ANONYMOUS_BYTES_MAX, type Target } from '../figures/targets.ts'
-import type { Timeline } from '../load/tasks.ts'
+import type { Stretch, Timeline } from '../load/tasks.ts'
 import type { Machine } from '../machine/machine.ts'
-import type { ColdOptions, ColdRound, ColdRun, Window } from './run.ts'
+import type { ColdOptions, ColdRound, ColdRun } from './run.ts'
 
 const MEGA = 1e6
-const LATENCY_US_MAX = 60_000_000
 
-const secondsOf = ({ startNs, endNs }: Window) => (endNs - startNs) / 1e9
+const secondsOf = ({ startNs, endNs }: Stretch) => (endNs - startNs) / 1e9
 
 /** Latencies of all rounds together, the replays' bytes over their time. */
 export function coldResult(run: ColdRun, options: ColdOptions, machine: Machine) {
   const { rounds, live, paced, probes, coldReadMegabytesPerSecond } = run
   const replays = rounds.map(({ replayed }) => replayed)
-  const alone = latencies(
-    live,
-    rounds.map((round) => round.alone),
-  )
-  const beside = latencies(live, replays)
+  const alone = latencies({ timeline: live, stretches: rounds.map((round) => round.alone) })
+  const beside = latencies({ timeline: live, stretches: replays })
   const bytes = total(replays, (replay) => replay.bytes)
   const diskBytes = total(rounds, (round) => round.diskBytes)
   return {
@@ -59,30 +55,12 @@ export type ColdResult = ReturnType<typeof coldResult>
 
 function roundFigures({ alone, replayed, diskBytes }: ColdRound, live: Timeline) {
   return {
-    alone: latencies(live, [alone]),
-    beside: latencies(live, [replayed]),
+    alone: latencies({ timeline: live, stretches: [alone] }),
+    beside: latencies({ timeline: live, stretches: [replayed] }),
     replayMegabytesPerSecond: replayed.bytes / MEGA / secondsOf(replayed),
     replaySeconds: secondsOf(replayed),
     replayBytes: replayed.bytes,
     diskBytes,
-  }
-}
-
-/** Of the events that were due within the windows. Throws if there were none. */
-export function latencies({ dueNs, latencyUs }: Timeline, windows: readonly Window[]) {
-  const histogram = hdr.build({ lowestDiscernibleValue: 1, highestTrackableValue: LATENCY_US_MAX })
-  for (let i = 0; i < dueNs.length; i++)
-    if (windows.some(({ startNs, endNs }) => dueNs[i] >= startNs && dueNs[i] < endNs))
-      histogram.recordValue(Math.min(Math.round(latencyUs[i]), LATENCY_US_MAX))
-  if (histogram.totalCount === 0) throw new Error('no event was due in the time that is to be judged')
-  const percentileMs = (percentile: number) => histogram.getValueAtPercentile(percentile) / 1000
-  return {
-    p50Ms: percentileMs(50),
-    p90Ms: percentileMs(90),
-    p99Ms: percentileMs(99),
-    p999Ms: percentileMs(99.9),
-    maxMs: histogram.maxValue / 1000,
-    events: histogram.totalCount,
   }
 }
 

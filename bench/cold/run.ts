@@ -14,7 +14,7 @@ import { withBroker } from '../brokers/with-broker.ts'
 import type { Progress } from '../display/progress.ts'
 import { requireSameSum, ValuePool } from '../figures/values.ts'
 import type { LoadProcess } from '../load/load-process.ts'
-import type { Paced, Replayed, Timeline } from '../load/tasks.ts'
+import type { Paced, Replayed, Stretch, Timeline } from '../load/tasks.ts'
 import { canEvict, evictDirectory } from '../machine/page-cache.ts'
 import { type Probe, type ProbeSizes, probeColdRead, probeMachine } from '../machine/probes.ts'
 import { diskReadBytes, MemoryWatch } from '../machine/process-statistics.ts'
@@ -36,14 +36,8 @@ export interface ColdOptions extends ProbeSizes {
   readonly diskShareMin: number
 }
 
-/** A stretch of CLOCK_MONOTONIC. */
-export interface Window {
-  readonly startNs: number
-  readonly endNs: number
-}
-
 export interface ColdRound {
-  readonly alone: Window
+  readonly alone: Stretch
   readonly replayed: Replayed
   /** Bytes the broker made the disk read during the replay. */
   readonly diskBytes: number

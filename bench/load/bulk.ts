@@ -3,7 +3,7 @@
  * counts.
  */
 import type { connect, FlushResult } from '../../client/index.ts'
-import { sumBytes, ValuePool } from '../figures/values.ts'
+import { ByteSum, sumBytes, ValuePool } from '../figures/values.ts'
 import type { Answers, ConsumeTask, Moved, ProduceTask, SingleBatchesTask } from './tasks.ts'
 
 /** How often the person who waits hears of it, in events. */
@@ -93,7 +93,7 @@ export async function consume(
     ...(group !== undefined && { group }),
   })
   let events = 0
-  let sum = 0
+  const sum = new ByteSum()
   let said = 0
   const moved = await timed(task.events, async () => {
     if (mode === 'events') {
@@ -105,7 +105,7 @@ export async function consume(
       else
         for (const record of batch.records) {
           events++
-          sum += sumBytes(record.value!)
+          sum.add(record.value!)
         }
       if (events - said >= PROGRESS_EVENTS) {
         said = events
@@ -116,5 +116,5 @@ export async function consume(
   if (events !== task.events)
     throw new Error(`${events} events were consumed, ${task.events} were acknowledged`)
   await consumer.close()
-  return { ...moved, sum }
+  return { ...moved, sum: sum.total }
 }

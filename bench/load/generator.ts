@@ -7,13 +7,15 @@ import { connect } from '../../client/index.ts'
 import { consume, produce, produceSingleBatches } from './bulk.ts'
 import { groupCommits } from './group-commits.ts'
 import { groupMoves } from './group-moves.ts'
+import { produceJson } from './json.ts'
 import { produceMarked } from './marked.ts'
 import { newcomers } from './newcomers.ts'
 import { oneInFlight } from './one-in-flight.ts'
 import { consumeLive, producePaced, recordLive } from './paced.ts'
 import { replay } from './replay.ts'
 import { changeRights } from './rights.ts'
-import type { Answers, Report, Request, Task } from './tasks.ts'
+import { StopSign } from './stop-sign.ts'
+import type { Answers, Report, Request, Stop as StopRequest, Task } from './tasks.ts'
 import { verify } from './verify.ts'
 
 type Client = Awaited<ReturnType<typeof connect>>
@@ -24,7 +26,11 @@ function report(message: Report): void {
 
 const onProgress = (events: number) => report({ kind: 'progress', events })
 
-async function perform(client: Client, { url, task }: Request): Promise<Answers[Task['kind']]> {
+async function perform(
+  client: Client,
+  { url, task }: Request,
+  stop: StopSign,
+): Promise<Answers[Task['kind']]> {
   switch (task.kind) {
     case 'create-topic': {
       const { partitions, configs = {} } = task
@@ -33,6 +39,8 @@ async function perform(client: Client, { url, task }: Request): Promise<Answers[
     }
     case 'produce':
       return produce(client, task, onProgress)
+    case 'produce-json':
+      return produceJson(client, task, stop, onProgress)
     case 'produce-single-batches':
       return produceSingleBatches(client, task, onProgress)
     case 'consume':
@@ -42,11 +50,11 @@ async function perform(client: Client, { url, task }: Request): Promise<Answers[
     case 'verify':
       return verify(client, task)
     case 'produce-paced':
-      return producePaced(client, task, () => onProgress(0))
+      return producePaced(client, task, stop, () => onProgress(0))
     case 'consume-live':
       return consumeLive(client, task)
     case 'record-live':
-      return recordLive(client, task)
+      return recordLive(client, task, stop)
     case 'replay':
       return replay(client, task)
     case 'one-in-flight':
@@ -64,11 +72,14 @@ async function perform(client: Client, { url, task }: Request): Promise<Answers[
 
 // The leash lets go of the channel; between tasks nothing else keeps this process alive.
 process.channel?.ref()
-process.on('message', async (request: Request) => {
+let atHand = new StopSign()
+process.on('message', async (request: Request | StopRequest) => {
+  if ('stopAfterEvents' in request) return atHand.set(request.stopAfterEvents)
+  atHand = new StopSign()
   try {
     const { url, token } = request
     const client = await connect({ url, clientName: 'octopus-bench', ...(token !== undefined && { token }) })
-    const answer = await perform(client, request)
+    const answer = await perform(client, request, atHand)
     await client.close()
     report({ kind: 'done', answer })
   } catch (error) {

@@ -4,7 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { leash } from '../brokers/broker-process.ts'
-import type { Answers, Report, Request, Task } from './tasks.ts'
+import type { Answers, Report, Request, Stop, Task } from './tasks.ts'
 
 const script = fileURLToPath(new URL('./generator.js', import.meta.url))
 
@@ -19,6 +19,13 @@ export class LoadProcess {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, ...(caFile !== undefined && { NODE_EXTRA_CA_CERTS: caFile }) },
     })
+  }
+
+  /** Throws when it could not be started. */
+  get pid(): number {
+    const { pid } = this.#child
+    if (pid === undefined) throw new Error('the load generator did not start')
+    return pid
   }
 
   /**
@@ -51,6 +58,12 @@ export class LoadProcess {
         if (error) settle(() => reject(error))
       })
     })
+  }
+
+  /** Ends the task at hand before its time: what `Stop` says. `run` resolves when it has ended. */
+  stop(stopAfterEvents = 0): void {
+    const stop: Stop = { stopAfterEvents }
+    this.#child.send(stop)
   }
 
   /** Ends it; it owes nothing between tasks. */

@@ -10,6 +10,7 @@
 import hdr from 'hdr-histogram-js'
 import type { connect } from '../../client/index.ts'
 import { ValuePool } from '../figures/values.ts'
+import type { StopSign } from './stop-sign.ts'
 import type { LiveConsumeTask, Paced, PacedProduceTask, Received, RecordLiveTask, Timeline } from './tasks.ts'
 
 type Client = Awaited<ReturnType<typeof connect>>
@@ -27,6 +28,7 @@ const nowNs = () => Number(process.hrtime.bigint())
 export async function producePaced(
   client: Client,
   task: PacedProduceTask,
+  stop: StopSign,
   onBegun: () => void,
 ): Promise<Paced> {
   if (task.valueBytes < STAMP_BYTES) throw new RangeError(`a paced value has at least ${STAMP_BYTES} bytes`)
@@ -55,6 +57,7 @@ export async function producePaced(
     let next = 0
     const tick = () => {
       const now = nowNs()
+      if (stop.events !== undefined) return resolve()
       for (; next < task.events && firstNs + next * intervalNs <= now; next++) {
         const dueNs = firstNs + next * intervalNs
         lateNsMax = Math.max(lateNsMax, now - dueNs)
@@ -81,32 +84,44 @@ export async function consumeLive(client: Client, task: LiveConsumeTask): Promis
   return { histogram: hdr.encodeIntoCompressedBase64(histogram), measured: histogram.totalCount }
 }
 
-export async function recordLive(client: Client, task: RecordLiveTask): Promise<Timeline> {
+export async function recordLive(client: Client, task: RecordLiveTask, stop: StopSign): Promise<Timeline> {
   const dueNs = new Float64Array(task.events)
   const latencyUs = new Float64Array(task.events)
   let received = 0
-  await receive(client, task, (due, _index, now) => {
-    dueNs[received] = due
-    latencyUs[received++] = (now - due) / 1000
-  })
-  return { dueNs, latencyUs }
+  await receive(
+    client,
+    task,
+    (due, _index, now) => {
+      dueNs[received] = due
+      latencyUs[received++] = (now - due) / 1000
+    },
+    stop,
+  )
+  return { dueNs: dueNs.slice(0, received), latencyUs: latencyUs.slice(0, received) }
 }
 
-/** Until all events have come. */
+/** Until all events have come: those of the task, or fewer if it is stopped. */
 async function receive(
   client: Client,
   { topic, events }: { readonly topic: string; readonly events: number },
   onEvent: (dueNs: number, index: number, nowNs: number) => void,
+  stop?: StopSign,
 ): Promise<void> {
   const consumer = client.consumer({ topics: [topic], from: 'earliest' })
   let received = 0
+  let eventsMax = events
+  stop?.onSet(() => {
+    eventsMax = Math.min(events, stop.events as number)
+    // Otherwise it would wait for one more.
+    if (received >= eventsMax) void consumer.close()
+  })
   for await (const batch of consumer.batches()) {
     for (const record of batch.records) {
       const now = nowNs()
       const { buffer, byteOffset, byteLength } = record.value!
       const value = new DataView(buffer, byteOffset, byteLength)
       onEvent(value.getFloat64(0, true), value.getFloat64(8, true), now)
-      if (++received === events) return
+      if (++received === eventsMax) return
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What the benches ask of a load generator process, and what it answers. Plain data: it crosses processes.
  */
+import type { ProducerOptions } from '../../client/index.ts'
 
 export interface CreateTopicTask {
   readonly kind: 'create-topic'
@@ -27,6 +28,22 @@ export interface ProducerChoice {
   readonly maxInFlight?: number
   readonly idempotence?: boolean
   readonly producerName?: string
+  readonly compression?: NonNullable<ProducerOptions['compression']>
+}
+
+/**
+ * JSON events of `bench/events`, which nobody made up: as many as are said, or for as long, or until it is stopped; as fast as the
+ * producer takes them, or evenly spaced.
+ */
+export interface JsonProduceTask {
+  readonly kind: 'produce-json'
+  readonly topic: string
+  readonly seed: number
+  readonly events?: number
+  readonly seconds?: number
+  readonly ratePerSecond?: number
+  /** Default: the SDK's defaults. */
+  readonly producer?: ProducerChoice
 }
 
 /** One record batch of one event to each partition in turn, `turns` times: the most batches for the fewest bytes. */
@@ -80,7 +97,7 @@ export interface ConsumeTask {
   readonly group?: string
 }
 
-/** Events whose value begins with the instant they were due; `ratePerSecond` evenly spaced ones a second. */
+/** Events whose value begins with the instant they were due; `ratePerSecond` evenly spaced ones a second. May be stopped. */
 export interface PacedProduceTask {
   readonly kind: 'produce-paced'
   readonly topic: string
@@ -98,7 +115,7 @@ export interface LiveConsumeTask {
   readonly warmupEvents: number
 }
 
-/** The same, with the latency of each event instead of a histogram: for who finds out later which belong together. */
+/** The same, with the latency of each event instead of a histogram: for who finds out later which belong together. May be stopped. */
 export interface RecordLiveTask {
   readonly kind: 'record-live'
   readonly topic: string
@@ -183,6 +200,7 @@ export interface GroupMovesTask {
 export type Task =
   | CreateTopicTask
   | ProduceTask
+  | JsonProduceTask
   | SingleBatchesTask
   | MarkedTask
   | VerifyTask
@@ -200,6 +218,8 @@ export type Task =
 export interface Answers {
   'create-topic': Record<string, never>
   produce: Moved & { readonly batches: number }
+  /** `sum`: of every byte; `bytes`: of the values. From before the first event to after the last acknowledgement. */
+  'produce-json': Moved & Stretch & { readonly batches: number; readonly sum: number; readonly bytes: number }
   'produce-single-batches': Moved & { readonly batches: number; readonly sum: number }
   /** `markSeconds[k]`: from the start until `(k + 1) * markEvents` events were acknowledged. */
   'produce-marked': Moved & { readonly markSeconds: readonly number[] }
@@ -244,13 +264,17 @@ export interface Timeline {
   readonly latencyUs: Float64Array
 }
 
-export interface Replayed {
+/** Instants of CLOCK_MONOTONIC. */
+export interface Stretch {
+  readonly startNs: number
+  readonly endNs: number
+}
+
+/** From before the first fetch to after the last event. */
+export interface Replayed extends Stretch {
   readonly events: number
   /** Of the values. */
   readonly bytes: number
-  /** Instants of CLOCK_MONOTONIC: before the first fetch, after the last event. */
-  readonly startNs: number
-  readonly endNs: number
 }
 
 export interface OneInFlight {
@@ -327,6 +351,8 @@ export interface RightsTimes {
 
 /** Without a token the client takes that of the environment. */
 export type Request = { readonly url: string; readonly task: Task; readonly token?: string }
+/** The task at hand is to end: its producer sends nothing more, its consumer is done when so many events have come in all. */
+export type Stop = { readonly stopAfterEvents: number }
 export type Report =
   | { readonly kind: 'progress'; readonly events: number }
   | { readonly kind: 'done'; readonly answer: Answers[Task['kind']] }

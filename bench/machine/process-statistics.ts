@@ -38,11 +38,22 @@ export function cpuSeconds(pid: number): number | undefined {
 export function exactCpuSeconds(pid: number): number | undefined {
   let nanoseconds = 0
   for (const thread of threads(pid)) {
-    const spent = read(`/proc/${pid}/task/${thread}/schedstat`)
+    const spent = threadNanoseconds(pid, thread)
     if (spent === undefined) return undefined
-    nanoseconds += Number(spent.split(' ')[0])
+    nanoseconds += spent
   }
   return nanoseconds > 0 ? nanoseconds / 1e9 : undefined
+}
+
+/** Of the main thread alone, which is the event loop of a Node process. */
+export function loopCpuSeconds(pid: number): number | undefined {
+  const nanoseconds = threadNanoseconds(pid, String(pid))
+  return nanoseconds === undefined ? undefined : nanoseconds / 1e9
+}
+
+function threadNanoseconds(pid: number, thread: string): number | undefined {
+  const spent = read(`/proc/${pid}/task/${thread}/schedstat`)
+  return spent === undefined ? undefined : Number(spent.split(' ')[0])
 }
 
 function threads(pid: number): string[] {

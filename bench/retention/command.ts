@@ -6,6 +6,7 @@ import { retentionResult, retentionTargets } from './result.ts'
 import { type RetentionOptions, runRetention } from './run.ts'
 
 interface RetentionFlags extends Flags {
+  readonly valueBytes: number
   readonly partitions: number
   readonly gigabytes: number
   readonly keptGigabytes: number

@@ -3,8 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { coldResult, coldTargets, latencies } from '../../bench/cold/result.ts'
+import { coldResult, coldTargets } from '../../bench/cold/result.ts'
 import type { ColdOptions, ColdRun } from '../../bench/cold/run.ts'
+import { latencies } from '../../bench/figures/latencies.ts'
 import type { Machine } from '../../bench/machine/machine.ts'
 import { canEvict, evictDirectory } from '../../bench/machine/page-cache.ts'
 import { diskReadBytes } from '../../bench/machine/process-statistics.ts'
@@ -36,10 +37,10 @@ const window = (start: number, end: number) => ({ startNs: start * 1e9, endNs: e
 const probe = { disk: { megabytesPerSecond: 100, chunkBytes: 4096 }, fdatasyncP50Ms: 0.2 }
 
 t.test('a latency belongs to the time in which its event was due', async (t) => {
-  const { maxMs, events } = latencies(live, [window(0, 2), window(3, 4)])
+  const { maxMs, events } = latencies({ timeline: live, stretches: [window(0, 2), window(3, 4)] })
   t.equal(events, 3, 'from the start of a window to before its end')
   t.equal(maxMs, 2)
-  t.throws(() => latencies(live, [window(7, 8)]), /no event was due/)
+  t.throws(() => latencies({ timeline: live, stretches: [window(7, 8)] }), /no event was due/)
 })
 
 t.test('a cold result puts all rounds together', async (t) => {

@@ -226,6 +226,48 @@ t.test('groups --smoke', async (t) => {
   t.equal(at(result, 'stay.fetchedAgain'), 0)
 })
 
+t.test('codecs --smoke', async (t) => {
+  const run = await bench('codecs', '--smoke', '--json', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  const topics = ['topics.zstd-1', 'topics.lz4']
+  const positive = [
+    'events.meanBytes',
+    'pool.workers',
+    'pool.configuredBytes',
+    ...topics.flatMap((topic) => [
+      `${topic}.recompress.eventsPerSecond`,
+      `${topic}.consume.lazy.eventsPerSecond`,
+      `${topic}.consume.values.eventsPerSecond`,
+      `${topic}.live.alone.p99Ms`,
+      `${topic}.live.p99Ratio`,
+      `${topic}.live.besidePerSecond`,
+      `${topic}.plain.aloneEventsPerSecond`,
+      `${topic}.plain.besideEventsPerSecond`,
+      ...(linux ? [`${topic}.plain.cpuShare`, `${topic}.recompress.loopCpuSecondsPerMillionEvents`] : []),
+    ]),
+    'probes.processor.megabytesPerSecond',
+    'probes.disk.megabytesPerSecond',
+    ...(linux ? ['broker.anonymousRssBytesMax'] : []),
+  ]
+  for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  for (const topic of topics) {
+    const share = at(result, `${topic}.recompress.storedShare`) as number
+    t.ok(share < 0.7, `${topic}: ${share} of the bytes are on the disk`)
+  }
+  const codecs = at(result, 'codecs') as { name: string; batchBytes: number; ratio: number }[]
+  t.equal(codecs.length, 2 * 7, 'each codec at each size')
+  for (const codec of codecs) {
+    t.ok(codec.ratio > 1.2, `${codec.name} at ${codec.batchBytes}: ${codec.ratio}`)
+    for (const way of ['compress', 'decompress'])
+      t.ok((at(codec, `${way}.megabytesPerSecond`) as number) > 0, `${codec.name}: ${way}`)
+  }
+  const costs = at(result, 'pool.costs') as { inline: object; pool: object }[]
+  t.equal(costs.length, 2 * 2)
+  for (const cost of costs)
+    for (const where of ['inline', 'pool'] as const) t.ok((at(cost[where], 'eventsPerSecond') as number) > 0)
+})
+
 t.test('without a name it lists what there is', async (t) => {
   const run = await bench()
   t.equal(run.code, 0)
@@ -238,6 +280,7 @@ t.test('without a name it lists what there is', async (t) => {
     'connections',
     'access',
     'groups',
+    'codecs',
   ])
     t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
 })
