@@ -5,11 +5,13 @@
  * A task that is run gets exactly one answer: its result, or a {@link CodecPoolError}. Answers come in any order; who needs
  * order keeps it (a lane for each partition).
  */
+
 import type { CodecTask, CodecTaskKind, ResultOf } from './codec-task.ts'
+import type { Packing } from './packing-effort.ts'
 
 export interface CodecPool {
-  /** Whether `bytes` of such work are too much for the event loop. */
-  shouldOffload(kind: CodecTaskKind, bytes: number): boolean
+  /** Whether `bytes` of such work are too much for the event loop; `packing`: what is made of them. */
+  shouldOffload(kind: CodecTaskKind, bytes: number, packing?: Packing): boolean
   /**
    * Takes the task's bytes away when they have a buffer of their own, which is then not to be used after the call. A view
    * of a larger buffer is copied before it returns. Rejects with {@link CodecPoolError} alone.
@@ -69,6 +71,7 @@ export type WorkerDeath = Exclude<WorkerEnd, 'closed'>
 /** What the operator of a broker has to say, and who wants to know what happens. */
 export interface CodecPoolSettings {
   readonly queuedBytesMax: number
+  /** From so many bytes on, packed with zstd at level 1 or of work that costs as much. */
   readonly offloadBytesMin: number
   /** A thread that is longer at one task is ended. */
   readonly taskTimeoutMs: number

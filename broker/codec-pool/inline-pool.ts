@@ -7,6 +7,7 @@ import {
   performCodecTask,
   type ResultOf,
 } from './codec-task.ts'
+import { type Packing, packingEffort } from './packing-effort.ts'
 import { newTaskCounts, statsWithoutWorkers } from './task-counts.ts'
 
 export class InlinePool implements CodecPool {
@@ -21,8 +22,8 @@ export class InlinePool implements CodecPool {
     this.#offloadBytesMin = offloadBytesMin
   }
 
-  shouldOffload(_kind: CodecTaskKind, bytes: number): boolean {
-    return bytes >= this.#offloadBytesMin
+  shouldOffload(_kind: CodecTaskKind, bytes: number, packing?: Packing): boolean {
+    return bytes * (packing === undefined ? 1 : packingEffort(packing)) >= this.#offloadBytesMin
   }
 
   async run<T extends CodecTask>(task: T): Promise<ResultOf<T>> {

@@ -26,6 +26,7 @@ import {
   urgencyOf,
 } from './codec-task.ts'
 import { owned } from './owned-bytes.ts'
+import { type Packing, packingEffort } from './packing-effort.ts'
 import { RestartBudget, type RestartRate } from './restart-budget.ts'
 import { newDeathCounts, newTaskCounts } from './task-counts.ts'
 import { type BundleLimits, TaskQueue, type Urgency } from './task-queue.ts'
@@ -105,8 +106,9 @@ export class WorkerPool implements CodecPool {
     this.#restarts = new RestartBudget(options.restarts ?? RESTARTS)
   }
 
-  shouldOffload(_kind: CodecTaskKind, bytes: number): boolean {
-    return bytes >= this.#options.offloadBytesMin && this.#failedStarts < FAILED_STARTS_MAX
+  shouldOffload(_kind: CodecTaskKind, bytes: number, packing?: Packing): boolean {
+    const effort = packing === undefined ? 1 : packingEffort(packing)
+    return bytes * effort >= this.#options.offloadBytesMin && this.#failedStarts < FAILED_STARTS_MAX
   }
 
   run<T extends CodecTask>(task: T): Promise<ResultOf<T>> {

@@ -260,8 +260,8 @@ export const configSchema = z.strictObject({
     offloadBytesMin: byteCount(
       0,
       GIB,
-      8 * KIB,
-      'From this size on such work goes to a thread instead of the event loop.',
+      16 * KIB,
+      'From this size on such work goes to a thread; what packs harder than zstd level 1 goes earlier.',
     ),
     taskTimeoutMs: count(
       1_000,

@@ -8,6 +8,7 @@
 import type { BatchLimits } from '../../storage/record/validate.ts'
 import type { CodecPool } from '../codec-pool/codec-pool.ts'
 import type { BatchesResult, CheckTask, RebuildTask } from '../codec-pool/codec-task.ts'
+import type { Packing } from '../codec-pool/packing-effort.ts'
 import type { TopicConfig } from '../topics/topic-config.ts'
 import type { BatchPlan } from './batch-plan.ts'
 
@@ -35,26 +36,33 @@ export class BatchPreparation {
     limits: BatchLimits,
   ): BatchesResult | Promise<BatchesResult> {
     const pool = this.#pool
-    if (!pool.shouldOffload(plan, lent.length)) {
+    const packing = packingOf(plan, config)
+    if (!pool.shouldOffload(plan, lent.length, packing)) {
       const bytesMax = Math.min(UNPACKED_NOW_BYTES_MAX, this.#decompressedBytesMax)
-      const prepared = pool.performNow(taskOf(plan, lent, config, limits, bytesMax))
+      const prepared = pool.performNow(taskOf(packing, lent, limits, bytesMax))
       const isFinal = prepared.problem?.reason !== 'too-large' || bytesMax === this.#decompressedBytesMax
       if (isFinal) return prepared
     }
-    return pool.run(taskOf(plan, lent, config, limits, this.#decompressedBytesMax))
+    return pool.run(taskOf(packing, lent, limits, this.#decompressedBytesMax))
   }
 }
 
-function taskOf(
+function packingOf(
   plan: Exclude<BatchPlan, 'keep'>,
+  { compression, compressionLevel: level }: TopicConfig,
+): Packing | undefined {
+  return plan === 'check' || compression === 'producer' ? undefined : { compression, level }
+}
+
+function taskOf(
+  packing: Packing | undefined,
   lent: Uint8Array,
-  { compression, compressionLevel }: TopicConfig,
   limits: BatchLimits,
   decompressedBytesMax: number,
 ): CheckTask | RebuildTask {
   const bytes = new Uint8Array(lent)
   const bounds = { ...limits, decompressedBytesMax }
-  return plan === 'check' || compression === 'producer'
+  return packing === undefined
     ? { kind: 'check', bytes, limits: bounds }
-    : { kind: 'rebuild', bytes, options: { ...bounds, compression, level: compressionLevel } }
+    : { kind: 'rebuild', bytes, options: { ...bounds, ...packing } }
 }

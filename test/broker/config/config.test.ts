@@ -74,7 +74,7 @@ t.test('defaults', async (t) => {
       throttleRefillMs: 1_000,
     },
     producers: { idsMax: 100_000, namesMax: 10_000, expirationMs: 604_800_000 },
-    codecs: { workers: 0, queuedBytesMax: 64 * MIB, offloadBytesMin: 8 * 1024, taskTimeoutMs: 30_000 },
+    codecs: { workers: 0, queuedBytesMax: 64 * MIB, offloadBytesMin: 16 * 1024, taskTimeoutMs: 30_000 },
     limits: {
       decompressedBytesMax: 64 * MIB,
       connectionsMax: 10_000,
