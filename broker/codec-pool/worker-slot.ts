@@ -50,6 +50,8 @@ export class WorkerSlot {
       // The thread waits in the kernel for its next bundle: idle it costs nothing.
       atomics: 'sync',
       recordTiming: false,
+      // Piscina tries `require` first; Node aborts the whole process when a thread is ended in the middle of requiring a module.
+      execArgv: ['--no-experimental-require-module'],
       niceIncrement: options.niceIncrement,
       resourceLimits: { maxOldGenerationSizeMb: options.heapBytesMax / MIB },
       workerData: { begun: this.begun } satisfies WorkerStart,

@@ -3,6 +3,7 @@ import t from 'tap'
 import { CodecPoolError } from '../../../broker/codec-pool/codec-pool.ts'
 import { performCodecTask } from '../../../broker/codec-pool/codec-task.ts'
 import { systemPorts } from '../../../broker/system-ports.ts'
+import { roundsOf } from '../../support/rounds.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import { batchOf, deathTask, deathWatch, limits, openPool, rebuildTask, tools } from './pools.ts'
 
@@ -118,6 +119,18 @@ t.test('work that kills again and again does not keep others from theirs', async
   }
   t.equal(told.length, 6)
   t.ok(performance.now() - startMs > 300, 'but threads are started only so often')
+})
+
+t.test('threads that are ended while they start', async (t) => {
+  // Node 20 aborts the whole process when a thread is ended while it requires a module; the workers import theirs.
+  const random = seededRandom(t)
+  for (const _ of roundsOf(t, process.env.OCTOPUS_SOAK ? 300 : 12)) {
+    const pool = openPool(t, { workersMax: 3 })
+    const answers = Array.from({ length: 6 }, () => reasonOf(pool.run(rebuildTask(batchOf('x')))))
+    await new Promise((resolve) => setTimeout(resolve, random.below(120)))
+    await pool.close()
+    t.ok((await Promise.all(answers)).every((reason) => reason === 'closed' || reason === 'answered'))
+  }
 })
 
 t.test('threads that cannot be had', async (t) => {
