@@ -18,6 +18,7 @@ import { readableSecrets } from './config/readable-secrets.ts'
 import type { Config } from './config/schema.ts'
 import type { StorageFailure } from './disk/storage-failure.ts'
 import { WatchedStorage } from './disk/watched-storage.ts'
+import { SharingShaper } from './filters/sharing-shaper.ts'
 import { type Groups, openGroups } from './groups/open-groups.ts'
 import { accessHandlers, credentialsOf } from './handlers/access-handlers.ts'
 import { alterTopicsHandler } from './handlers/alter-topics.ts'
@@ -35,6 +36,7 @@ import { listTopicsHandler } from './handlers/list-topics.ts'
 import { metadataHandler } from './handlers/metadata.ts'
 import { ListeningIdentity } from './handlers/node-identity.ts'
 import { produceHandler } from './handlers/produce.ts'
+import { ScanTurns } from './handlers/scan-turns.ts'
 import { statusHandler } from './handlers/status.ts'
 import { httpGuard } from './http/http-guard.ts'
 import { httpHandler } from './http/http-handler.ts'
@@ -175,18 +177,27 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
   })
   const onProblem = (error: Error) => logger.error({ err: error }, 'a request met an unexpected error')
   const nameless = producerIds.owners
+  const { crc32c } = options
+  const { decompressedBytesMax } = config.limits
   const intake = new BatchIntake({
     topics,
     log,
-    crc32c: options.crc32c,
+    crc32c,
     codecPool,
-    decompressedBytesMax: config.limits.decompressedBytesMax,
+    decompressedBytesMax,
     producerNameOf: (producerId) => registry.nameOf(producerId),
     nameless,
   })
   const handlers: Handlers = {
     produce: produceHandler({ intake, log, purgatory, refusal: () => disk.refusal }),
-    fetch: fetchHandler({ topics, log, purgatory }),
+    fetch: fetchHandler({
+      topics,
+      log,
+      purgatory,
+      shaper: new SharingShaper({ pool: codecPool, crc32c, clock, decompressedBytesMax }),
+      turns: new ScanTurns(timers, clock),
+      crc32c,
+    }),
     listOffsets: listOffsetsHandler({ topics, log, timers }),
     metadata: metadataHandler({ identity, topics }),
     hello: helloHandler({ identity, limits, budget, credentials: credentialsOf(access) }),

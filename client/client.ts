@@ -75,7 +75,7 @@ export class OctopusClient {
   consumer(options: ConsumerOptions): Consumer<ConsumedRecord>
   consumer<T>(options: ConsumerOptions<T>): Consumer<TypedRecord<T>> | Consumer {
     this.#throwIfClosed()
-    const settings = consumerSettings(options)
+    const settings = consumerSettings(options, this.#ports.codecs)
     const { deserializer } = options
     if (!deserializer) return this.#consume<ConsumedRecord>(settings, undefined)
     return this.#consume(settings, (record) => new TypedRecord(record, deserializer))

@@ -61,6 +61,7 @@ export type {
   PartitionName,
   StartPosition,
 } from './consumer/options.ts'
+export type { FilterCounts, RecordFilter } from './consumer/record-filter.ts'
 export { TypedRecord } from './consumer/typed-record.ts'
 export type { OffsetTarget } from './group/offset-reset.ts'
 export type { AssignmentChange, GroupOptions } from './group/options.ts'

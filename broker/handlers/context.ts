@@ -66,4 +66,8 @@ export interface FetchDataSource {
   readonly partition: number
   readonly highWatermark: number
   readonly logStartOffset: number
+  /** Records held against a filter since the partition's data before, those of this data included; 0 without a filter. */
+  readonly examined: number
+  /** Of these, how many have a value that is no JSON, which the filter asks for. */
+  readonly notJson: number
 }

@@ -2,12 +2,18 @@
 import { baseOffsetAt, batchBytesAt, lastOffsetAt, leaderEpochAt } from '../../storage/record/batch-header.ts'
 import type { Crc32c } from '../../storage/record/crc32c.ts'
 import { checkCrc, checkFrame } from '../../storage/record/validate.ts'
-import { type BatchReader, ConsumedBatch, damaged, type PlacedRecord } from './consumed-batch.ts'
+import {
+  type BatchReader,
+  ConsumedBatch,
+  damaged,
+  hasNothingAt,
+  type PlacedRecord,
+} from './consumed-batch.ts'
 import type { Cursor } from './cursor.ts'
 
 /**
  * Gives `take` each batch of `body` in order and moves the cursor's `fetchOffset` behind it. Batches wholly
- * below it are left out, and those from its `endOffset` on. Throws {@link ProtocolError} CORRUPT_MESSAGE naming topic, partition and offset at the
+ * below it are left out, those from its `endOffset` on, and those without records, which the cursor has passed then. Throws {@link ProtocolError} CORRUPT_MESSAGE naming topic, partition and offset at the
  * first damage; the batches before it have been given.
  */
 export function readArriving<R extends PlacedRecord>(
@@ -33,6 +39,10 @@ export function readArriving<R extends PlacedRecord>(
     if (baseOffset >= cursor.endOffset) {
       cursor.endPassed()
       return
+    }
+    if (hasNothingAt(body, at)) {
+      cursor.passed(lastOffset, leaderEpochAt(body, at))
+      continue
     }
     const fromOffset = cursor.fetchOffset
     cursor.received(lastOffset, leaderEpochAt(body, at))

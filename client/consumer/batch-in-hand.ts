@@ -56,6 +56,16 @@ export class BatchInHand<R extends PlacedRecord> {
     return rest
   }
 
+  /**
+   * Offset of the first record behind `offset` that somebody may still want, when everything before `offset` is done: further than
+   * `offset` only if that is where the last of what was handed out ends.
+   */
+  passedFrom(cursor: Cursor, offset: number): number {
+    const isOfHand = this.#cursor === cursor && this.#index > 0
+    const end = isOfHand ? this.#records[this.#index - 1].offset + 1 : cursor.handedOutEnd
+    return end === offset ? Math.max(offset, this.positionOf(cursor)) : offset
+  }
+
   /** Offset of the next record of the cursor's partition to be handed out. */
   positionOf(cursor: Cursor): number {
     return this.#cursor === cursor && this.hasNext ? this.#records[this.#index].offset : cursor.position

@@ -54,7 +54,7 @@ export class BatchQueue<R extends PlacedRecord> implements WaitingBatches<R> {
       if (what instanceof Error ? cursor.failure === what : cursor.epoch === epoch) {
         if (what instanceof Error) return next
         cursor.handedOut(what.lastOffset)
-        if (!what.isEmpty || what.isLost) return next
+        return next
       }
     }
     return undefined

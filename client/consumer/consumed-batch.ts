@@ -85,9 +85,9 @@ export class ConsumedBatch<R extends PlacedRecord = ConsumedRecord> {
     return this.#isWhole ? recordCountAt(this.#frame, this.#at) : this.records.length
   }
 
-  /** Markers of transactions, or a batch all of whose records have been removed: there only for its offsets. */
+  /** Without records: {@link isLost}. */
   get isEmpty(): boolean {
-    return isControlAt(this.#frame, this.#at) || recordCountAt(this.#frame, this.#at) === 0
+    return isEmptyAt(this.#frame, this.#at)
   }
 
   /** Stands for records that the broker lost to damage, and a repair marked as lost. */
@@ -152,6 +152,18 @@ export class ConsumedBatch<R extends PlacedRecord = ConsumedRecord> {
     const { window } = this.#reader
     return offset < this.endOffset && (!window || (timestampMs >= window.fromMs && timestampMs < window.toMs))
   }
+}
+
+/**
+ * Whether nobody needs to be told of the batch: markers of transactions, or a batch none of whose records are left, or match a filter.
+ * It is there only for its offsets.
+ */
+export function hasNothingAt(frame: Uint8Array, at: number): boolean {
+  return isEmptyAt(frame, at) && !isLostRangeAt(frame, at)
+}
+
+function isEmptyAt(frame: Uint8Array, at: number): boolean {
+  return isControlAt(frame, at) || recordCountAt(frame, at) === 0
 }
 
 /** The error for bytes that are not what was written: never retried in silence, never skipped. */

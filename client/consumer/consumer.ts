@@ -13,7 +13,7 @@ import type { Hand } from '../group/work-in-hand.ts'
 import { TIMEOUT_MS_MAX } from '../options.ts'
 import type { ClientPorts, Timer } from '../ports.ts'
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
-import type { FetchedPartition } from '../protocol/messages/fetch.ts'
+import type { FetchData, FetchedPartition } from '../protocol/messages/fetch.ts'
 import type { Topic, TopicDirectory } from '../topic-directory.ts'
 import { readArriving } from './arriving-batches.ts'
 import { BatchInHand } from './batch-in-hand.ts'
@@ -25,10 +25,11 @@ import {
   type CommitPoint,
   done,
   firstOffsetOf,
-  isOutside,
+  hasNoneWanted,
   iterator,
   known,
   nameOf,
+  obey,
   outOfRange,
   pointBehind,
   tellLost,
@@ -36,7 +37,7 @@ import {
 import { NewestLocator } from './newest-locator.ts'
 import { OffsetLocator } from './offset-locator.ts'
 import { type ConsumerSettings, type PartitionName, type StartPosition, startPosition } from './options.ts'
-import { Pace } from './pace.ts'
+import { type FilterCounts, FilterTally } from './record-filter.ts'
 import { type PartitionSupply, Subscription } from './subscription.ts'
 import { TimeOrderedQueue } from './time-ordered-queue.ts'
 
@@ -72,6 +73,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
   readonly #fetcher: Fetcher
   readonly #stops: (() => void)[] = []
   readonly #hand = new BatchInHand<R>()
+  readonly #filtered = new FilterTally()
   /** Opened at every change that somebody who waits may care for. */
   readonly #news = new Gate()
   /** Opens {@link #news} when what waits is due; somebody waits for it. */
@@ -92,7 +94,11 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     this.#ports = ports
     this.#settings = settings
     this.#reader = { codecs: ports.codecs, view, window: settings.window }
-    const ordered = settings.order === 'time' ? this.#inOrderOfTime() : undefined
+    const ordered = TimeOrderedQueue.wanted<R>(settings, {
+      cursors: () => this.#cursors.values(),
+      isComplete: () => this.#subscription.isComplete,
+      monotonicMs: () => ports.clock.monotonicMs(),
+    })
     this.#queue = ordered ?? new BatchQueue()
     const stale = (cursor: Cursor) => this.#subscription.refresh(cursor.source.topic)
     const failed = (cursor: Cursor, error: ProtocolError) => this.#failed(cursor, error)
@@ -109,7 +115,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
         bufferedBytes: (cursor) => ordered.bytesOf(cursor),
         takeFreed: () => ordered.takeFreed(),
       },
-      arrived: (cursor, body, highWatermark) => this.#arrived(cursor, body, highWatermark),
+      arrived: (cursor, body, header) => this.#arrived(cursor, body, header),
       outOfRange: (cursor, answer) => this.#outOfRange(cursor, answer),
       stale,
       failed,
@@ -162,7 +168,11 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
         failed: (error) => this.#fail(error),
       }),
     )
-    this.#obey(settings.signal)
+    const abort = (reason: unknown) => {
+      this.#fail(reason)
+      void this.close()
+    }
+    if (settings.signal) this.#stops.push(obey(settings.signal, abort))
     if (link.failure) this.#fail(link.failure)
     else if (!this.#isClosed) this.#subscription.start()
   }
@@ -277,6 +287,11 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     }))
   }
 
+  /** What the broker has looked at for this consumer's filter. */
+  get filtered(): FilterCounts {
+    return this.#filtered.counts
+  }
+
   /**
    * Ends every iteration and drops what was fetched. A member of a group commits what was processed and leaves the group;
    * others take over at once. Resolves when that is done, within seconds also without a broker. Calling it again is harmless.
@@ -331,7 +346,7 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
       if (!batch) {
         if (this.#isOver()) return done
         await this.#wait()
-      } else if (!isOutside(batch, this.#settings.window)) {
+      } else if (!hasNoneWanted(batch)) {
         work?.holds(this.#cursorOf(batch), firstOffsetOf(batch))
         return { value: batch, done: false }
       }
@@ -346,16 +361,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     if (dueInMs !== undefined)
       this.#alarm = this.#ports.timers.after(Math.min(dueInMs, TIMEOUT_MS_MAX), () => this.#news.open())
     return this.#group?.work.resting(this.#news.wait()) ?? this.#news.wait()
-  }
-
-  #inOrderOfTime(): TimeOrderedQueue<R> {
-    const { speed } = this.#settings
-    return new TimeOrderedQueue<R>({
-      cursors: () => this.#cursors.values(),
-      isComplete: () => this.#subscription.isComplete,
-      pace: speed === undefined ? undefined : new Pace(speed),
-      monotonicMs: () => this.#ports.clock.monotonicMs(),
-    })
   }
 
   /** The next batch in the queue. Throws the error that stands in its place. */
@@ -395,10 +400,11 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
     }
   }
 
-  #arrived(cursor: Cursor, body: Uint8Array, highWatermark: number): void {
+  #arrived(cursor: Cursor, body: Uint8Array, header: FetchData): void {
+    this.#filtered.told(header)
     const crc32c = this.#settings.checkCrc ? this.#ports.crc32c : undefined
     try {
-      readArriving(cursor, body, highWatermark, this.#reader, crc32c, (batch) =>
+      readArriving(cursor, body, header.highWatermark, this.#reader, crc32c, (batch) =>
         this.#queue.push(cursor, batch),
       )
     } catch (error) {
@@ -446,18 +452,6 @@ export class Consumer<R extends PlacedRecord = ConsumedRecord> implements AsyncI
       failure ??= cursor.failure
     }
     if (failure) throw failure
-  }
-
-  #obey(signal: AbortSignal | undefined): void {
-    if (!signal) return
-    const abort = () => {
-      this.#fail(signal.reason)
-      void this.close()
-    }
-    signal.addEventListener('abort', abort)
-    this.#stops.push(() => signal.removeEventListener('abort', abort))
-    // Whoever makes this consumer is to have it first.
-    if (signal.aborted) queueMicrotask(abort)
   }
 
   #found(topic: Topic, partition: number, start: StartPosition, isAdded: boolean): void {

@@ -51,6 +51,8 @@ export class Cursor {
   historyEnd = UNKNOWN_OFFSET
   /** Leader epoch of the last record received, -1: none. */
   lastFetchedEpoch = -1
+  /** Where the last batch that was handed out ends, or {@link UNKNOWN_OFFSET}: what lies from there to the position is for nobody. */
+  handedOutEnd = UNKNOWN_OFFSET
   highWatermark = UNKNOWN_OFFSET
   epoch = 0
   /** In a fetch of this epoch. */
@@ -186,11 +188,18 @@ export class Cursor {
     return this.#start !== undefined
   }
 
+  /**
+   * Nothing up to and with `lastOffset` is for anybody: it was looked at. As soon as nothing waits that comes before, the position is
+   * behind it, whether or not somebody asks for the next record.
+   */
+  passed(lastOffset: number, leaderEpoch: number): void {
+    this.#advance(lastOffset, leaderEpoch)
+    if (this.#waitingCount === 0) this.position = this.fetchOffset
+  }
+
   /** A batch up to and with `lastOffset` came. */
   received(lastOffset: number, leaderEpoch: number): void {
-    this.#origin = undefined
-    this.fetchOffset = Math.min(lastOffset + 1, this.endOffset)
-    this.lastFetchedEpoch = leaderEpoch
+    this.#advance(lastOffset, leaderEpoch)
     this.#waitingCount++
   }
 
@@ -203,6 +212,7 @@ export class Cursor {
   /** So was the oldest batch that waits, up to and with `lastOffset`. The last one may stand before a relocation. */
   handedOut(lastOffset: number): void {
     this.#waitingCount--
+    this.handedOutEnd = lastOffset + 1
     this.position = this.#waitingCount === 0 ? this.fetchOffset : lastOffset + 1
   }
 
@@ -239,8 +249,15 @@ export class Cursor {
     if (offset !== UNKNOWN_OFFSET) this.endOffset = Math.min(this.endOffset, offset + 1)
   }
 
+  #advance(lastOffset: number, leaderEpoch: number): void {
+    this.#origin = undefined
+    this.fetchOffset = Math.min(lastOffset + 1, this.endOffset)
+    this.lastFetchedEpoch = leaderEpoch
+  }
+
   #restart(): void {
     this.epoch++
+    this.handedOutEnd = UNKNOWN_OFFSET
     this.#waitingCount = 0
     this.fetching = false
     this.attempts = 0

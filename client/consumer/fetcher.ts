@@ -41,7 +41,7 @@ export interface FetchHost {
       }
     | undefined
   /** Whole batches of the cursor's partition, in order, beginning with its `fetchOffset`. */
-  arrived(cursor: Cursor, body: Uint8Array, highWatermark: number): void
+  arrived(cursor: Cursor, body: Uint8Array, header: FetchData): void
   /** The broker does not hold the cursor's `fetchOffset`. */
   outOfRange(cursor: Cursor, answer: FetchedPartition): void
   /** The topic must be asked for again before the cursor goes on. */
@@ -144,7 +144,10 @@ export class Fetcher {
     maxBytes: number,
     partitionMaxBytes: number,
   ): void {
-    const { maxWaitMs, minBytes, isolationLevel } = this.#settings
+    const { maxWaitMs, isolationLevel, filter, compressions } = this.#settings
+    // Who goes to an end that is there already needs no wait for what comes behind it.
+    const hasEnds = filter !== null && wanted.every(({ cursor }) => Number.isFinite(cursor.endOffset))
+    const minBytes = hasEnds ? 0 : this.#settings.minBytes
     for (const { cursor } of wanted) cursor.fetching = true
     this.#inFlight++
     this.#reservedBytes += maxBytes
@@ -170,8 +173,8 @@ export class Fetcher {
           lastFetchedEpoch: cursor.lastFetchedEpoch,
           partitionMaxBytes,
         })),
-        filter: null,
-        compressions: null,
+        filter,
+        compressions,
       },
       {
         data: (frame) => {
@@ -203,7 +206,7 @@ export class Fetcher {
 
   #data({ cursor, epoch }: Wanted, frame: Frame, header: FetchData): void {
     if (this.#closed || cursor.epoch !== epoch || cursor.failure) return
-    this.#host.arrived(cursor, frame.body, header.highWatermark)
+    this.#host.arrived(cursor, frame.body, header)
   }
 
   #answered(wanted: readonly Wanted[], response: FetchResponse): void {

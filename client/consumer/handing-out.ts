@@ -2,7 +2,7 @@
 
 import { ErrorCode, ProtocolError } from '../protocol/errors.ts'
 import { type Cursor, UNKNOWN_OFFSET } from './cursor.ts'
-import type { ConsumerSettings, PartitionName, TimeWindow } from './options.ts'
+import type { ConsumerSettings, PartitionName } from './options.ts'
 
 /** One event of one partition: a record, or what names one. */
 export interface CommitPoint extends PartitionName {
@@ -40,15 +40,12 @@ export function firstOffsetOf({
   return Math.max(baseOffset, fromOffset)
 }
 
-/** All its records lie outside the window. */
-export function isOutside(
-  batch: { readonly records: readonly unknown[] },
-  window: TimeWindow | undefined,
-): boolean {
+/** None of its records are wanted: they lie outside the window, or before or behind what is read. */
+export function hasNoneWanted(batch: { readonly count: number }): boolean {
   try {
-    return window !== undefined && batch.records.length === 0
+    return batch.count === 0
   } catch {
-    // It is damaged: whoever looks at the records gets that error, as without a window.
+    // It is damaged: whoever looks at the records gets that error, as always.
     return false
   }
 }
@@ -108,4 +105,13 @@ export function tellLost(
     `offsets ${firstOffset} to ${lastOffset} of topic ${topic}, partition ${partition}, were lost to damage on the broker's disk; ` +
       'iterate again to read on behind them, or give the option onLost to be told and go on',
   )
+}
+
+/** Calls `abort` with the reason once the signal aborts. Returns what ends that. */
+export function obey(signal: AbortSignal, abort: (reason: unknown) => void): () => void {
+  const onAbort = () => abort(signal.reason)
+  signal.addEventListener('abort', onAbort)
+  // Whoever makes a consumer is to have it first.
+  if (signal.aborted) queueMicrotask(onAbort)
+  return () => signal.removeEventListener('abort', onAbort)
 }

@@ -127,7 +127,7 @@ class Search {
     this.#fetcher = new Fetcher(link, ports, settings, {
       // Everything is looked at when it comes.
       bufferedBytes: () => 0,
-      arrived: (looking, body, highWatermark) => this.#arrived(looking, body, highWatermark),
+      arrived: (looking, body, { highWatermark }) => this.#arrived(looking, body, highWatermark),
       outOfRange: (looking, answer) => this.#outOfRange(looking, answer),
       stale,
       failed,

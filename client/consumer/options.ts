@@ -1,14 +1,16 @@
 /** Options of a consumer: what there is, defaults, bounds, and how a wrong one is refused. */
 
+import type { CompressionCodecs, CompressionName } from '../../storage/record/compression.ts'
 import { type GroupOptions, type GroupSettings, groupSettings } from '../group/options.ts'
 import { oneOf, TIMEOUT_MS_MAX, wholeNumber } from '../options.ts'
 import type { Serializer } from '../serializers.ts'
+import { filterText, type RecordFilter, readableCompressions } from './record-filter.ts'
 
 /**
  * Where reading begins: with the oldest record there is, with what comes from now on, at an offset, at the first
  * record that is not older than a time (ms since 1970; none that young: from now on), or so that the newest records
  * come: so many of all partitions that begin with the consumer's `from` together, or of the one partition that it is
- * said for. Of several partitions the newest by timestamp; a record counts as being as late as the latest before it
+ * said for; with a filter the newest that match it. Of several partitions the newest by timestamp; a record counts as being as late as the latest before it
  * in its partition among those looked at, so that a late one hides nothing.
  */
 export type StartPosition =
@@ -58,6 +60,13 @@ export interface ConsumerOptions<T = never> {
   readonly group?: string | GroupOptions
   /** Where reading begins. Default `latest`, as in Kafka. */
   readonly from?: StartPosition
+  /**
+   * Pattern that records must match: the broker sends no others. Positions, commits and ends are as without it, so a group
+   * does not look at anything twice. An illegal one is refused by the broker, with the place in it that is wrong.
+   */
+  readonly filter?: RecordFilter
+  /** Codecs whose batches may come packed; the broker unpacks others. Default: those that this client can unpack. */
+  readonly compressions?: readonly CompressionName[]
   /** Longest time the broker holds back an answer while there is nothing new. Default 500. */
   readonly maxWaitMs?: number
   /** Bytes the broker waits for, up to `maxWaitMs`. Default 1. */
@@ -126,6 +135,9 @@ export interface ConsumerSettings {
   readonly assignments: readonly Assignment[]
   readonly group: GroupSettings | undefined
   readonly from: StartPosition
+  /** As on the wire, as is the next. */
+  readonly filter: string | null
+  readonly compressions: string[] | null
   readonly maxWaitMs: number
   readonly minBytes: number
   readonly fetchBytesMax: number
@@ -156,7 +168,10 @@ export const SPEED_MAX = 1_000_000
 /** The wire counts bytes in 32 bits, and nobody has more room than this to spare. */
 const BYTES_MAX = 1024 * MIB
 
-export function consumerSettings(options: ConsumerOptions<unknown>): ConsumerSettings {
+export function consumerSettings(
+  options: ConsumerOptions<unknown>,
+  codecs: CompressionCodecs,
+): ConsumerSettings {
   const topics = options.topics ?? []
   const assignments = options.assignments ?? []
   if (topics.length > 0 === assignments.length > 0)
@@ -171,6 +186,8 @@ export function consumerSettings(options: ConsumerOptions<unknown>): ConsumerSet
     assignments: distinct(assignments),
     group: options.group === undefined ? undefined : groupSettings(options.group),
     from,
+    filter: options.filter === undefined ? null : filterText(options.filter),
+    compressions: readableCompressions(options.compressions, codecs),
     maxWaitMs: wholeNumber('maxWaitMs', options.maxWaitMs ?? 500, 1, TIMEOUT_MS_MAX),
     minBytes: wholeNumber('minBytes', options.minBytes ?? 1, 1, BYTES_MAX),
     fetchBytesMax: wholeNumber('fetchBytesMax', options.fetchBytesMax ?? 8 * MIB, 1, BYTES_MAX),

@@ -11,14 +11,16 @@ import { Queue } from '../queue.ts'
 import type { Arrived, WaitingBatches } from './batch-queue.ts'
 import type { ConsumedBatch, PlacedRecord } from './consumed-batch.ts'
 import type { Cursor } from './cursor.ts'
-import type { Pace } from './pace.ts'
+import type { ConsumerSettings } from './options.ts'
+import { Pace } from './pace.ts'
 
 export interface TimeOrder {
   /** Every partition that is read. */
   cursors(): Iterable<Cursor>
   /** Every partition is known that was there at the start. */
   isComplete(): boolean
-  readonly pace: Pace | undefined
+  /** Undefined: as fast as they come. */
+  readonly pace?: Pace | undefined
   monotonicMs(): number
 }
 
@@ -47,6 +49,15 @@ export class TimeOrderedQueue<R extends PlacedRecord> implements WaitingBatches<
 
   constructor(order: TimeOrder) {
     this.#order = order
+  }
+
+  /** The queue for somebody with these settings; undefined: he takes batches as they arrive. */
+  static wanted<R extends PlacedRecord>(
+    { order, speed }: Pick<ConsumerSettings, 'order' | 'speed'>,
+    host: Omit<TimeOrder, 'pace'>,
+  ): TimeOrderedQueue<R> | undefined {
+    if (order !== 'time') return undefined
+    return new TimeOrderedQueue({ ...host, pace: speed === undefined ? undefined : new Pace(speed) })
   }
 
   get bytes(): number {
@@ -156,7 +167,7 @@ export class TimeOrderedQueue<R extends PlacedRecord> implements WaitingBatches<
       this.#dropStale(lane)
       const head = lane.queue.peek()
       if (!head || head.what instanceof Error || head.what.isLost) return head
-      if (!head.what.isEmpty && (!hasRecords(head.what) || head.what.records.length > 0)) return head
+      if (!hasRecords(head.what) || head.what.records.length > 0) return head
       this.#drop(lane)
       head.cursor.handedOut(head.what.lastOffset)
     }

@@ -106,7 +106,9 @@ export class GroupReading<R extends PlacedRecord> {
     const cursor = point && this.#host.cursors.get(nameOf(point))
     if (cursor) this.work.processedUpTo(cursor, point.offset)
     const isOfAll = point === undefined
-    const offsets = isOfAll ? this.#handedOut(metadata) : [{ ...point, leaderEpoch: -1, metadata }]
+    // What is behind it and for nobody is not to be looked at again by whoever takes over.
+    const offset = cursor ? this.#host.hand.passedFrom(cursor, point.offset) : (point?.offset ?? 0)
+    const offsets = isOfAll ? this.#handedOut(metadata) : [{ ...point, offset, leaderEpoch: -1, metadata }]
     return this.subscription.commit(offsets, { isOfAll })
   }
 

@@ -335,7 +335,7 @@ t.test('silence is fine while nothing is asked', async (t) => {
 
 t.test('a broker that breaks the protocol loses the connection', async (t) => {
   const topicId = new Uint8Array(16)
-  const data = { topicId, partition: 0, highWatermark: 0, logStartOffset: 0 }
+  const data = { topicId, partition: 0, highWatermark: 0, logStartOffset: 0, examined: 0, notJson: 0 }
   const empty = encodeResponse(apis.listTopics, 2, { topics: [] })
   const brokenAnswers: [string, Uint8Array | string, RegExp][] = [
     ['text', 'hello?', /a text message/],

@@ -76,7 +76,20 @@ export const fetchRequest = struct('FetchRequest', {
   ),
 })
 
-export const fetchData = struct('FetchData', { topicId, partition, highWatermark, logStartOffset })
+export const fetchData = struct('FetchData', {
+  topicId,
+  partition,
+  highWatermark,
+  logStartOffset,
+  examined: field(
+    withDefault(int53, 0),
+    'Records of the partition that were held against the filter since the frame before, those of this frame included; 0 without a filter.',
+  ),
+  notJson: field(
+    withDefault(int53, 0),
+    'How many of them have a value that is no JSON, which the filter asks for.',
+  ),
+})
 
 export const fetchResponse = struct('FetchResponse', {
   partitions: field(
@@ -94,14 +107,6 @@ export const fetchResponse = struct('FetchResponse', {
         logStartOffset: field(int53, `${logStartOffset.meaning} -1: unknown.`),
         leaderEpoch,
         bytes: field(uint32, 'Record batch bytes of this partition in the data frames of this answer.'),
-        examined: field(
-          withDefault(int53, 0),
-          'Records that were held against the filter, those that were sent included; 0 without a filter.',
-        ),
-        notJson: field(
-          withDefault(int53, 0),
-          'How many of them have a value that is no JSON, which the filter asks for.',
-        ),
       }),
     ),
     'One entry per partition of the request, in its order.',

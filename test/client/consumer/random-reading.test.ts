@@ -1,6 +1,6 @@
 /**
  * The newest so many, windows, the order of time and replays, by seed, against a broker that misbehaves and goes away:
- * what comes is exactly what sorting and filtering everything that is stored gives.
+ * what comes is exactly what sorting and filtering everything that is stored gives. Every other seed has the broker filter.
  *
  * `OCTOPUS_SEED=7 node …/random-reading.test.js` runs one seed.
  */
@@ -12,6 +12,8 @@ import { FakeBroker } from '../support/fake-broker.ts'
 import { batchOf, timedBatch } from '../support/harness.ts'
 import { mischief, outages } from '../support/mischief.ts'
 import { EPOCH_MS, World } from '../support/world.ts'
+
+const FILTER = '{"value":{"is":["wanted"]}}'
 
 const given = process.env.OCTOPUS_SEED
 const seeds = given
@@ -53,7 +55,16 @@ function fill(world: World, broker: FakeBroker, partitionCount: number, isLate: 
     })
     broker.append('t', partition, timedBatch(records))
   }
-  for (let partition = 0; partition < partitionCount; partition++) {
+  return all
+}
+
+/** One in so many, scattered. */
+function isMatch(partition: number, offset: number, density: number): boolean {
+  return ((offset * 2_654_435_761 + partition * 97) >>> 4) % density === 0
+}
+
+function withDepths(all: readonly Expected[]): readonly Expected[] {
+  for (const partition of new Set(all.map((record) => record.partition))) {
     const own = all.filter((record) => record.partition === partition)
     own.forEach((record, i) => {
       record.depth = own.length - i
@@ -103,7 +114,11 @@ async function readAtRandom(seed: number): Promise<string[]> {
   broker.batchesPerFrameMax = 1 + world.below(8)
   const isLate = world.below(2) === 0
   const all = fill(world, broker, partitionCount, isLate)
-  const { options, expected } = question(world, all, isLate)
+  const isFiltered = seed % 2 === 0
+  const density = 1 + world.below(20)
+  broker.matches = (_, { partition, offset }) => isMatch(partition, offset, density)
+  const wanted = isFiltered ? all.filter(({ partition, offset }) => isMatch(partition, offset, density)) : all
+  const { options, expected } = question(world, withDepths(wanted), isLate)
   const client = await world.until(
     OctopusClient.open(
       { requestTimeoutMs: 300, livenessTimeoutMs: 250, reconnect: { backoffMinMs: 5, backoffMaxMs: 50 } },
@@ -123,7 +138,12 @@ async function readAtRandom(seed: number): Promise<string[]> {
     untilEnd: true,
     ...(speed !== undefined ? { speed } : { order: world.below(3) === 0 ? 'arrival' : 'time' }),
   }
-  const consumer = client.consumer({ topics: ['t'], ...options, ...more })
+  const consumer = client.consumer({
+    topics: ['t'],
+    ...options,
+    ...more,
+    ...(isFiltered && { filter: FILTER }),
+  })
   const came: { partition: number; offset: number; timestampMs: number; atMs: number }[] = []
   const reading = (async () => {
     const take = ({ partition, offset, timestampMs }: (typeof came)[number] | Expected) =>

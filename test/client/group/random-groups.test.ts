@@ -3,6 +3,8 @@
  * are cut, requests that are lost, late, refused, come twice, a broker that dies, a topic that grows. However it goes, the
  * history is one that may be (group-history.ts), and in the end all is processed and committed.
  *
+ * Of every other seed all readers have one filter.
+ *
  * `OCTOPUS_SEED=7 node …/random-groups.test.js` runs one seed.
  */
 import t from 'tap'
@@ -43,6 +45,7 @@ class Chaos {
   readonly broker: FakeBroker
   readonly groups: FakeGroups
   readonly history: GroupHistory
+  readonly isFiltered: boolean
   readonly log: string[] = []
   isOver = false
   #readerCount = 0
@@ -58,7 +61,11 @@ class Chaos {
     this.groups.syncMs = () => 1 + this.world.below(this.world.below(10) === 0 ? 400 : 5)
     this.broker.groups = this.groups
     this.broker.network.latencyMsMax = this.world.below(20)
-    this.history = new GroupHistory(this.broker)
+    this.isFiltered = seed % 2 === 0
+    const density = this.isFiltered ? 1 + this.world.below(12) : 1
+    const isWanted = (partition: number, offset: number) => (offset * 7 + partition) % density === 0
+    this.broker.matches = (_, { partition, offset }) => isWanted(partition, offset)
+    this.history = new GroupHistory(this.broker, isWanted)
     const wrong = trouble(this.world, this.world.below(60))
     this.broker.misbehave = (request) => {
       this.history.asked(request)
@@ -87,6 +94,7 @@ class Chaos {
     const consumer = client.consumer({
       topics: ['t'],
       from: 'earliest',
+      ...(this.isFiltered && { filter: '{"value":{"is":["wanted"]}}' }),
       group: {
         id: 'g',
         sessionTimeoutMs: 3_000 + world.below(8_000),

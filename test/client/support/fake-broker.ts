@@ -32,8 +32,10 @@ import {
   producerIdAt,
   stampBatch,
 } from '../../../storage/record/batch-header.ts'
+import type { ConsumedRecord } from '../../../storage/record/record.ts'
 import { checkProducedBatch } from '../../../storage/record/validate.ts'
 import { FakeCredentials } from './fake-credentials.ts'
+import { type FakeMatch, filteredBatch, lookedAt } from './fake-filter.ts'
 import type { FakeGroups } from './fake-groups.ts'
 import { FakeProducers } from './fake-producers.ts'
 import { Network, type ServerSocket } from './network.ts'
@@ -121,6 +123,8 @@ export class FakeBroker {
     fetchBytesMax: 16 * 1024 * 1024,
   }
   authenticationRequired = false
+  /** Undefined: every filter is refused. */
+  matches: FakeMatch | undefined
   /** Undefined: it knows no groups. */
   groups: FakeGroups | undefined
   /** Undefined: every credential is good for ever, and none is as well. */
@@ -558,16 +562,25 @@ export class FakeBroker {
   /** Answers a fetch if there is something to say, or if it must. */
   #serve(fetch: ParkedFetch, mustAnswer: boolean): boolean {
     const { request, refused, code, correlationId, socket } = fetch
+    const { filter } = request
+    const { matches } = this
+    const unanswered = this.#unanswered.get(socket)
+    if (filter !== null && !matches) {
+      if (unanswered) unanswered.requests--
+      socket.send(encodeError(apis.fetch.key, 1, correlationId, ErrorCode.INVALID_FILTER, 'at /value: no'))
+      return true
+    }
     let leftBytes = request.maxBytes
     let isFirst = true
     const frames: Uint8Array[] = []
     let hasError = false
+    let matchedBytes = 0
     const partitions = request.partitions.map(({ topicId, partition, fetchOffset, partitionMaxBytes }) => {
       const log = this.#find(topicId, partition)
       const end = log?.logEnd ?? -1
       const start = log?.logStart ?? -1
       const entry = { topicId, partition, error: 0, message: null, highWatermark: end, lastStableOffset: end }
-      const full = { ...entry, logStartOffset: start, leaderEpoch: 0, bytes: 0, examined: 0, notJson: 0 }
+      const full = { ...entry, logStartOffset: start, leaderEpoch: 0, bytes: 0 }
       const error = refused.has(partition)
         ? code
         : !log
@@ -581,26 +594,43 @@ export class FakeBroker {
       let chunk: Uint8Array[] = []
       const header = { topicId, partition, highWatermark: end, logStartOffset: start }
       const ship = () => {
-        if (chunk.length > 0) frames.push(encodeFetchData(correlationId, header, chunk))
+        if (chunk.length > 0)
+          frames.push(encodeFetchData(correlationId, { ...header, examined, notJson: 0 }, chunk))
         chunk = []
+        examined = 0
       }
-      for (const batch of log.batches) {
-        if (lastOffsetAt(batch, 0) < fetchOffset) continue
-        const bytes = batchBytesAt(batch, 0)
+      let examined = 0
+      let toldOffset = fetchOffset
+      let offset = fetchOffset
+      for (const stored of log.batches) {
+        if (lastOffsetAt(stored, 0) < fetchOffset) continue
+        // Its time may be over anywhere.
+        if (filter !== null && this.#world.below(20) === 0) break
+        let held = 0
+        const isWanted = (record: ConsumedRecord) => {
+          if (record.offset >= fetchOffset) held++
+          return matches?.(filter as string, record) === true
+        }
+        const batch = filter === null ? stored : filteredBatch(stored, partition, isWanted)
+        const bytes = batch ? batchBytesAt(batch, 0) : 0
         if (!isFirst && (bytes > leftBytes || bytes > partitionLeft)) break
+        offset = lastOffsetAt(stored, 0) + 1
+        examined += held
+        if (!batch) continue
         isFirst = false
         leftBytes -= bytes
         partitionLeft -= bytes
         full.bytes += bytes
+        matchedBytes += bytes
+        toldOffset = offset
         chunk.push(batch)
         if (chunk.length >= 1 + this.#world.below(this.batchesPerFrameMax)) ship()
       }
+      if (offset > toldOffset) chunk.push(lookedAt(toldOffset, offset))
       ship()
       return full
     })
-    const bytes = partitions.reduce((sum, partition) => sum + partition.bytes, 0)
-    if (!mustAnswer && !hasError && bytes < request.minBytes) return false
-    const unanswered = this.#unanswered.get(socket)
+    if (!mustAnswer && !hasError && matchedBytes < request.minBytes) return false
     if (unanswered) unanswered.requests--
     for (const frame of frames) socket.send(frame)
     socket.send(encodeResponse(apis.fetch, correlationId, { partitions }))

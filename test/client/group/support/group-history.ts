@@ -23,16 +23,20 @@ export class GroupHistory {
   readonly readers: Reader[] = []
   handedOut = 0
   readonly #broker: FakeBroker
+  readonly #isWanted: (partition: number, offset: number) => boolean
   readonly #done: Set<number>[] = []
 
-  constructor(broker: FakeBroker) {
+  /** @param isWanted by the filter of all readers; what is not is nobody's to process */
+  constructor(broker: FakeBroker, isWanted: (partition: number, offset: number) => boolean = () => true) {
     this.#broker = broker
+    this.#isWanted = isWanted
   }
 
   /** Handed to a reader, before anything is done with it. */
   handed(reader: Reader, partition: number, offset: number): void {
     this.handedOut++
     const what = `event ${offset} of partition ${partition} was handed to ${reader.name}`
+    if (!this.#isWanted(partition, offset)) this.faults.push(`${what}, which does not want it`)
     if (!reader.process.isRunning) this.faults.push(`${what}, which is not running`)
     if (reader.isClosed) this.faults.push(`${what}, which is closed`)
     for (const other of this.readers) {
@@ -51,11 +55,12 @@ export class GroupHistory {
     this.#of(partition).add(offset)
   }
 
-  /** Every event below it was processed. */
+  /** Every event below it was processed, of those that are wanted. */
   frontier(partition: number): number {
     const done = this.#of(partition)
+    const { logEnd } = this.#broker.topic('t').partitions[partition]
     let offset = 0
-    while (done.has(offset)) offset++
+    while (offset < logEnd && (done.has(offset) || !this.#isWanted(partition, offset))) offset++
     return offset
   }
 
