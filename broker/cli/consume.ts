@@ -3,12 +3,13 @@
  *
  * A slow reader of the output slows the reading down, and memory stays bounded; a reader that goes away
  * ends the command quietly. Nothing is printed twice and nothing is skipped; of a group what was printed is committed, and
- * what was printed and could not be is printed again by whoever reads then.
+ * what was printed and could not be is printed again by whoever reads then. With a filter the broker sends what matches.
  */
-import type { GroupOptions, StartPosition, TopicDescription } from '../../client/index.ts'
+import type { FilterCounts, GroupOptions, StartPosition, TopicDescription } from '../../client/index.ts'
 import type { CommandContext, StopSignal } from './context.ts'
 import { ExitCode, exitCodeOfSignal } from './exit-codes.ts'
 import { usage } from './failure.ts'
+import { readFilter } from './filter-argument.ts'
 import { keySeparator } from './key-separator.ts'
 import type { Output } from './output.ts'
 import { showProgress } from './progress.ts'
@@ -23,12 +24,14 @@ interface ConsumeFlags extends ClientFlags, ReadFlags {
   readonly keySeparator?: string
   readonly group?: string
   readonly instance?: string
+  readonly filter?: string
 }
 
 export function consume(name: string, flags: ConsumeFlags, context: CommandContext): Promise<number> {
   checkGroupFlags(flags)
   const reading = readOptions(flags, context.nowMs())
   const separator = keySeparator(flags.keySeparator)
+  const filter = flags.filter === undefined ? undefined : readFilter(flags.filter).text
   if (flags.json && separator !== undefined) {
     throw usage('--json prints the key already: leave --key-separator out')
   }
@@ -43,6 +46,7 @@ export function consume(name: string, flags: ConsumeFlags, context: CommandConte
         ? { topics: [name] }
         : { assignments: partitions.map((partition) => ({ topic: name, partition })) }),
       ...reading,
+      ...(filter !== undefined && { filter }),
       untilEnd: flags.untilEnd === true,
       ...(flags.group !== undefined && { group: groupOptions(flags.group, flags.instance, context.err) }),
       onLost: ({ topic, partition, firstOffset, lastOffset }) => {
@@ -66,7 +70,9 @@ export function consume(name: string, flags: ConsumeFlags, context: CommandConte
     // On a terminal that shows the events themselves a counter would stand between them.
     const endProgress = context.out.isTerminal
       ? () => {}
-      : showProgress(context.err, () => progressText(count, reachedMs))
+      : showProgress(context.err, () =>
+          progressText(count, reachedMs, filter === undefined ? undefined : consumer.filtered),
+        )
     try {
       for await (const batch of consumer.batches()) {
         isPrinting = true
@@ -91,6 +97,8 @@ export function consume(name: string, flags: ConsumeFlags, context: CommandConte
       endProgress()
     }
     await consumer.close()
+    if (filter !== undefined && !context.out.gone.aborted)
+      context.err.write(filterSummary(consumer.filtered, count, flags.json === true))
     const endsByItself = flags.untilEnd === true || reading.to !== undefined
     if (count === 0 && endsByItself && !endings.aborted)
       tellIfBeyondEnd(topic, partitions, reading.from, context.err)
@@ -144,9 +152,17 @@ function tellIfBeyondEnd(
   err.write(`octopus: ${name} has nothing from offset ${from.offset} on: ${whose} ${end}\n`)
 }
 
-function progressText(count: number, reachedMs: number): string {
+/** What came of a filter, for the end: a person is to see why little was printed. */
+function filterSummary({ examined, notJson }: FilterCounts, matched: number, isJson: boolean): string {
+  if (isJson) return `${JSON.stringify({ examined, matched, notJson })}\n`
+  const [looked, printed, foreign] = [examined, matched, notJson].map((each) => each.toLocaleString('en-US'))
+  return `octopus: ${looked} events examined: ${printed} matched, ${foreign} had a value that is no JSON\n`
+}
+
+function progressText(count: number, reachedMs: number, filtered: FilterCounts | undefined): string {
+  const examined = filtered ? ` of ${filtered.examined.toLocaleString('en-US')} examined` : ''
   const reached = count === 0 ? '' : `, up to ${timeText(reachedMs)}`
-  return `${count.toLocaleString('en-US')} events${reached}`
+  return `${count.toLocaleString('en-US')} events${examined}${reached}`
 }
 
 /** Gathers lines and hands them over in pieces of a size that suits a pipe. */

@@ -43,7 +43,8 @@ export function asFailure(error: unknown): Failure {
 /** What this program asks is well formed: a broker that calls it invalid means the words it was given. */
 function exitCodeOf({ code }: ProtocolError): ExitCode {
   if (code === ErrorCode.DISCONNECTED || code === ErrorCode.REQUEST_TIMED_OUT) return ExitCode.UNAVAILABLE
-  return code === ErrorCode.INVALID_REQUEST ? ExitCode.USAGE : ExitCode.FAILED
+  const isOfWords = code === ErrorCode.INVALID_REQUEST || code === ErrorCode.INVALID_FILTER
+  return isOfWords ? ExitCode.USAGE : ExitCode.FAILED
 }
 
 /** The table's name stands beside the sentence: it is what one searches for. */

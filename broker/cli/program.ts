@@ -311,6 +311,10 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
     .option('-n, --max <count>', 'end after so many events', wholeNumber(1))
     .option('-e, --until-end', 'end at what is the end of the topic when the command starts')
     .option('-k, --key-separator <text>', 'print the key and this text before each value')
+    .option(
+      '--filter <pattern|@file>',
+      'print only the events that match this pattern, which the broker looks for',
+    )
     .option('-g, --group <name>', 'read as a member of this consumer group, which keeps how far it is')
     .option(
       '--instance <name>',
@@ -324,6 +328,7 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
       octopus consume readings --from @-1h --json | jq .value
       octopus consume readings --from 5000 --partition 2 --max 10
       octopus consume readings --last 100 --until-end
+      octopus consume readings --filter '{"value":{"celsius":[{"numeric":[">",30]}]}}'
       octopus consume readings --from @2026-05-01T12:00:00Z --to @2026-05-01T14:00:00Z
       octopus consume readings --from @-3h --to @-2h --speed 10`),
     )
@@ -342,6 +347,8 @@ function addConsume(program: Command, context: CommandContext, done: (exitCode: 
          the first event that is ten minutes past @TIME.
 --speed  10 is ten times as fast, 0.5 half as fast. What is late, or was printed late, comes at once.
 --order  time: what is stored when the command starts comes by time, whatever partition it is in.
+--filter octopus filter --help says how patterns are written, octopus filter test tries them out. --last and --max count what
+         matches. At the end standard error says how many events were examined; with --json as a line of JSON.
 --group  its members share the partitions, and go on where the group was; --from counts where it was nowhere. What was
          printed is committed: whoever is killed prints the last second's again. octopus group describe shows how far it is.
 Values are written as they are. --json prints one object per line: topic, partition, offset, timestamp (ms
