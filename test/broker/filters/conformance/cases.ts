@@ -12,6 +12,8 @@ export interface ValueCases {
   readonly value: unknown
   readonly matches?: readonly string[]
   readonly not?: readonly string[]
+  /** Where event-ruler says something else, and we mean it: why. */
+  readonly differs?: string
 }
 
 export interface RecordCases {

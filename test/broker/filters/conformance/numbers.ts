@@ -51,6 +51,7 @@ export const numbers: readonly ValueCases[] = [
   },
   {
     says: 'digits beyond a double are rounded, as JSON readers do',
+    differs: 'there digits beyond a double make a number that equals only its own text',
     value: { a: [0.1] },
     matches: ['{"a":0.1}', '{"a":0.10000000000000001}', '{"a":0.1000000000000000055511151231257827}'],
     not: ['{"a":0.10000000000000002}', '{"a":0.09999999999999999}'],
@@ -69,24 +70,28 @@ export const numbers: readonly ValueCases[] = [
   },
   {
     says: 'beyond that two numbers may be one',
+    differs: 'there such a number equals only its own text',
     value: { a: [9007199254740992] },
     matches: ['{"a":9007199254740992}', '{"a":9007199254740993}'],
     not: ['{"a":9007199254740991}', '{"a":9007199254740994}'],
   },
   {
     says: 'numbers beyond what AWS compares',
+    differs: 'there a number with more digits than a double has is in no range',
     value: { a: [{ numeric: ['>', 5e9, '<', 1e300] }] },
     matches: ['{"a":5000000000.000001}', '{"a":1e299}', '{"a":12345678901234567890}'],
     not: ['{"a":5e9}', '{"a":1e300}', '{"a":1e400}', '{"a":-1e299}'],
   },
   {
     says: 'a number too large for a double is above all bounds, and is any but those given',
+    differs: 'there it is in no range',
     value: { a: [{ numeric: ['>', 1e308] }], b: [{ 'anything-but': 5 }] },
     matches: ['{"a":1e400,"b":1e400}', '{"a":1.5e308,"b":-1e400}'],
     not: ['{"a":-1e400,"b":1}', '{"a":1e308,"b":1}', '{"a":1e400,"b":5.0}'],
   },
   {
     says: 'one that is too small is zero',
+    differs: 'there the smallest double is in no range',
     value: { a: [{ numeric: ['>', 0] }] },
     matches: ['{"a":5e-324}', '{"a":1e-300}'],
     not: ['{"a":1e-400}', '{"a":0}'],
