@@ -173,6 +173,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     connections: () => server.statistics().connections,
     producerNames: () => registry.nameCount,
     groupStats: () => groups.service.stats(),
+    codecPool: () => codecPool.stats(),
     process: options.process,
   })
   const onProblem = (error: Error) => logger.error({ err: error }, 'a request met an unexpected error')

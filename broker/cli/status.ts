@@ -36,6 +36,7 @@ function asText(status: StatusResponse): string {
     ['connections', status.connections],
     ['producers', producers(status)],
     ['groups', groups(status)],
+    ['codec pool', codecPool(status)],
     [
       'process',
       `${prettyBytes(process.rssBytes)} resident, ${prettyBytes(process.heapBytes)} heap, ${process.cpuSeconds.toFixed(1)} s of CPU`,
@@ -56,6 +57,13 @@ function producers({ producers: { names, ids, idsMax } }: StatusResponse): strin
 function groups({ groups: { groups, members, commits, rebalances } }: StatusResponse): string {
   const counted = commits.toLocaleString('en-US')
   return `${groups} with ${members} members; ${counted} commits and ${rebalances} assignments since the start`
+}
+
+function codecPool({ codecPool: pool }: StatusResponse): string {
+  const threads = `${pool.workers} of ${pool.workersMax} threads`
+  const refused = pool.refused > 0 ? `, ${pool.refused.toLocaleString('en-US')} refused` : ''
+  const died = pool.deaths > 0 ? `, ${pool.deaths} threads died` : ''
+  return `${threads}; ${pool.tasks.toLocaleString('en-US')} tasks since the start${refused}${died}`
 }
 
 const unitSeconds = [

@@ -1,5 +1,6 @@
 /** Status: what this node is and how it fares, put together from what its parts report. */
 import type { ShardLogStats } from '../../storage/log/shard-log-options.ts'
+import type { CodecPoolStats } from '../codec-pool/codec-pool.ts'
 import type { DiskWatch } from '../disk/disk-watch.ts'
 import type { GroupStats } from '../groups/group-service.ts'
 import type { ProcessPort } from '../ports.ts'
@@ -24,6 +25,7 @@ export interface StatusDependencies {
   readonly connections: () => number
   readonly producerNames: () => number
   readonly groupStats: () => GroupStats
+  readonly codecPool: () => CodecPoolStats
   readonly process: ProcessPort
 }
 
@@ -64,7 +66,20 @@ export function statusHandler(dependencies: StatusDependencies): Handler<'status
       warnings: dependencies.warnings(),
       producers: { names: dependencies.producerNames(), ids: producers.ids, idsMax: producers.idsMax },
       groups: dependencies.groupStats(),
+      codecPool: poolStatus(dependencies.codecPool()),
     }
+  }
+}
+
+function poolStatus({ workers, queuedBytes, refused, tasks }: CodecPoolStats) {
+  const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
+  return {
+    workers: workers.up,
+    workersMax: workers.max,
+    queuedBytes,
+    tasks: sum(Object.values(tasks).map(({ offloaded }) => offloaded)),
+    refused,
+    deaths: sum(Object.values(workers.deaths)),
   }
 }
 

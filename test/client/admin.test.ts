@@ -212,6 +212,7 @@ t.test('status and metadata', async (t) => {
       committedOffsets: 4_800,
       rebalances: 5,
     },
+    codecPool: { workers: 1, workersMax: 3, queuedBytes: 0, tasks: 7, refused: 0, deaths: 0 },
   }
   const node = await answering(status)
   t.match(await node.world.until(node.admin.status()), { ready: true, process: { cpuSeconds: 0.5 } })

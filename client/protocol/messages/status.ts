@@ -85,6 +85,20 @@ export const statusResponse = struct('StatusResponse', {
     ),
     'Consumer groups.',
   ),
+  codecPool: field(
+    withDefault(
+      struct('CodecPoolStatus', {
+        workers: field(uint32, 'Threads for work on records that are up.'),
+        workersMax: field(uint32, 'How many there may be.'),
+        queuedBytes: field(int53, 'Bytes of such work that wait or are at work.'),
+        tasks: field(int53, 'Pieces of work done on threads since the process started.'),
+        refused: field(int53, 'Pieces refused since then because there was no room.'),
+        deaths: field(int53, 'Threads that ended by themselves or were stuck since then.'),
+      }),
+      { workers: 0, workersMax: 0, queuedBytes: 0, tasks: 0, refused: 0, deaths: 0 },
+    ),
+    'Threads that pack, unpack and search records.',
+  ),
 })
 
 export type StatusRequest = TypeOf<typeof statusRequest>

@@ -427,6 +427,14 @@ export const examples: readonly Example[] = [
         committedOffsets: 4_800,
         rebalances: 5,
       },
+      codecPool: {
+        workers: 2,
+        workersMax: 3,
+        queuedBytes: 1_048_576,
+        tasks: 70_000,
+        refused: 12,
+        deaths: 1,
+      },
     },
   ),
   ...exchange(
