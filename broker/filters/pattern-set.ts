@@ -56,7 +56,7 @@ export class PatternSet {
     const state = this.#state
     const { bytes, keyStart, keyEnd, valueStart, valueEnd } = record
     this.notJson = false
-    state.beginRecord()
+    state.beginRecord(bytes)
     if (wants[nodes.timestamp] !== 0) state.plainNumber(nodes.timestamp, record.timestampMs)
     if (wants[nodes.keyText] !== 0) this.#text(nodes.keyText, bytes, keyStart, keyEnd)
     if (wants[nodes.valueText] !== 0) this.#text(nodes.valueText, bytes, valueStart, valueEnd)

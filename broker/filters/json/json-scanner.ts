@@ -7,6 +7,7 @@
  * What the sink hears of a text that turns out not to be JSON is to be forgotten.
  */
 import { utf8SequenceBytes } from './utf8-sequence.ts'
+import { wordViewOf } from './word-view.ts'
 
 /** What is wanted below a node: the fields of objects, scalars. */
 export const WANTS_FIELDS = 1
@@ -35,11 +36,12 @@ export interface JsonSink {
 export class JsonScanner {
   /** Of each open container: its node · 2, + 1 for an array. */
   #stack: Int32Array = new Int32Array(64)
-  /** Of the string read last. */
+  /** Whether the string that was read to its end last has escapes. */
   #escaped = false
 
   /** Whether `bytes[at, end)` is a JSON text; `root` is the node of it. */
   scan(bytes: Uint8Array, at: number, end: number, root: number, sink: JsonSink): boolean {
+    const view = wordViewOf(bytes)
     const wants = sink.wants
     let stack: Int32Array = this.#stack
     let depth = 0
@@ -48,27 +50,39 @@ export class JsonScanner {
 
     for (;;) {
       if (inObject) {
-        while (at < end && isSpace(bytes[at])) at++
+        if (at < end && bytes[at] <= SPACE) at = behindSpace(bytes, at, end)
         if (at >= end || bytes[at] !== QUOTE) return false
         const start = at + 1
-        at = this.#string(bytes, start, end)
-        if (at < 0) return false
+        at = plainEnd(bytes, view, start, end)
+        if (at >= end) return false
+        let escaped = false
+        if (bytes[at] !== QUOTE) {
+          at = this.#stringEnd(bytes, view, at, end)
+          if (at < 0) return false
+          escaped = this.#escaped
+        }
         node = stack[depth - 1] >> 1
-        if (node !== 0) node = sink.field(node, bytes, start, at, this.#escaped)
+        if (node !== 0) node = sink.field(node, bytes, start, at, escaped)
         at++
-        while (at < end && isSpace(bytes[at])) at++
+        if (at < end && bytes[at] <= SPACE) at = behindSpace(bytes, at, end)
         if (at >= end || bytes[at] !== COLON) return false
         at++
       }
 
-      while (at < end && isSpace(bytes[at])) at++
+      if (at < end && bytes[at] <= SPACE) at = behindSpace(bytes, at, end)
       if (at >= end) return false
       const byte = bytes[at]
       if (byte === QUOTE) {
         const start = at + 1
-        at = this.#string(bytes, start, end)
-        if (at < 0) return false
-        if ((wants[node] & WANTS_SCALARS) !== 0) sink.string(node, bytes, start, at, this.#escaped)
+        at = plainEnd(bytes, view, start, end)
+        if (at >= end) return false
+        let escaped = false
+        if (bytes[at] !== QUOTE) {
+          at = this.#stringEnd(bytes, view, at, end)
+          if (at < 0) return false
+          escaped = this.#escaped
+        }
+        if ((wants[node] & WANTS_SCALARS) !== 0) sink.string(node, bytes, start, at, escaped)
         at++
       } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
         if (depth === stack.length) stack = this.#deeper()
@@ -79,7 +93,7 @@ export class JsonScanner {
         }
         stack[depth++] = (node << 1) | (inObject ? 0 : 1)
         at++
-        while (at < end && isSpace(bytes[at])) at++
+        if (at < end && bytes[at] <= SPACE) at = behindSpace(bytes, at, end)
         if (at >= end) return false
         // An empty one is closed below.
         if (bytes[at] !== (inObject ? CLOSE_OBJECT : CLOSE_ARRAY)) continue
@@ -90,14 +104,14 @@ export class JsonScanner {
         at += length
       } else {
         const start = at
-        at = numberEnd(bytes, at, end)
+        at = numberEnd(bytes, view, at, end)
         if (at < 0) return false
         if ((wants[node] & WANTS_SCALARS) !== 0) sink.number(node, bytes, start, at)
       }
 
       // Behind a value, or in an empty container: close what ends here.
       for (;;) {
-        while (at < end && isSpace(bytes[at])) at++
+        if (at < end && bytes[at] <= SPACE) at = behindSpace(bytes, at, end)
         if (depth === 0) return at === end
         if (at >= end) return false
         const container = stack[depth - 1]
@@ -114,12 +128,10 @@ export class JsonScanner {
     }
   }
 
-  /** The position of the quote that ends the string which begins at `at`; -1: it is none. */
-  #string(bytes: Uint8Array, at: number, end: number): number {
+  /** The position of the quote that ends a string, from something else in it that is not plain; -1: it is no string. */
+  #stringEnd(bytes: Uint8Array, view: DataView, at: number, end: number): number {
     this.#escaped = false
     for (;;) {
-      while (at < end && stringClasses[bytes[at]] === PLAIN) at++
-      if (at >= end) return -1
       const byte = bytes[at]
       if (byte === QUOTE) return at
       let length = 0
@@ -130,7 +142,8 @@ export class JsonScanner {
         length = utf8SequenceBytes(bytes, at, end)
       }
       if (length === 0) return -1
-      at += length
+      at = plainEnd(bytes, view, at + length, end)
+      if (at >= end) return -1
     }
   }
 
@@ -158,20 +171,62 @@ const PLUS = 0x2b
 const POINT = 0x2e
 const ZERO = 0x30
 
-const PLAIN = 0
-/** Of bytes in strings: 0 for those that stand for themselves and need no look. */
-const stringClasses = new Uint8Array(256)
-stringClasses.fill(1, 0, 0x20)
-stringClasses.fill(1, 0x80)
-stringClasses[QUOTE] = 1
-stringClasses[BACKSLASH] = 1
+const SPACE = 0x20
 
 function isSpace(byte: number): boolean {
-  return byte <= 0x20 && (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09)
+  return byte === SPACE || byte === 0x0a || byte === 0x0d || byte === 0x09
+}
+
+function behindSpace(bytes: Uint8Array, at: number, end: number): number {
+  while (at < end && isSpace(bytes[at])) at++
+  return at
 }
 
 function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= 0x39
+}
+
+/** Whether a byte stands for itself in a string and needs no look. */
+function isPlain(byte: number): boolean {
+  return byte > 0x1f && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH
+}
+
+/**
+ * The first position from `at` on whose byte is not plain; `end` if there is none. Four bytes are looked at together: in each
+ * of them a subtraction brings out the high bit, if it is one of those looked for. It may do so in a byte behind
+ * such a one as well, from which it borrows, but the first is right.
+ */
+function plainEnd(bytes: Uint8Array, view: DataView, at: number, end: number): number {
+  for (; at <= end - 4; at += 4) {
+    const four = view.getInt32(at, true)
+    const quotes = (four ^ (QUOTE * EACH)) - EACH
+    const backslashes = (four ^ (BACKSLASH * EACH)) - EACH
+    const others = (quotes | backslashes | (four - SPACE * EACH) | four) & HIGH_BITS
+    if (others !== 0) return at + firstOf(others)
+  }
+  while (at < end && isPlain(bytes[at])) at++
+  return at
+}
+
+/** The first position from `at` on whose byte is no digit; `end` if there is none. */
+function digitsEnd(bytes: Uint8Array, view: DataView, at: number, end: number): number {
+  for (; at <= end - 4; at += 4) {
+    // Digits become 0 to 9; with 0x76 more, what is above 9 has the high bit.
+    const four = view.getInt32(at, true) ^ (ZERO * EACH)
+    const others = ((four + 0x76 * EACH) | four) & HIGH_BITS
+    if (others !== 0) return at + firstOf(others)
+  }
+  while (at < end && isDigit(bytes[at])) at++
+  return at
+}
+
+/** One in each of four bytes. */
+const EACH = 0x01010101
+const HIGH_BITS = 0x80808080 | 0
+
+/** Which of four bytes, the lowest first, is the first with its high bit set. */
+function firstOf(highBits: number): number {
+  return (31 - Math.clz32(highBits & -highBits)) >> 3
 }
 
 function isHexDigit(byte: number): boolean {
@@ -216,25 +271,25 @@ const literals = {
 }
 
 /** The position behind the number at `at`; -1: it is none. What follows it is not looked at. */
-function numberEnd(bytes: Uint8Array, at: number, end: number): number {
+function numberEnd(bytes: Uint8Array, view: DataView, at: number, end: number): number {
   if (bytes[at] === MINUS) at++
   if (at >= end) return -1
   if (bytes[at] === ZERO) at++
   else {
     const start = at
-    while (at < end && isDigit(bytes[at])) at++
+    at = digitsEnd(bytes, view, at, end)
     if (at === start) return -1
   }
   if (at < end && bytes[at] === POINT) {
     const start = ++at
-    while (at < end && isDigit(bytes[at])) at++
+    at = digitsEnd(bytes, view, at, end)
     if (at === start) return -1
   }
   if (at < end && (bytes[at] | 0x20) === 0x65) {
     at++
     if (at < end && (bytes[at] === PLUS || bytes[at] === MINUS)) at++
     const start = at
-    while (at < end && isDigit(bytes[at])) at++
+    at = digitsEnd(bytes, view, at, end)
     if (at === start) return -1
   }
   return at

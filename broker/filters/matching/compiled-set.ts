@@ -5,11 +5,10 @@
 
 import { WANTS_FIELDS, WANTS_SCALARS } from '../json/json-scanner.ts'
 import type { FieldsPattern, PatternNode, RecordAlternative, RecordPattern } from '../pattern.ts'
-import type { RuleIndex } from '../rules/rule-index.ts'
 import { FieldNames } from './field-names.ts'
 import { type FormulaId, Formulas, formulaKinds } from './formula.ts'
 import { addTo, Lists } from './lists.ts'
-import { Terms } from './terms.ts'
+import { type TermIndexes, Terms } from './terms.ts'
 
 /**
  * The nodes there always are. A node is a place: the fields below it have nodes of their own, and so have the parts
@@ -34,11 +33,13 @@ export interface CompiledSet {
   readonly names: FieldNames
   /** By node: what a scanner should tell of it. */
   readonly wants: Uint8Array
-  readonly indexes: readonly (RuleIndex | undefined)[]
+  readonly indexes: TermIndexes
   /** By node: the node whose object (or record) its scalars belong to. */
   readonly scopeOf: Int32Array
   /** By node: whether `anything-but` asks how many scalars there are. */
   readonly countsScalars: Uint8Array
+  /** By node: whether a rule is about numbers. */
+  readonly wantsNumbers: Uint8Array
   readonly rulesOfNodeMax: number
   readonly hasHeaders: boolean
 
@@ -69,8 +70,13 @@ export interface CompiledSet {
   /** By group: the patterns that have this alternative; none if it is about an object. */
   readonly patternsOfGroup: Lists
 
-  /** Alternatives to be judged for each record: they may hold by absence. */
-  readonly always: Int32Array
+  /**
+   * Alternatives that may hold because nothing is there: to be judged for each record, unless there was a scalar at
+   * the node of their list, at which none may be.
+   */
+  readonly absent: Lists
+  /** By list; 0: no single node is known. */
+  readonly absentNodes: Int32Array
   /** Whether the JSON of a value has to be read whatever the rest of the record is. */
   readonly alwaysReadsValue: boolean
   /** By group: of an alternative with fields of the value, the formula of all else it asks; -1: it is none such. */
@@ -176,7 +182,12 @@ class SetCompiler {
   finish(): CompiledSet {
     const nodeCount = this.#scopeOf.length
     const { terms } = this.#terms
-    const indexes = this.#terms.indexes(nodeCount)
+    const setOff = this.#setOff(nodeCount)
+    const { starts } = setOff.setOffByTerm
+    const indexes = this.#terms.indexes(
+      nodeCount,
+      terms.map((_, term) => starts[term] < starts[term + 1]),
+    )
     const countsScalars = new Uint8Array(nodeCount)
     for (const { node, buts } of terms) if (buts.length > 0) countsScalars[node] = 1
     const ids = Array.from({ length: this.#formulas.count }, (_, id) => id)
@@ -186,11 +197,14 @@ class SetCompiler {
         { length: nodeCount },
         (_, node) =>
           (this.#names[node] === undefined ? 0 : WANTS_FIELDS) |
-          (indexes[node] === undefined ? 0 : WANTS_SCALARS),
+          (this.#terms.hasTerms(node) ? WANTS_SCALARS : 0),
       ),
       indexes,
       scopeOf: Int32Array.from(this.#scopeOf),
       countsScalars,
+      wantsNumbers: Uint8Array.from({ length: nodeCount }, (_, node) =>
+        indexes.atOnce[node]?.ranges === undefined && indexes.deferred[node]?.ranges === undefined ? 0 : 1,
+      ),
       rulesOfNodeMax: this.#terms.rulesOfNodeMax,
       hasHeaders: this.#names[nodes.headers] !== undefined,
       termCount: terms.length,
@@ -219,20 +233,17 @@ class SetCompiler {
         this.#groups.map(({ patterns }) => patterns),
         this.#groups.length,
       ),
-      ...this.#setOff(nodeCount),
+      ...setOff,
+      ...this.#absent(),
       ...this.#readingOfValues(),
     }
   }
 
-  #setOff(
-    nodeCount: number,
-  ): Pick<CompiledSet, 'setOffByTerm' | 'setOffByNode' | 'setOffByGroup' | 'always'> {
+  #setOff(nodeCount: number): Pick<CompiledSet, 'setOffByTerm' | 'setOffByNode' | 'setOffByGroup'> {
     const byTerm: number[][] = []
     const byNode: number[][] = []
     const byGroup: number[][] = []
-    const always: number[] = []
-    for (const [group, { node, formula, besidesValue }] of this.#groups.entries()) {
-      if (node === nodes.record && this.#formulas.canBeAbsent(formula)) always.push(group)
+    for (const [group, { formula, besidesValue }] of this.#groups.entries()) {
       // What is set off before the value is read may tell that it need not be.
       const isEarly = besidesValue >= 0 && !this.#formulas.canBeAbsent(besidesValue)
       for (const trigger of this.#formulas.triggersOf(isEarly ? besidesValue : formula)) {
@@ -249,7 +260,45 @@ class SetCompiler {
       setOffByTerm: new Lists(byTerm, this.#terms.terms.length),
       setOffByNode: new Lists(byNode, nodeCount),
       setOffByGroup: new Lists(byGroup, this.#groups.length),
-      always: Int32Array.from(always),
+    }
+  }
+
+  #absent(): Pick<CompiledSet, 'absent' | 'absentNodes'> {
+    const nodesOf = new Map<number, readonly number[]>()
+    const uses = new Map<number, number>()
+    for (const [group, { node, formula }] of this.#groups.entries()) {
+      if (node !== nodes.record || !this.#formulas.canBeAbsent(formula)) continue
+      const looksAt = [...new Set(this.#emptyNodesOf(formula))]
+      nodesOf.set(group, looksAt)
+      for (const where of looksAt) uses.set(where, (uses.get(where) ?? 0) + 1)
+    }
+    const lists = new Map<number, number[]>()
+    for (const [group, looksAt] of nodesOf) {
+      // At which the most can be left out together.
+      const commonest = looksAt.reduce(
+        (best, node) => ((uses.get(node) ?? 0) > (uses.get(best) ?? 0) ? node : best),
+        looksAt[0] ?? nodes.none,
+      )
+      const list = lists.get(commonest)
+      if (list === undefined) lists.set(commonest, [group])
+      else list.push(group)
+    }
+    return { absent: new Lists([...lists.values()], lists.size), absentNodes: Int32Array.from(lists.keys()) }
+  }
+
+  /** Nodes at which no scalar may be where the formula holds by absence. */
+  #emptyNodesOf(formula: FormulaId): readonly number[] {
+    const operands = this.#formulas.operandsOf(formula)
+    switch (this.#formulas.kindOf(formula)) {
+      case formulaKinds.term:
+        return [this.#terms.terms[operands[0]].node]
+      case formulaKinds.group:
+      case formulaKinds.document:
+        return this.#emptyNodesOf(this.#groups[operands[0]].formula)
+      case formulaKinds.all:
+        return operands.flatMap((operand) => this.#emptyNodesOf(operand))
+      case formulaKinds.any:
+        return []
     }
   }
 

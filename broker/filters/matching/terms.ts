@@ -3,7 +3,7 @@
  * are gathered from all patterns, each once, and so are terms.
  */
 import type { Rule } from '../pattern.ts'
-import { type PlainRule, RuleIndex } from '../rules/rule-index.ts'
+import { type NumberedRule, type PlainRule, RuleIndex } from '../rules/rule-index.ts'
 import { Wildcard } from '../rules/wildcard.ts'
 import type { FormulaId, Formulas } from './formula.ts'
 import { addTo, Lists } from './lists.ts'
@@ -21,13 +21,35 @@ interface Term {
   readonly takesAny: boolean
   readonly takesNone: boolean
   readonly buts: readonly number[]
+  /** All other rules that it has. */
+  readonly rules: readonly NumberedRule[]
 }
+
+/**
+ * The rules of the nodes, to be asked. Most terms are told of each scalar at once. Deferred ones are not: of
+ * those that set nothing off it is enough to know when a group is judged, so where one scalar would satisfy many (a
+ * thousand ranges that all hold it) they are asked then, one by one. That would be slow for many scalars, so from the second
+ * one of a record on these too are told at once.
+ */
+export interface TermIndexes {
+  /** By node. */
+  readonly atOnce: readonly (RuleIndex | undefined)[]
+  /** By node: of the deferred terms. */
+  readonly deferred: readonly (RuleIndex | undefined)[]
+  /** By term: its own rules if it is deferred. */
+  readonly ofTerm: readonly (RuleIndex | undefined)[]
+}
+
+/** Of a node with fewer rules other than for equality, no term is deferred. */
+const DEFERRING_RULES_MIN = 8
 
 /** What a rule makes of a scalar that it takes: it is either one of a term, or one of those an `anything-but` refuses. */
 interface NodeRules {
-  readonly rules: Map<string, { readonly rule: PlainRule; readonly id: number }>
+  readonly rules: Map<string, NumberedRule>
   readonly buts: Map<string, number>
   readonly terms: Map<string, FormulaId>
+  /** How many of the rules are not for equality. */
+  inexact: number
 }
 
 export class Terms {
@@ -47,7 +69,7 @@ export class Terms {
   /** The formula that is the term. */
   add(node: number, rules: readonly Rule[], of: TermOf, formulas: Formulas): FormulaId {
     const known = this.#rulesOf(node)
-    const plain = new Set<number>()
+    const plain = new Set<NumberedRule>()
     const buts = new Set<number>()
     let takesAny = false
     let takesNone = false
@@ -69,7 +91,10 @@ export class Terms {
         perMille += perMilleOf.other
       } else takesNone = true
     }
-    const name = `${[...plain].sort().join()};${[...buts].sort().join()};${takesAny};${takesNone}`
+    const name = `${[...plain]
+      .map(({ id }) => id)
+      .sort()
+      .join()};${[...buts].sort().join()};${takesAny};${takesNone}`
     const found = known.terms.get(name)
     if (found !== undefined) return found
 
@@ -80,33 +105,35 @@ export class Terms {
       isHeldByScalar,
     })
     known.terms.set(name, formula)
-    const term = this.terms.push({ node, formula, takesAny, takesNone, buts: [...buts] }) - 1
-    for (const rule of plain) addTo(this.#termsOfRule, rule, term)
+    const term =
+      this.terms.push({ node, formula, takesAny, takesNone, buts: [...buts], rules: [...plain] }) - 1
+    for (const { id } of plain) addTo(this.#termsOfRule, id, term)
     return formula
   }
 
   #rulesOf(node: number): NodeRules {
     let known = this.#nodes.get(node)
     if (known === undefined) {
-      known = { rules: new Map(), buts: new Map(), terms: new Map() }
+      known = { rules: new Map(), buts: new Map(), terms: new Map(), inexact: 0 }
       this.#nodes.set(node, known)
     }
     return known
   }
 
-  #rule(known: NodeRules, rule: Rule): number {
+  #rule(known: NodeRules, rule: Rule): NumberedRule {
     const plain = simplest(rule)
     const name = nameOf(plain)
     let numbered = known.rules.get(name)
     if (numbered === undefined) {
       numbered = { rule: plain, id: this.#ruleCount++ }
       known.rules.set(name, numbered)
+      if (plain.kind !== 'exact') known.inexact++
     }
-    return numbered.id
+    return numbered
   }
 
   #but(known: NodeRules, rules: readonly Rule[]): number {
-    const inner = new Set(rules.map((rule) => this.#rule(known, rule)))
+    const inner = new Set(rules.map((rule) => this.#rule(known, rule).id))
     const name = [...inner].sort().join()
     let but = known.buts.get(name)
     if (but === undefined) {
@@ -117,12 +144,44 @@ export class Terms {
     return but
   }
 
-  /** By node. */
-  indexes(nodeCount: number): (RuleIndex | undefined)[] {
-    return Array.from({ length: nodeCount }, (_, node) => {
-      const known = this.#nodes.get(node)
-      return known === undefined ? undefined : new RuleIndex([...known.rules.values()])
-    })
+  /** `setsOff[term]`: whether a group waits for it. */
+  indexes(nodeCount: number, setsOff: readonly boolean[]): TermIndexes {
+    const ofTerm = this.terms.map((term, index) =>
+      !setsOff[index] && this.#mayDefer(term) ? new RuleIndex(term.rules) : undefined,
+    )
+    // Those of an anything-but are counted at once.
+    const atOnce = new Set<NumberedRule>()
+    for (const { rules } of this.#nodes.values()) {
+      for (const rule of rules.values()) if (this.#butsOfRule[rule.id] !== undefined) atOnce.add(rule)
+    }
+    for (const [index, { rules }] of this.terms.entries()) {
+      if (ofTerm[index] === undefined) for (const rule of rules) atOnce.add(rule)
+    }
+    const indexOf = (node: number, isWanted: (rule: NumberedRule) => boolean) => {
+      const rules = [...(this.#nodes.get(node)?.rules.values() ?? [])].filter(isWanted)
+      return rules.length === 0 ? undefined : new RuleIndex(rules)
+    }
+    const byNode = (isWanted: (rule: NumberedRule) => boolean) =>
+      Array.from({ length: nodeCount }, (_, node) => indexOf(node, isWanted))
+    return {
+      atOnce: byNode((rule) => atOnce.has(rule)),
+      deferred: byNode((rule) => !atOnce.has(rule)),
+      ofTerm,
+    }
+  }
+
+  #mayDefer({ node, rules }: Term): boolean {
+    const all = this.#nodes.get(node)
+    return (
+      all !== undefined &&
+      rules.some(({ rule }) => rule.kind !== 'exact') &&
+      all.inexact >= DEFERRING_RULES_MIN
+    )
+  }
+
+  /** Whether patterns ask for scalars there. */
+  hasTerms(node: number): boolean {
+    return this.#nodes.has(node)
   }
 
   /** The most rules that one node has. */
