@@ -1,47 +1,63 @@
 /**
- * The part of a filter that looks into JSON: objects of fields, with `$or` among them. How many alternatives
- * the `$or`s multiply to is counted, not written out.
+ * The part of a filter that looks into JSON: objects of fields, with `$or` among them. What the `$or`s would
+ * make when written out is counted, and not written out.
  */
-import { anyScalar, operatorNames, parseLeaf } from './parse-rules.ts'
-import type { FieldsPattern, PatternNode } from './pattern.ts'
+import { anyScalar, operatorNames, parseLeaf, type Subject } from './parse-rules.ts'
+import type { FieldsPattern, LeafPattern, PatternNode } from './pattern.ts'
 import { pointerTo } from './pattern-error.ts'
-import { patternLimits } from './pattern-limits.ts'
+import {
+  type PatternSize,
+  type Sized,
+  sizeOfBoth,
+  sizeOfEither,
+  sizeOfLeaf,
+  sizeOfNothing,
+} from './pattern-size.ts'
 import { isKind, named, type PatternText, type Place, type PlaceOf, partsOf, quoted } from './pattern-text.ts'
 
-export interface Counted<T> {
-  readonly pattern: T
-  readonly alternatives: number
-}
-
-export function parseFields(place: PlaceOf<'object'>, pattern: PatternText): Counted<FieldsPattern> {
+export function parseFields(place: PlaceOf<'object'>, pattern: PatternText): Sized<FieldsPattern> {
   if (place.node.members.length === 0)
     pattern.fail(place, 'an object without fields asks nothing: name a field, or leave the object out')
   const fields = new Map<string, PatternNode>()
   let or: readonly FieldsPattern[] = []
-  let alternatives = 1
+  let size = sizeOfNothing
   for (const { name, value } of place.node.members) {
     const inner = { node: value, pointer: pointerTo(place.pointer, name) }
+    let innerSize: PatternSize
     if (name === '$or') {
       const branches = orBranches(inner, pattern).map((branch) => {
         refuseOperators(branch, pattern)
         return parseFields(branch, pattern)
       })
       or = branches.map((branch) => branch.pattern)
-      alternatives *= branches.reduce((sum, branch) => sum + branch.alternatives, 0)
+      innerSize = sizeOfEither(
+        branches.map((branch) => branch.size),
+        inner,
+        pattern,
+      )
     } else {
       const field = parseField(inner, quoted(name), pattern)
       fields.set(name, field.pattern)
-      alternatives *= field.alternatives
+      innerSize = field.size
     }
-    checkAlternatives(alternatives, place, pattern)
+    size = sizeOfBoth(size, innerSize, place, pattern)
   }
-  return { pattern: { kind: 'fields', fields, or }, alternatives }
+  return { pattern: { kind: 'fields', fields, or }, size }
 }
 
-function parseField(place: Place, what: string, pattern: PatternText): Counted<PatternNode> {
+function parseField(place: Place, what: string, pattern: PatternText): Sized<PatternNode> {
   if (isKind(place, 'object')) return parseFields(place, pattern)
-  if (isKind(place, 'list')) return { pattern: parseLeaf(place, anyScalar, pattern), alternatives: 1 }
+  if (isKind(place, 'list')) return parseSizedLeaf(place, anyScalar, pattern)
   return notInList(place, what, pattern)
+}
+
+export function parseSizedLeaf(
+  place: PlaceOf<'list'>,
+  subject: Subject,
+  pattern: PatternText,
+): Sized<LeafPattern> {
+  const leaf = parseLeaf(place, subject, pattern)
+  return { pattern: leaf, size: sizeOfLeaf(leaf) }
 }
 
 /** The commonest mistake: a value without the brackets. */
@@ -78,12 +94,4 @@ function refuseOperators(branch: PlaceOf<'object'>, pattern: PatternText): void 
     `$or lies between fields, and "${operator.name}" is an operator: alternatives for one field are a list, as in ` +
       '{"temp": [{"numeric": [">", 90]}, {"exists": false}]}',
   )
-}
-
-export function checkAlternatives(alternatives: number, place: Place, pattern: PatternText): void {
-  if (alternatives > patternLimits.alternativesMax)
-    pattern.fail(
-      place,
-      `the $or in here multiply to ${alternatives.toLocaleString('en-US')} alternatives; the limit is ${patternLimits.alternativesMax.toLocaleString('en-US')}`,
-    )
 }

@@ -4,11 +4,12 @@
  * EventBridge (broker/filters/README.md). Nothing is taken that is larger than {@link patternLimits}.
  */
 import { nearest } from '../config/nearest.ts'
-import { type Counted, checkAlternatives, notInList, orBranches, parseFields } from './parse-fields.ts'
+import { notInList, orBranches, parseFields, parseSizedLeaf } from './parse-fields.ts'
 import { parseLeaf, type Subject } from './parse-rules.ts'
 import type { FieldsPattern, LeafPattern, PatternNode, RecordAlternative, RecordPattern } from './pattern.ts'
 import { pointerTo } from './pattern-error.ts'
 import { patternLimits } from './pattern-limits.ts'
+import { type Sized, sizeOfBoth, sizeOfEither, sizeOfNothing } from './pattern-size.ts'
 import { isKind, named, PatternText, type Place, type PlaceOf, quoted } from './pattern-text.ts'
 import { readPositionedJson } from './positioned-json.ts'
 
@@ -29,7 +30,8 @@ export function parseRecordPattern(text: string): RecordPattern {
       root,
       `a pattern is an object with one of ${partNames.join(', ')}, not ${named(root)}`,
     )
-  return { text, alternatives: parseDocument(root, pattern).pattern }
+  const drafts = parseParts(root, pattern).pattern
+  return { text, alternatives: drafts.map(({ alternative }) => alternative) }
 }
 
 const partNames = ['value', 'key', 'headers', 'timestamp', '$or']
@@ -40,16 +42,11 @@ interface Draft {
   readonly places: Readonly<Partial<Record<keyof RecordAlternative, Place>>>
 }
 
-function parseDocument(place: PlaceOf<'object'>, pattern: PatternText): Counted<RecordAlternative[]> {
-  const { pattern: drafts, alternatives } = parseParts(place, pattern)
-  return { pattern: drafts.map(({ alternative }) => alternative), alternatives }
-}
-
 /** The parts of a document, all of which must match; `$or` makes several of it. */
-function parseParts(place: PlaceOf<'object'>, pattern: PatternText): Counted<Draft[]> {
+function parseParts(place: PlaceOf<'object'>, pattern: PatternText): Sized<Draft[]> {
   if (place.node.members.length === 0)
     pattern.fail(place, `an empty object asks nothing: give one of ${partNames.join(', ')}`)
-  let drafts: Counted<Draft[]> = { pattern: [{ alternative: {}, places: {} }], alternatives: 1 }
+  let drafts: Sized<Draft[]> = { pattern: [{ alternative: {}, places: {} }], size: sizeOfNothing }
   for (const { name, nameStart, value } of place.node.members) {
     const inner = { node: value, pointer: pointerTo(place.pointer, name) }
     drafts = both(drafts, parsePart(name, nameStart, inner, pattern), place, pattern)
@@ -57,12 +54,12 @@ function parseParts(place: PlaceOf<'object'>, pattern: PatternText): Counted<Dra
   return drafts
 }
 
-function parsePart(name: string, nameStart: number, place: Place, pattern: PatternText): Counted<Draft[]> {
+function parsePart(name: string, nameStart: number, place: Place, pattern: PatternText): Sized<Draft[]> {
   switch (name) {
     case 'value':
     case 'key': {
-      const { pattern: node, alternatives } = parseWhole(name, place, pattern)
-      return { pattern: [{ alternative: { [name]: node }, places: { [name]: place } }], alternatives }
+      const { pattern: node, size } = parseWhole(name, place, pattern)
+      return { pattern: [{ alternative: { [name]: node }, places: { [name]: place } }], size }
     }
     case 'headers':
       return parseHeaders(place, pattern)
@@ -72,11 +69,15 @@ function parsePart(name: string, nameStart: number, place: Place, pattern: Patte
           place,
           `timestamp takes a list, as in {"timestamp": [{"numeric": [">=", 1767225600000]}]}, not ${named(place)}`,
         )
-      const timestamp = parseLeaf(place, timestampSubject, pattern)
-      return { pattern: [{ alternative: { timestamp }, places: { timestamp: place } }], alternatives: 1 }
+      const { pattern: timestamp, size } = parseSizedLeaf(place, timestampSubject, pattern)
+      return { pattern: [{ alternative: { timestamp }, places: { timestamp: place } }], size }
     }
     case '$or':
-      return oneOf(orBranches(place, pattern).map((branch) => parseParts(branch, pattern)))
+      return oneOf(
+        orBranches(place, pattern).map((branch) => parseParts(branch, pattern)),
+        place,
+        pattern,
+      )
     default: {
       const meant = nearest(name, partNames)
       const hint =
@@ -100,15 +101,14 @@ const wholeSubject = (name: string): Subject => ({
 })
 const headerSubject: Subject = { what: 'a header', holds: 'text' }
 
-function parseWhole(name: string, place: Place, pattern: PatternText): Counted<PatternNode> {
+function parseWhole(name: string, place: Place, pattern: PatternText): Sized<PatternNode> {
   if (isKind(place, 'object')) return parseFields(place, pattern)
-  if (isKind(place, 'list'))
-    return { pattern: parseLeaf(place, wholeSubject(name), pattern), alternatives: 1 }
+  if (isKind(place, 'list')) return parseSizedLeaf(place, wholeSubject(name), pattern)
   return notInList(place, name, pattern)
 }
 
 /** Headers have no fields: each name takes a list. Their `$or` is one of the document. */
-function parseHeaders(place: Place, pattern: PatternText): Counted<Draft[]> {
+function parseHeaders(place: Place, pattern: PatternText): Sized<Draft[]> {
   if (!isKind(place, 'object'))
     return pattern.fail(
       place,
@@ -116,50 +116,60 @@ function parseHeaders(place: Place, pattern: PatternText): Counted<Draft[]> {
     )
   if (place.node.members.length === 0)
     pattern.fail(place, 'an object without headers asks nothing: name a header')
-  let drafts: Counted<Draft[]> = { pattern: [{ alternative: {}, places: {} }], alternatives: 1 }
+  const headers = new Map<string, LeafPattern>()
+  const places: Record<string, Place> = {}
+  let branches: Sized<Draft[]> | undefined
   for (const { name, value } of place.node.members) {
     const inner: Place = { node: value, pointer: pointerTo(place.pointer, name) }
-    drafts = both(
-      drafts,
-      name === '$or'
-        ? oneOf(orBranches(inner, pattern).map((branch) => parseHeaders(branch, pattern)))
-        : { pattern: [headerDraft(name, inner, pattern)], alternatives: 1 },
+    if (name === '$or')
+      branches = oneOf(
+        orBranches(inner, pattern).map((branch) => parseHeaders(branch, pattern)),
+        inner,
+        pattern,
+      )
+    else {
+      headers.set(name, parseHeader(name, inner, pattern))
+      places.headers = inner
+    }
+  }
+  if (headers.size === 0 && branches !== undefined) return branches
+  const plain: Sized<Draft[]> = {
+    pattern: [{ alternative: { headers }, places }],
+    size: { alternatives: 1, rules: [...headers.values()].reduce((sum, { rules }) => sum + rules.length, 0) },
+  }
+  return branches === undefined ? plain : both(plain, branches, place, pattern)
+}
+
+function parseHeader(name: string, place: Place, pattern: PatternText): LeafPattern {
+  if (isKind(place, 'list')) return parseLeaf(place, headerSubject, pattern)
+  return pattern.fail(
+    place,
+    `the header ${quoted(name)} is text, so it takes a list of values and rules, not ${named(place)}`,
+  )
+}
+
+function oneOf(branches: readonly Sized<Draft[]>[], place: Place, pattern: PatternText): Sized<Draft[]> {
+  return {
+    size: sizeOfEither(
+      branches.map((branch) => branch.size),
       place,
       pattern,
-    )
-  }
-  return drafts
-}
-
-function headerDraft(name: string, place: Place, pattern: PatternText): Draft {
-  if (!isKind(place, 'list'))
-    return pattern.fail(
-      place,
-      `the header ${quoted(name)} is text, so it takes a list of values and rules, not ${named(place)}`,
-    )
-  const headers = new Map([[name, parseLeaf(place, headerSubject, pattern)]])
-  return { alternative: { headers }, places: { headers: place } }
-}
-
-function oneOf(branches: readonly Counted<Draft[]>[]): Counted<Draft[]> {
-  return {
+    ),
     pattern: branches.flatMap((branch) => branch.pattern),
-    alternatives: branches.reduce((sum, branch) => sum + branch.alternatives, 0),
   }
 }
 
 /** Each of the one with each of the other. */
 function both(
-  some: Counted<Draft[]>,
-  others: Counted<Draft[]>,
+  some: Sized<Draft[]>,
+  others: Sized<Draft[]>,
   place: Place,
   pattern: PatternText,
-): Counted<Draft[]> {
-  const alternatives = some.alternatives * others.alternatives
-  checkAlternatives(alternatives, place, pattern)
+): Sized<Draft[]> {
+  const size = sizeOfBoth(some.size, others.size, place, pattern)
   return {
+    size,
     pattern: some.pattern.flatMap((one) => others.pattern.map((other) => joined(one, other, pattern))),
-    alternatives,
   }
 }
 

@@ -12,4 +12,6 @@ export const patternLimits = {
   rulesMax: 4096,
   /** What the `$or`s multiply to when they are written out; EventBridge has the same number. */
   alternativesMax: 1000,
+  /** Rules in all alternatives together: one beside a `$or` counts in each of its branches. */
+  writtenRulesMax: 32_768,
 } as const

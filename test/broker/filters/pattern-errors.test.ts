@@ -557,7 +557,7 @@ t.test('the limits: just inside, and just outside', async (t) => {
     refused(document({ b: or(alternativesMax / 20), c: or(20), d: or(2) }))?.message,
     'the $or in here multiply to 2,000 alternatives; the limit is 1,000 (at /value/a, line 1, column 15)',
   )
-  t.equal(refused(document(or(alternativesMax + 1)))?.pointer, '/value/a')
+  t.equal(refused(document(or(alternativesMax + 1)))?.pointer, '/value/a/$or')
   t.equal(
     refused(JSON.stringify({ value: or(40), key: or(40) }))?.message,
     'the $or in here multiply to 1,600 alternatives; the limit is 1,000 (line 1, column 1)',
@@ -567,6 +567,33 @@ t.test('the limits: just inside, and just outside', async (t) => {
     refused(JSON.stringify({ value: { a: bomb, b: bomb, c: bomb, d: bomb, e: bomb, f: bomb } }))?.sentence,
     'the $or in here multiply to 27,000 alternatives; the limit is 1,000',
     'refused as soon as it is too much',
+  )
+})
+
+t.test('what little text can grow into', async (t) => {
+  const { writtenRulesMax, alternativesMax } = patternLimits
+  const branches = (count: number) => Array.from({ length: count }, (_, index) => ({ x: [`${index}`] }))
+  const list = (count: number) => Array.from({ length: count }, (_, index) => `${index}`)
+  const fields = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`f${index}`, ['y']]))
+  const sentence = (filter: unknown) => refused(JSON.stringify(filter))?.sentence
+  const tooMany = (rules: string) =>
+    `the $or in here make ${rules} rules when they are written out; the limit is 32,768`
+
+  const beside = writtenRulesMax / 128 - 1
+  t.equal(sentence({ value: { $or: branches(128), a: list(beside) } }), undefined)
+  t.equal(sentence({ value: { $or: branches(128), a: list(beside + 1) } }), tooMany('32,896'))
+  t.equal(sentence({ value: { $or: branches(128), ...fields(beside) } }), undefined)
+  t.equal(sentence({ value: { $or: branches(128), ...fields(beside + 1) } }), tooMany('32,896'))
+  t.equal(sentence({ headers: { ...fields(beside), $or: branches(128) } }), undefined)
+  t.equal(sentence({ headers: { $or: branches(alternativesMax), ...fields(2500) } }), tooMany('2,501,000'))
+  const values = branches(alternativesMax).map((value) => ({ value }))
+  t.equal(sentence({ $or: values, value: { a: list(3000) } }), tooMany('3,001,000'))
+  t.equal(sentence({ $or: values, value: fields(1500) }), tooMany('1,501,000'))
+  t.equal(sentence({ $or: values, key: ['k'], headers: fields(30) }), undefined)
+  t.equal(
+    sentence({ value: { a: { $or: branches(31), b: list(30) }, c: { $or: branches(31), d: list(30) } } }),
+    tooMany('59,582'),
   )
 })
 

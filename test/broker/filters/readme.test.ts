@@ -63,9 +63,12 @@ t.test('the limits', async (t) => {
     ),
     [
       `${patternLimits.textBytesMax / 1024} KiB`,
-      ...[patternLimits.depthMax, patternLimits.rulesMax, patternLimits.alternativesMax].map((limit) =>
-        limit.toLocaleString('en-US'),
-      ),
+      ...[
+        patternLimits.depthMax,
+        patternLimits.rulesMax,
+        patternLimits.alternativesMax,
+        patternLimits.writtenRulesMax,
+      ].map((limit) => limit.toLocaleString('en-US')),
     ],
   )
 })
