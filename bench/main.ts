@@ -11,6 +11,7 @@ import { codecsCommand } from './codecs/command.ts'
 import { coldCommand } from './cold/command.ts'
 import { ExitCode, endProgress, exitWith } from './command-line.ts'
 import { connectionsCommand } from './connections/command.ts'
+import { filtersCommand } from './filters/command.ts'
 import { groupsCommand } from './groups/command.ts'
 import { latencyCommand } from './latency/command.ts'
 import { partitionsCommand } from './partitions/command.ts'
@@ -36,6 +37,7 @@ for (const command of [
   accessCommand(),
   groupsCommand(),
   codecsCommand(),
+  filtersCommand(),
 ])
   program.addCommand(command)
 

@@ -5,6 +5,7 @@
  */
 import { connect } from '../../client/index.ts'
 import { consume, produce, produceSingleBatches } from './bulk.ts'
+import { scan, watch } from './filtered.ts'
 import { groupCommits } from './group-commits.ts'
 import { groupMoves } from './group-moves.ts'
 import { produceJson } from './json.ts'
@@ -57,6 +58,10 @@ async function perform(
       return recordLive(client, task, stop)
     case 'replay':
       return replay(client, task)
+    case 'scan':
+      return scan(client, task, stop)
+    case 'watch':
+      return watch(url, task, () => onProgress(0))
     case 'one-in-flight':
       return oneInFlight(url, task)
     case 'newcomers':

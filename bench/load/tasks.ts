@@ -129,6 +129,32 @@ export interface ReplayTask {
   readonly seconds: number
 }
 
+/**
+ * A filter on all that a topic holds, from the earliest event to its end, which is an error if not all of the `events` were looked at
+ * then; with `untilStopped` again and again.
+ */
+export interface ScanTask {
+  readonly kind: 'scan'
+  readonly topic: string
+  /** JSON text. */
+  readonly filter: string
+  readonly events: number
+  readonly untilStopped?: boolean
+}
+
+/**
+ * Live consumers, each with a filter of its own, spread over a few connections; until all of them are behind the last of
+ * `events`, matching or not. The first word of progress comes when all of them wait.
+ */
+export interface WatchTask {
+  readonly kind: 'watch'
+  readonly topic: string
+  /** JSON texts, one for each consumer. */
+  readonly filters: readonly string[]
+  readonly connections: number
+  readonly events: number
+}
+
 /** Many clients, each with one event under way: it sends the next when the last is acknowledged. */
 export interface OneInFlightTask {
   readonly kind: 'one-in-flight'
@@ -209,6 +235,8 @@ export type Task =
   | LiveConsumeTask
   | RecordLiveTask
   | ReplayTask
+  | ScanTask
+  | WatchTask
   | OneInFlightTask
   | NewcomersTask
   | RightsTask
@@ -229,6 +257,8 @@ export interface Answers {
   'consume-live': Received
   'record-live': Timeline
   replay: Replayed
+  scan: Scanned
+  watch: Scanned
   'one-in-flight': OneInFlight
   newcomers: Newcomers
   rights: RightsTimes
@@ -275,6 +305,16 @@ export interface Replayed extends Stretch {
   readonly events: number
   /** Of the values. */
   readonly bytes: number
+}
+
+/** From before the first fetch to after the last answer. */
+export interface Scanned extends Stretch {
+  /** Held against a filter by the broker, as its answers say; of several consumers all together. */
+  readonly examined: number
+  /** What came. */
+  readonly matched: number
+  /** User and system time of the load generator while it did this. */
+  readonly cpuSeconds: number
 }
 
 export interface OneInFlight {

@@ -268,6 +268,28 @@ t.test('codecs --smoke', async (t) => {
     for (const where of ['inline', 'pool'] as const) t.ok((at(cost[where], 'eventsPerSecond') as number) > 0)
 })
 
+t.test('filters --smoke', async (t) => {
+  const run = await bench('filters', '--smoke', '--json', '--data', t.testdir())
+  t.equal(run.code, 0, run.stderr)
+  const result = lastLine(run.stdout)
+  const positive = [
+    'matcher.slowestEventsPerSecond',
+    'scan.eventsPerSecond',
+    'scan.plain.eventsPerSecond',
+    'scan.selective.matchedShare',
+    'many.one.eventsPerSecond',
+    'many.many.eventsPerSecond',
+    'live.p99Ratio',
+    'live.besidePerSecond',
+    'probes.processor.megabytesPerSecond',
+    ...(linux ? ['scan.eventsPerCoreSecond', 'broker.anonymousRssBytesMax'] : []),
+  ]
+  for (const key of positive) t.ok((at(result, key) as number) > 0, `${key} is ${at(result, key)}`)
+  t.ok((at(result, 'scan.savedShare') as number) > 0.9, 'what does not match is not sent')
+  const share = at(result, 'scan.selective.matchedShare') as number
+  t.ok(share > 0.001 && share < 0.05, `${share} of the events match`)
+})
+
 t.test('without a name it lists what there is', async (t) => {
   const run = await bench()
   t.equal(run.code, 0)
@@ -281,6 +303,7 @@ t.test('without a name it lists what there is', async (t) => {
     'access',
     'groups',
     'codecs',
+    'filters',
   ])
     t.match(run.stdout, new RegExp(`^  ${name} `, 'm'))
 })
