@@ -114,6 +114,7 @@ export class WorkerPool implements CodecPool {
   run<T extends CodecTask>(task: T): Promise<ResultOf<T>> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(closed())
+      if (task.bytes.length === 0) return reject(spent())
       const bytes = owned(task.bytes)
       const job: Job = {
         task: bytes === task.bytes ? task : { ...task, bytes },
@@ -170,15 +171,22 @@ export class WorkerPool implements CodecPool {
   #dispatch(): void {
     let starting = 0
     for (const seat of this.#seats) {
-      if (this.#queue.length === 0) return
-      if (seat.slot.state === 'idle') this.#hand(seat)
-      else if (seat.slot.state === 'starting') starting++
+      while (seat.slot.state === 'idle' && this.#queue.length > 0) this.#hand(seat)
+      if (seat.slot.state === 'starting') starting++
     }
     if (this.#queue.length > starting && this.#seats.size < this.#options.workersMax) this.#startOne()
   }
 
   #hand(seat: Seat): void {
-    const jobs = this.#queue.take(this.#bundleLimits())
+    const taken = this.#queue.take(this.#bundleLimits())
+    // Whoever used the bytes after he had given them away must not spoil the others' bundle.
+    const jobs = taken.filter(({ task }) => task.bytes.length > 0)
+    for (const job of taken) {
+      if (job.task.bytes.length > 0) continue
+      this.#queue.finished(job)
+      job.reject(spent())
+    }
+    if (jobs.length === 0) return
     seat.stillLooks = 0
     this.#watchOver()
     seat.slot.run({ tasks: jobs.map(({ task }) => task) }).then(
@@ -290,6 +298,10 @@ export class WorkerPool implements CodecPool {
       `${bytes} bytes wait for the codec pool, which takes ${bytesMax}: no room for ${job.bytes} of kind ${job.task.kind}`,
     )
   }
+}
+
+function spent(): CodecPoolError {
+  return new CodecPoolError('failed', 'the task has no bytes: were they given away before?')
 }
 
 function closed(): CodecPoolError {

@@ -24,6 +24,9 @@ export interface WorkerSlotOptions {
   readonly onEnd: (end: WorkerEnd, error: Error | undefined, tasks: number) => void
 }
 
+/** `ending`: its thread is gone, and the pool has not been told yet. */
+type SlotState = 'starting' | 'idle' | 'busy' | 'ending' | 'ended'
+
 const MIB = 1024 * 1024
 
 export class WorkerSlot {
@@ -31,7 +34,7 @@ export class WorkerSlot {
   readonly begun = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   readonly #options: WorkerSlotOptions
   readonly #pool: Piscina<Bundle, TaskAnswer[]>
-  #state: 'starting' | 'idle' | 'busy' | 'ended' = 'starting'
+  #state: SlotState = 'starting'
   #reject: ((error: Error) => void) | undefined
   /** Of the bundle it has. */
   #tasks = 0
@@ -58,12 +61,15 @@ export class WorkerSlot {
     })
     // What happens while no bundle is there, an idle thread's error among it; without a listener it would end the process.
     this.#pool.on('error', (error: Error) => this.#ended(error))
-    // Piscina tells of the cause only after this, and of an idle thread's exit not at all.
-    this.#pool.on('workerDestroy', () => options.timers.soon(() => this.#ended(undefined)))
+    // Piscina tells of the cause only after this, and of an idle thread's exit not at all. Nothing may be handed over meanwhile.
+    this.#pool.on('workerDestroy', () => {
+      if (this.#state === 'idle') this.#state = 'ending'
+      options.timers.soon(() => this.#ended(undefined))
+    })
     this.#start()
   }
 
-  get state(): 'starting' | 'idle' | 'busy' | 'ended' {
+  get state(): SlotState {
     return this.#state
   }
 

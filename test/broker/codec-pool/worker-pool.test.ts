@@ -46,6 +46,19 @@ t.test('bytes that share a buffer are copied, and their neighbours stay', async 
   t.equal(bytes?.byteLength, bytes?.buffer.byteLength)
 })
 
+t.test('bytes that are given away twice', async (t) => {
+  const pool = openPool(t)
+  await pool.run(rebuildTask(batchOf('first')))
+  const bytes = batchOf('twice', 500)
+  const queued = batchOf('twice in the queue', 500)
+  // The first pair meets an idle worker; the second waits and may travel in one bundle or in two.
+  const answers = [bytes, bytes, queued, queued].map((each) => reasonOf(pool.run(rebuildTask(each))))
+  const others = Array.from({ length: 5 }, (_, index) => reasonOf(pool.run(rebuildTask(batchOf(`${index}`)))))
+  t.same((await Promise.all(answers)).slice(0, 2), ['answered', 'failed'])
+  t.same(await Promise.all(others), Array(5).fill('answered'))
+  t.equal(pool.stats().queuedBytes, 0)
+})
+
 for (const how of ['exit', 'error', 'memory'] as const)
   t.test(`a worker that ends by ${how} fails the task it had and no other`, async (t) => {
     const { observer, told } = deathWatch()
