@@ -50,8 +50,8 @@ export class WorkerSlot {
       maxThreads: 1,
       idleTimeout: Infinity,
       concurrentTasksPerWorker: 1,
-      // The thread waits in the kernel for its next bundle: idle it costs nothing.
-      atomics: 'sync',
+      // Or the thread's event loop would never turn, and what native codecs have handed out is given back only there.
+      atomics: 'disabled',
       recordTiming: false,
       // Piscina tries `require` first; Node aborts the whole process when a thread is ended in the middle of requiring a module.
       execArgv: ['--no-experimental-require-module'],

@@ -10,6 +10,15 @@ const hoard: unknown[] = []
 
 const deaths: Readonly<Record<string, () => void>> = {
   exit: () => process.exit(3),
+  // Both when the answer has gone, and nothing is left to do.
+  later: () => {
+    setTimeout(() => process.exit(3))
+  },
+  'later-error': () => {
+    setTimeout(() => {
+      throw new Error('planted later')
+    })
+  },
   error: () => {
     // Thrown outside of the task: nobody can catch it.
     queueMicrotask(() => {
@@ -27,7 +36,7 @@ const deaths: Readonly<Record<string, () => void>> = {
 export default function mortalWorker(bundle: Bundle): unknown {
   for (const { bytes } of bundle.tasks) {
     const text = Buffer.from(bytes.subarray(0, 20)).toString('latin1')
-    const how = /^!die:(\w+)/.exec(text)?.[1]
+    const how = /^!die:([\w-]+)/.exec(text)?.[1]
     if (how === undefined) continue
     deaths[how]()
     if (how === 'error') return new Promise(() => {})

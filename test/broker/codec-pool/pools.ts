@@ -41,7 +41,7 @@ export function batchOf(name: string, records = 20): Uint8Array {
   return new Uint8Array(encoder.finish())
 }
 
-export function deathTask(how: 'exit' | 'error' | 'memory' | 'hang') {
+export function deathTask(how: 'exit' | 'error' | 'memory' | 'hang' | 'later' | 'later-error') {
   return { kind: 'check', bytes: new TextEncoder().encode(`!die:${how}`).slice(), limits } as const
 }
 

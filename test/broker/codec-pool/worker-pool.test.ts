@@ -72,6 +72,21 @@ for (const how of ['exit', 'error', 'memory'] as const)
     t.equal(pool.stats().workers.up, 1, 'it is replaced')
   })
 
+for (const [how, end] of [
+  ['later', 'exit'],
+  ['later-error', 'error'],
+] as const)
+  t.test(`an idle worker that ends is replaced: ${end}`, async (t) => {
+    const { observer, next } = deathWatch()
+    const pool = openPool(t, { observer })
+    const died = next()
+    t.equal((await pool.run(deathTask(how))).problem?.reason, 'truncated', 'it has answered')
+    t.equal(await died, end)
+    t.equal((await pool.run(rebuildTask(batchOf('next')))).problem, undefined)
+    t.equal(pool.stats().workers.up, 1)
+    t.equal(pool.stats().workers.deaths[end], 1)
+  })
+
 t.test('a worker that is stuck is ended', async (t) => {
   const { observer, told } = deathWatch()
   const looks: (() => void)[] = []
