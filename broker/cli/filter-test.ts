@@ -2,7 +2,7 @@
  * `octopus filter test`: which events a filter matches, by the matcher of the broker, and what refuses the others.
  * Works without a broker. Memory is bounded by the longest line.
  */
-import { explainRefusal, type Refusal } from '../filters/explain-refusal.ts'
+import { type Refusal, RefusalExplainer } from '../filters/explain-refusal.ts'
 import { type LooseRecord, recordFieldsOf } from '../filters/loose-record.ts'
 import type { RecordPattern } from '../filters/pattern.ts'
 import { PatternError } from '../filters/pattern-error.ts'
@@ -116,8 +116,8 @@ function recordOf({ number }: Line, bytes: Uint8Array): LooseRecord {
 
 /** Says of each event whether it matches, and at the end how many did. */
 class Report {
-  readonly #pattern: RecordPattern
   readonly #set: PatternSet
+  readonly #explainer: RefusalExplainer
   readonly #json: boolean
   readonly #out: Output
   #events = 0
@@ -125,8 +125,11 @@ class Report {
   #notJson = 0
 
   constructor(pattern: RecordPattern, json: boolean, out: Output) {
-    this.#pattern = pattern
     this.#set = new PatternSet([pattern])
+    this.#explainer = new RefusalExplainer(pattern, (part) => {
+      const set = new PatternSet([part])
+      return (record) => set.match(record) > 0
+    })
     this.#json = json
     this.#out = out
   }
@@ -138,8 +141,7 @@ class Report {
     const { notJson } = this.#set
     if (matches) this.#matched++
     if (notJson) this.#notJson++
-    const takes = (part: RecordPattern) => new PatternSet([part]).match(fields) > 0
-    const refused = matches ? [] : explainRefusal(this.#pattern, record, takes)
+    const refused = matches ? [] : this.#explainer.explain(record, fields)
     if (this.#json) this.#out.write(`${JSON.stringify({ event, matches, notJson, refused })}\n`)
     else this.#say(event, matches, refused)
   }

@@ -6,6 +6,7 @@
 import type { LooseRecord } from './loose-record.ts'
 import type { FieldsPattern, LeafPattern, PatternNode, RecordAlternative, RecordPattern } from './pattern.ts'
 import { shortened } from './pattern-text.ts'
+import type { RecordFields } from './record-fields.ts'
 import { leafText } from './rule-text.ts'
 
 export interface Refusal {
@@ -16,91 +17,93 @@ export interface Refusal {
   readonly branches?: readonly (readonly Refusal[])[]
 }
 
-/** Whether the record matches a part of the filter. */
-export type Matches = (part: RecordPattern) => boolean
-
-/** Nothing, if it matches. */
-export function explainRefusal(pattern: RecordPattern, record: LooseRecord, matches: Matches): Refusal[] {
-  const { alternatives } = pattern
-  const asks = new Asker(record, matches)
-  if (alternatives.some((alternative) => asks.takes(alternative))) return []
-  if (alternatives.length === 1) return asks.alternative(alternatives[0])
-  return [
-    {
-      field: '$or',
-      sentence: `none of the ${alternatives.length} alternatives matches`,
-      branches: alternatives.map((alternative) => asks.alternative(alternative)),
-    },
-  ]
-}
+/** Makes a part of the filter into something that can be asked about records. */
+export type CompilePart = (part: RecordPattern) => (record: RecordFields) => boolean
 
 type Wrap = (node: PatternNode) => RecordAlternative
 
-class Asker {
-  readonly #record: LooseRecord
-  readonly #matches: Matches
+/** For one filter and any number of records, one at a time: each part is compiled when it is first asked. */
+export class RefusalExplainer {
+  readonly #pattern: RecordPattern
+  readonly #compile: CompilePart
+  /** By what the part is about: a node, an alternative, a `$or`. */
+  readonly #parts = new Map<object, (record: RecordFields) => boolean>()
+  #record!: LooseRecord
+  #fields!: RecordFields
 
-  constructor(record: LooseRecord, matches: Matches) {
+  constructor(pattern: RecordPattern, compile: CompilePart) {
+    this.#pattern = pattern
+    this.#compile = compile
+  }
+
+  /** Why it does not match; nothing, if it does. Both arguments are the same record. */
+  explain(record: LooseRecord, fields: RecordFields): Refusal[] {
     this.#record = record
-    this.#matches = matches
+    this.#fields = fields
+    const { alternatives } = this.#pattern
+    if (alternatives.some((alternative) => this.#takes(alternative, alternative))) return []
+    if (alternatives.length === 1) return this.#alternative(alternatives[0])
+    return [
+      {
+        field: '$or',
+        sentence: `none of the ${alternatives.length} alternatives matches`,
+        branches: alternatives.map((alternative) => this.#alternative(alternative)),
+      },
+    ]
   }
 
-  takes(alternative: RecordAlternative): boolean {
-    return this.#matches({ text: '', alternatives: [alternative] })
+  #takes(about: object, alternative: RecordAlternative): boolean {
+    let part = this.#parts.get(about)
+    if (part === undefined) {
+      part = this.#compile({ text: '', alternatives: [alternative] })
+      this.#parts.set(about, part)
+    }
+    return part(this.#fields)
   }
 
-  alternative({ value, key, headers, timestamp }: RecordAlternative): Refusal[] {
+  #alternative({ value, key, headers, timestamp }: RecordAlternative): Refusal[] {
     const refusals: Refusal[] = []
     if (key !== undefined) refusals.push(...this.#whole('key', key, (node) => ({ key: node })))
     if (value !== undefined) refusals.push(...this.#whole('value', value, (node) => ({ value: node })))
     for (const [name, leaf] of headers ?? []) {
-      if (this.takes({ headers: new Map([[name, leaf]]) })) continue
-      const found = this.#record.headers.filter((header) => header.name === name)
-      refusals.push(
-        refusal(
-          step('headers', name),
-          found.map((header) => textOf(header.value)),
-          leaf,
-        ),
-      )
+      if (this.#takes(leaf, { headers: new Map([[name, leaf]]) })) continue
+      const there = this.#record.headers.filter((header) => header.name === name)
+      const texts = there.map((header) => textOf(header.value))
+      refusals.push(refusal(step('headers', name), texts, leaf))
     }
-    if (timestamp !== undefined && !this.takes({ timestamp }))
+    if (timestamp !== undefined && !this.#takes(timestamp, { timestamp }))
       refusals.push(refusal('timestamp', [this.#record.timestampMs], timestamp))
     return refusals
   }
 
   #whole(part: 'value' | 'key', node: PatternNode, wrap: Wrap): Refusal[] {
-    if (this.takes(wrap(node))) return []
+    if (this.#takes(node, wrap(node))) return []
     const bytes = this.#record[part]
     if (node.kind === 'leaf') return [refusal(part, [textOf(bytes)], node)]
     if (bytes === null) return [{ field: part, sentence: `${part} is null, so it has no fields` }]
     const json = jsonOf(bytes)
-    if (json === undefined)
-      return [
-        {
-          field: part,
-          sentence: `${part} ${found([textOf(bytes)])}, which is not JSON and so has no fields`,
-        },
-      ]
-    return this.#fields(part, node, wrap, [json.value])
+    if (json !== undefined) return this.#inside(part, node, wrap, [json.value])
+    return [
+      { field: part, sentence: `${part} ${found([textOf(bytes)])}, which is not JSON and so has no fields` },
+    ]
   }
 
   /** The fields of `node` that refuse by themselves; `here` is what the record has at this place. */
-  #fields(field: string, node: FieldsPattern, wrap: Wrap, here: readonly unknown[]): Refusal[] {
+  #inside(field: string, node: FieldsPattern, wrap: Wrap, here: readonly unknown[]): Refusal[] {
     const refusals: Refusal[] = []
     for (const [name, inner] of node.fields) {
       const wrapField: Wrap = (part) => wrap({ kind: 'fields', fields: new Map([[name, part]]), or: [] })
-      if (this.takes(wrapField(inner))) continue
+      if (this.#takes(inner, wrapField(inner))) continue
       const there = membersOf(here, name)
       const path = step(field, name)
-      if (inner.kind === 'fields') refusals.push(...this.#fields(path, inner, wrapField, there))
+      if (inner.kind === 'fields') refusals.push(...this.#inside(path, inner, wrapField, there))
       else refusals.push(refusal(path, there, inner))
     }
-    if (node.or.length > 0 && !this.takes(wrap({ kind: 'fields', fields: new Map(), or: node.or })))
+    if (node.or.length > 0 && !this.#takes(node.or, wrap({ kind: 'fields', fields: new Map(), or: node.or })))
       refusals.push({
         field: step(field, '$or'),
         sentence: `none of the ${node.or.length} alternatives for ${field} matches`,
-        branches: node.or.map((branch) => this.#fields(field, branch, wrap, here)),
+        branches: node.or.map((branch) => this.#inside(field, branch, wrap, here)),
       })
     if (refusals.length > 0) return refusals
     return [

@@ -2,6 +2,7 @@
  * The part of a filter that looks into JSON: objects of fields, with `$or` among them. What the `$or`s would
  * make when written out is counted, and not written out.
  */
+import { comparisons } from './parse-numeric.ts'
 import { anyScalar, operatorNames, parseLeaf, type Subject } from './parse-rules.ts'
 import type { FieldsPattern, LeafPattern, PatternNode } from './pattern.ts'
 import { pointerTo } from './pattern-error.ts'
@@ -36,7 +37,7 @@ export function parseFields(place: PlaceOf<'object'>, pattern: PatternText): Siz
         pattern,
       )
     } else {
-      const field = parseField(inner, quoted(name), pattern)
+      const field = parseField(name, inner, pattern)
       fields.set(name, field.pattern)
       innerSize = field.size
     }
@@ -45,10 +46,11 @@ export function parseFields(place: PlaceOf<'object'>, pattern: PatternText): Siz
   return { pattern: { kind: 'fields', fields, or }, size }
 }
 
-function parseField(place: Place, what: string, pattern: PatternText): Sized<PatternNode> {
+function parseField(name: string, place: Place, pattern: PatternText): Sized<PatternNode> {
+  refuseBareRule(name, place, pattern)
   if (isKind(place, 'object')) return parseFields(place, pattern)
   if (isKind(place, 'list')) return parseSizedLeaf(place, anyScalar, pattern)
-  return notInList(place, what, pattern)
+  return notInList(place, quoted(name), pattern)
 }
 
 export function parseSizedLeaf(
@@ -82,6 +84,18 @@ export function orBranches(place: Place, pattern: PatternText): PlaceOf<'object'
   if (branches.length < 2)
     pattern.fail(place, `$or needs at least two objects, and has ${branches.length === 1 ? 'one' : 'none'}`)
   return branches
+}
+
+/** A rule without its list, as far as it can be told from a field of that name. */
+function refuseBareRule(name: string, place: Place, pattern: PatternText): void {
+  if (!operatorNames.includes(name)) return
+  const [first] = isKind(place, 'list') ? place.node.items : []
+  const isComparison = name === 'numeric' && first?.kind === 'string' && comparisons.includes(first.value)
+  if (isKind(place, 'object') || (isKind(place, 'list') && !isComparison)) return
+  pattern.fail(
+    place,
+    `"${name}" stands here as the name of a field; as a rule it stands in a list, as in {"temp": [{"numeric": [">", 90]}]}`,
+  )
 }
 
 /** In a `$or` an operator as a field is an `$or` between rules, which is a list: EventBridge refuses it as well. */

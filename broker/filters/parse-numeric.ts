@@ -20,7 +20,7 @@ export function numberOf(place: PlaceOf<'number'>, pattern: PatternText): number
   return value === 0 ? 0 : value
 }
 
-const OPERATORS = ['=', '<', '<=', '>', '>=']
+export const comparisons: readonly string[] = ['=', '<', '<=', '>', '>=']
 const AS_IN = 'as in {"numeric": [">", 0, "<=", 5]}'
 
 export function parseNumeric(place: Place, pattern: PatternText): Rule {
@@ -60,10 +60,10 @@ function comparison(
   pattern: PatternText,
 ): { readonly operator: string; readonly bound: number } {
   const [operator, bound] = parts.slice(at)
-  if (!isKind(operator, 'string') || !OPERATORS.includes(operator.node.value))
+  if (!isKind(operator, 'string') || !comparisons.includes(operator.node.value))
     pattern.fail(
       operator,
-      `here stands one of ${OPERATORS.map((o) => `"${o}"`).join(' ')}, not ${named(operator)}`,
+      `here stands one of ${comparisons.map((o) => `"${o}"`).join(' ')}, not ${named(operator)}`,
     )
   if (bound === undefined) pattern.fail(operator, `a number must follow "${operator.node.value}"`)
   if (!isKind(bound, 'number'))

@@ -494,6 +494,18 @@ const mistakes: readonly (readonly [text: string, message: string])[] = [
     '{"value":{"a/b~c":[{"prefx":"x"}]}}',
     'there is no operator "prefx"; did you mean "prefix"? (at /value/a~1b~0c/0/prefx, line 1, column 21)',
   ],
+  [
+    '{"value":{"a":{"numeric":[">",5]}}}',
+    '"numeric" stands here as the name of a field; as a rule it stands in a list, as in {"temp": [{"numeric": [">", 90]}]} (at /value/a/numeric, line 1, column 26)',
+  ],
+  [
+    '{"value":{"a":{"exists":false}}}',
+    '"exists" stands here as the name of a field; as a rule it stands in a list, as in {"temp": [{"numeric": [">", 90]}]} (at /value/a/exists, line 1, column 25)',
+  ],
+  [
+    '{"value":{"a":{"prefix":"x"}}}',
+    '"prefix" stands here as the name of a field; as a rule it stands in a list, as in {"temp": [{"numeric": [">", 90]}]} (at /value/a/prefix, line 1, column 25)',
+  ],
 ]
 
 t.test('each mistake is named where it stands', async (t) => {
