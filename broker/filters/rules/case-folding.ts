@@ -85,11 +85,17 @@ function foldedForm(point: number): Uint8Array | undefined {
   return bytes
 }
 
-/** The same of a text, character by character. */
+/**
+ * The same of a text, character by character: in lower case, of that the upper case, of that the lower one again. The first
+ * is for the capital ẞ, whose upper case it is itself while that of ß is SS.
+ */
 export function foldText(text: string): string {
-  // Once more for each character of the upper case form, which may be several.
-  const lower = (character: string) => character.toLowerCase()
-  return Array.from(text, (character) => Array.from(character.toUpperCase(), lower).join('')).join('')
+  return lowerCaseOf(lowerCaseOf(text).toUpperCase())
+}
+
+/** Of a whole text at once it would depend on what stands around a sigma. */
+function lowerCaseOf(text: string): string {
+  return Array.from(text, (character) => character.toLowerCase()).join('')
 }
 
 function codePointAt(bytes: Uint8Array, at: number, length: number): number {

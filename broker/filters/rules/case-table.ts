@@ -67,8 +67,20 @@ interface FormedText {
 }
 
 function formedText({ text, id }: CaseEntry): FormedText {
-  const forms = Array.from(text, (character) => caseForms(character).map(textBytes))
+  const forms = Array.from(text, formsOf)
   return { id, isAscii: textBytes(text).every((byte) => byte < 0x80), forms }
+}
+
+/** Of the characters of ASCII and those with several forms, of which there are a few thousand: patterns share them. */
+const known = new Map<string, readonly Uint8Array[]>()
+
+function formsOf(character: string): readonly Uint8Array[] {
+  let forms = known.get(character)
+  if (forms === undefined) {
+    forms = caseForms(character).map(textBytes)
+    if (forms.length > 1 || character < '\u0080') known.set(character, forms)
+  }
+  return forms
 }
 
 function isPart(

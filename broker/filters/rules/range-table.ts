@@ -26,20 +26,27 @@ export class RangeTable {
     const bounds = Float64Array.from(new Set(ranges.flatMap(({ low, high }) => [low, high]))).sort()
     this.#bounds = bounds
     this.#pieceCount = bounds.length * 2 + 1
-    const perNode: number[][] = Array.from({ length: this.#pieceCount * 2 }, () => [])
+    const nodeCount = this.#pieceCount * 2
+    this.#starts = new Int32Array(nodeCount + 1)
+    for (const range of ranges) this.#atNodesOf(range, (node) => this.#starts[node + 1]++)
+    for (let node = 0; node < nodeCount; node++) this.#starts[node + 1] += this.#starts[node]
+    this.#ids = new Int32Array(this.#starts[nodeCount])
+    const filled = this.#starts.slice()
     for (const range of ranges) {
-      const low = this.#firstFrom(range.low) * 2 + (range.lowInclusive ? 1 : 2)
-      const high = this.#firstFrom(range.high) * 2 + (range.highInclusive ? 1 : 0)
-      let from = low + this.#pieceCount
-      let to = high + 1 + this.#pieceCount
-      for (; from < to; from >>= 1, to >>= 1) {
-        if (from & 1) perNode[from++].push(range.id)
-        if (to & 1) perNode[--to].push(range.id)
-      }
+      this.#atNodesOf(range, (node) => {
+        this.#ids[filled[node]++] = range.id
+      })
     }
-    this.#starts = new Int32Array(perNode.length + 1)
-    for (const [node, ids] of perNode.entries()) this.#starts[node + 1] = this.#starts[node] + ids.length
-    this.#ids = Int32Array.from(perNode.flat())
+  }
+
+  /** The nodes that together cover a range: at most two on each level of the tree. */
+  #atNodesOf({ low, lowInclusive, high, highInclusive }: NumberRange, visit: (node: number) => void): void {
+    let from = this.#pieceCount + this.#firstFrom(low) * 2 + (lowInclusive ? 1 : 2)
+    let to = this.#pieceCount + this.#firstFrom(high) * 2 + (highInclusive ? 2 : 1)
+    for (; from < to; from >>= 1, to >>= 1) {
+      if ((from & 1) !== 0) visit(from++)
+      if ((to & 1) !== 0) visit(--to)
+    }
   }
 
   /** As of a text table. */

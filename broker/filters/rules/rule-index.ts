@@ -20,6 +20,9 @@ export interface NumberedRule {
   readonly id: number
 }
 
+/** One for the thread: a text is folded, looked up and forgotten. */
+const folder = new CaseFolder()
+
 type OfKind<Kind extends PlainRule['kind']> = Extract<PlainRule, { readonly kind: Kind }>
 
 export class RuleIndex {
@@ -35,7 +38,6 @@ export class RuleIndex {
   readonly #true: number
   readonly #false: number
   readonly #null: number
-  readonly #folder = new CaseFolder()
 
   /** No two rules are the same. */
   constructor(rules: readonly NumberedRule[]) {
@@ -101,9 +103,9 @@ export class RuleIndex {
     if (this.#starts !== undefined) count = this.#starts.find(bytes, start, end, found, count)
     if (this.#ends !== undefined) count = this.#ends.find(bytes, start, end, found, count)
     if (this.#ignoringCase.length > 0) {
-      this.#folder.fold(bytes, start, end)
+      folder.fold(bytes, start, end)
       for (let table = 0; table < this.#ignoringCase.length; table++) {
-        count = this.#ignoringCase[table].find(bytes, start, end, this.#folder, found, count)
+        count = this.#ignoringCase[table].find(bytes, start, end, folder, found, count)
       }
     }
     if (this.#wildcards !== undefined) count = this.#wildcards.find(bytes, start, end, found, count)

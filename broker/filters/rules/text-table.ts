@@ -20,9 +20,8 @@ export class TextTable {
   readonly #lengthBits: number
   /** Power of two; slot → entry + 1, 0: free. */
   readonly #slots: Int32Array
-  readonly #hashes: Int32Array
-  readonly #starts: Int32Array
-  readonly #ids: Int32Array
+  /** Of each entry its hash, where its bytes begin, and its number; behind the last one where they end. */
+  readonly #entries: Int32Array
   readonly #bytes: Uint8Array
   /** Of the table: the empty text is part of every text, but never the whole of another. */
   readonly #lengthMax: number
@@ -40,21 +39,18 @@ export class TextTable {
     }
     this.#lengthBits = lengthBits
     this.#lengthMax = lengthMax
-    this.#lengths = Int32Array.from(new Set(entries.map(({ bytes }) => bytes.length))).sort()
+    this.#lengths =
+      part === 'whole' ? noLengths : Int32Array.from(new Set(entries.map(({ bytes }) => bytes.length))).sort()
     this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(entries.length * 2 + 1)))
-    this.#hashes = new Int32Array(entries.length)
-    this.#starts = new Int32Array(entries.length + 1)
-    this.#ids = new Int32Array(entries.length)
+    this.#entries = new Int32Array(entries.length * ENTRY + 2)
     this.#bytes = new Uint8Array(total)
     let at = 0
     for (const [entry, { bytes, id }] of entries.entries()) {
       this.#bytes.set(bytes, at)
-      this.#starts[entry] = at
-      at += bytes.length
-      this.#starts[entry + 1] = at
-      this.#ids[entry] = id
       const hash = this.#hashOf(bytes)
-      this.#hashes[entry] = hash
+      this.#entries.set([hash, at, id], entry * ENTRY)
+      at += bytes.length
+      this.#entries[(entry + 1) * ENTRY + START] = at
       let slot = spread(hash) & (this.#slots.length - 1)
       while (this.#slots[slot] !== 0) slot = (slot + 1) & (this.#slots.length - 1)
       this.#slots[slot] = entry + 1
@@ -107,15 +103,16 @@ export class TextTable {
     const slots = this.#slots
     const mask = slots.length - 1
     for (let slot = spread(hash) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const entry = slots[slot] - 1
-      if (this.#hashes[entry] === hash && this.#isEqual(entry, bytes, at, length)) return this.#ids[entry]
+      const entry = (slots[slot] - 1) * ENTRY
+      if (this.#entries[entry] === hash && this.#isEqual(entry, bytes, at, length))
+        return this.#entries[entry + ID]
     }
     return -1
   }
 
   #isEqual(entry: number, bytes: Uint8Array, at: number, length: number): boolean {
-    const start = this.#starts[entry]
-    if (this.#starts[entry + 1] - start !== length) return false
+    const start = this.#entries[entry + START]
+    if (this.#entries[entry + ENTRY + START] - start !== length) return false
     for (let index = 0; index < length; index++)
       if (this.#bytes[start + index] !== bytes[at + index]) return false
     return true
@@ -131,6 +128,11 @@ export class TextTable {
     return hash
   }
 }
+
+const ENTRY = 3
+const START = 1
+const ID = 2
+const noLengths = new Int32Array(0)
 
 // FNV-1a of 32 bits (draft-eastlake-fnv).
 const HASH_SEED = 0x811c9dc5 | 0

@@ -32,14 +32,14 @@ export class WildcardTable {
   readonly #ends: Waiting | undefined
   readonly #inside: readonly GramTable[]
   /** By wildcard: the number of the text it was tried on last. */
-  readonly #triedOn: Int32Array
+  readonly #triedOn: Float64Array
   #textNumber = 0
   readonly #candidates: Int32Array
 
   constructor(entries: readonly WildcardEntry[]) {
     this.#wildcards = entries.map(({ text }) => new Wildcard(text))
     this.#ids = Int32Array.from(entries, ({ id }) => id)
-    this.#triedOn = new Int32Array(entries.length)
+    this.#triedOn = new Float64Array(entries.length)
     this.#candidates = new Int32Array(entries.length)
 
     const uses = new Map<string, number>()
@@ -79,10 +79,7 @@ export class WildcardTable {
 
   /** As of a text table. */
   find(bytes: Uint8Array, start: number, end: number, found: Int32Array, count: number): number {
-    if (++this.#textNumber === 0x7fffffff) {
-      this.#triedOn.fill(0)
-      this.#textNumber = 1
-    }
+    this.#textNumber++
     for (let index = 0; index < this.#always.length; index++) {
       count = this.#try(this.#always[index], bytes, start, end, found, count)
     }
@@ -99,20 +96,34 @@ export class WildcardTable {
       }
     }
     for (let table = 0; table < this.#inside.length; table++) {
-      const { length, slotMask, slots, grams, starts, indexes } = this.#inside[table]
-      let gram = 0
-      const mask = length === 4 ? -1 : (1 << (length * 8)) - 1
-      for (let at = start; at < end; at++) {
-        gram = ((gram << 8) | bytes[at]) & mask
-        if (at - start < length - 1) continue
-        for (let slot = slotOf(gram) & slotMask; slots[slot] !== 0; slot = (slot + 1) & slotMask) {
-          const place = slots[slot] - 1
-          if (grams[place] !== gram) continue
-          for (let index = starts[place]; index < starts[place + 1]; index++) {
-            count = this.#try(indexes[index], bytes, start, end, found, count)
-          }
-          break
+      count = this.#findInside(this.#inside[table], bytes, start, end, found, count)
+    }
+    return count
+  }
+
+  #findInside(
+    { length, slotMask, slots, grams, starts, indexes, seenOn }: GramTable,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    found: Int32Array,
+    count: number,
+  ): number {
+    const mask = length === 4 ? -1 : (1 << (length * 8)) - 1
+    let gram = 0
+    for (let at = start; at < end; at++) {
+      gram = ((gram << 8) | bytes[at]) & mask
+      if (at - start < length - 1) continue
+      for (let slot = slotOf(gram) & slotMask; slots[slot] !== 0; slot = (slot + 1) & slotMask) {
+        const place = slots[slot] - 1
+        if (grams[place] !== gram) continue
+        // Once is enough, however often the text has it.
+        if (seenOn[place] === this.#textNumber) break
+        seenOn[place] = this.#textNumber
+        for (let index = starts[place]; index < starts[place + 1]; index++) {
+          count = this.#try(indexes[index], bytes, start, end, found, count)
         }
+        break
       }
     }
     return count
@@ -176,12 +187,15 @@ class GramTable {
   readonly grams: Int32Array
   readonly starts: Int32Array
   readonly indexes: Int32Array
+  /** By place: the number of the text that had it last. */
+  readonly seenOn: Float64Array
 
   constructor(length: number, places: readonly Place[]) {
     this.length = length
     this.grams = Int32Array.from(places, ({ bytes }) => bytes.reduce((gram, byte) => (gram << 8) | byte, 0))
     this.starts = startsOf(places)
     this.indexes = Int32Array.from(places.flatMap(({ indexes }) => indexes))
+    this.seenOn = new Float64Array(places.length)
     this.slots = new Int32Array(2 ** Math.ceil(Math.log2(places.length * 4 + 1)))
     this.slotMask = this.slots.length - 1
     for (const [place, gram] of this.grams.entries()) {

@@ -250,6 +250,30 @@ t.test('numbers are the doubles of JSON.parse', async (t) => {
   }
 })
 
+t.test('numbers half way between two doubles, and beside that, go where JSON.parse has them', async (t) => {
+  const random = seededRandom(t)
+  const agreesOn = (text: string) => {
+    const bytes = utf8.encode(text)
+    const [said, expected] = [jsonNumber(bytes, 0, bytes.length), JSON.parse(text)]
+    if (!Object.is(said, expected)) throw new Error(`${text} is ${expected}, not ${said}`)
+  }
+  for (const _ of roundsOf(t, soak * 5000)) {
+    const shift = BigInt(random.below(10))
+    const double = BigInt(Math.floor(random.unit() * 2 ** 52)) + 2n ** 52n
+    const half = (double << (shift + 1n)) + (1n << shift)
+    for (const beside of [-1n, 0n, 1n]) {
+      const digits = String(half + beside)
+      agreesOn(digits)
+      agreesOn(`${digits}.000`)
+      agreesOn(`${digits.slice(0, -3)}.${digits.slice(-3)}e3`)
+      agreesOn(`0.${digits}e${digits.length}`)
+    }
+    agreesOn(String(random.unit()))
+    agreesOn((random.unit() * 1e6).toPrecision(19))
+    agreesOn(String(random.unit() * 10 ** (random.below(40) - 20)))
+  }
+})
+
 t.test('depth is bounded by the text alone', async (t) => {
   const deep = 1_000_000
   const lists = '['.repeat(deep) + ']'.repeat(deep)
