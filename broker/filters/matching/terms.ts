@@ -157,6 +157,10 @@ export class Terms {
     for (const [index, { rules }] of this.terms.entries()) {
       if (ofTerm[index] === undefined) for (const rule of rules) atOnce.add(rule)
     }
+    // What shares all its rules with others is told as they are.
+    for (const [index, { rules }] of this.terms.entries()) {
+      if (rules.every((rule) => atOnce.has(rule))) ofTerm[index] = undefined
+    }
     const indexOf = (node: number, isWanted: (rule: NumberedRule) => boolean) => {
       const rules = [...(this.#nodes.get(node)?.rules.values() ?? [])].filter(isWanted)
       return rules.length === 0 ? undefined : new RuleIndex(rules)
