@@ -22,6 +22,9 @@ export interface ZstdFrames {
   decompress(frame: Uint8Array, bytesMax: number): Uint8Array | undefined
 }
 
+/** Writers need one. So many tiny ones that each has to be begun anew would take seconds for a megabyte. */
+const FRAMES_MAX = 1_000
+
 const MAGIC = 0xfd2fb528
 /** The last four bits may be anything. */
 const SKIPPABLE_MAGIC = 0x184d2a5
@@ -102,6 +105,11 @@ function walkFrames(bytes: Uint8Array): Frame[] {
     requireBytes('zstd', bytes, at, 4, 'the magic number')
     const magic = uint32LeAt(bytes, at)
     if (magic === MAGIC) {
+      if (frames.length === FRAMES_MAX)
+        throw corrupt(
+          'zstd',
+          `${bytes.length} bytes have more than ${FRAMES_MAX} frames, and no client writes so many`,
+        )
       const frame = walkFrame(bytes, at)
       frames.push(frame)
       at = frame.end

@@ -9,14 +9,13 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { uint32LeAt } from '../codecs/little-endian.ts'
 import { checkLevel, corrupt, reasonOf, tooLarge } from '../codecs/refusals.ts'
-import { usedRoom } from '../codecs/room.ts'
-import { type CompressionCodec, compressionLevels } from '../compression.ts'
+import { type CompressionCodec, CompressionError, compressionLevels } from '../compression.ts'
 import { ownBytes } from './own-bytes.ts'
 
 /** 258 bytes from two bits. */
 const EXPANSION_MAX = 1032
-/** zlib takes no smaller pieces; below 4 KiB Node would cut them from memory that others share. */
-const PIECE_BYTES_MIN = 4096
+/** zlib takes no smaller pieces. */
+const PIECE_BYTES_MIN = 64
 
 export const gzip: CompressionCodec = {
   compress(bytes, level = compressionLevels.gzip.default) {
@@ -35,15 +34,31 @@ export const gzip: CompressionCodec = {
   },
 }
 
+/** What the option `info` makes of the result. */
+interface Inflated {
+  readonly buffer: Buffer
+  /** Into the engine, that is. */
+  readonly engine: { readonly bytesWritten: number }
+}
+
 /** Undefined: there is more than `bytesMax`. */
 function inflate(bytes: Uint8Array, bytesMax: number): Uint8Array | undefined {
   try {
     // One byte more, since zlib takes a new piece when one is full.
     const chunkSize = Math.max(bytesMax + 1, PIECE_BYTES_MIN)
-    const content = gunzipSync(bytes, { maxOutputLength: Math.max(bytesMax, 1), chunkSize })
-    return usedRoom(new Uint8Array(content.buffer, content.byteOffset), content.length, bytesMax)
+    const options = { maxOutputLength: Math.max(bytesMax, 1), chunkSize, info: true }
+    const { buffer, engine } = gunzipSync(bytes, options) as unknown as Inflated
+    checkPadding(bytes, engine.bytesWritten)
+    return ownBytes(buffer, bytesMax)
   } catch (cause) {
+    if (cause instanceof CompressionError) throw cause
     if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return undefined
     throw corrupt('gzip', `${bytes.length} bytes are no whole and sound members: ${reasonOf(cause)}`, cause)
   }
+}
+
+/** zlib stops at a zero behind a member and looks at nothing after it. */
+function checkPadding(bytes: Uint8Array, from: number): void {
+  for (let at = from; at < bytes.length; at++)
+    if (bytes[at] !== 0) throw corrupt('gzip', `byte ${at} stands behind the last member and is not zero`)
 }

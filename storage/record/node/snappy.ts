@@ -2,7 +2,6 @@
 import { createRequire } from 'node:module'
 import type * as Snappy from 'snappy'
 import type { SnappyBlocks } from '../codecs/snappy-framing.ts'
-import { ownBytes } from './own-bytes.ts'
 
 /**
  * Results are copied into memory of Node's own. Otherwise the library hands out its own memory, and giving
@@ -13,7 +12,12 @@ const COPIED = { asBuffer: true, copyOutputData: true }
 export function loadSnappyBlocks(): SnappyBlocks {
   const { compressSync, uncompressSync } = createRequire(import.meta.url)('snappy') as typeof Snappy
   return {
-    compress: (bytes) => ownBytes(compressSync(bytes, COPIED)),
-    decompress: (block) => ownBytes(uncompressSync(block, COPIED) as Buffer),
+    compress: (bytes) => plain(compressSync(bytes, COPIED)),
+    decompress: (block) => plain(uncompressSync(block, COPIED) as Buffer),
   }
+}
+
+/** The copies share their memory with nobody. */
+function plain(copy: Buffer): Uint8Array {
+  return new Uint8Array(copy.buffer, copy.byteOffset, copy.length)
 }

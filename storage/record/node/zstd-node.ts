@@ -5,7 +5,6 @@
  * content is written to, so a frame that asks for much and holds little takes little.
  */
 import * as zlib from 'node:zlib'
-import { usedRoom } from '../codecs/room.ts'
 import type { ZstdFrames } from '../codecs/zstd-frame.ts'
 import { ownBytes } from './own-bytes.ts'
 
@@ -22,8 +21,8 @@ interface ZstdOfNode {
 }
 
 const LEVEL_PARAMETER = 100
-/** Below 4 KiB Node would cut the pieces from memory that others share. */
-const PIECE_BYTES_MIN = 4096
+/** Node takes no smaller pieces. */
+const PIECE_BYTES_MIN = 64
 
 /** Undefined where Node has no zstd. */
 export function nodeZstdFrames(): ZstdFrames | undefined {
@@ -39,7 +38,7 @@ export function nodeZstdFrames(): ZstdFrames | undefined {
       try {
         const chunkSize = Math.max(bytesMax + 1, PIECE_BYTES_MIN)
         const content = unpack(frames, { chunkSize, maxOutputLength: Math.max(bytesMax, 1) })
-        return usedRoom(new Uint8Array(content.buffer, content.byteOffset), content.length, bytesMax)
+        return ownBytes(content, bytesMax)
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return undefined
         throw error

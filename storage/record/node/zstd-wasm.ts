@@ -12,6 +12,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { ZstdFrames } from '../codecs/zstd-frame.ts'
+import { CompressionError } from '../compression.ts'
 
 /** An instance that has more is not kept. A fresh one has 16 MiB. */
 const HEAP_KEPT_BYTES = 32 * 1024 * 1024
@@ -172,6 +173,6 @@ class ZstdInstance {
 
 function allocate(zstd: Zstd, bytes: number): number {
   const at = zstd._malloc(bytes)
-  if (at === 0) throw new Error(`zstd got no memory for ${bytes} bytes`)
+  if (at === 0) throw new CompressionError('too-large', `zstd: there is no memory for ${bytes} bytes here`)
   return at
 }
