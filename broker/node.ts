@@ -243,6 +243,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     producerNames: () => registry.nameCount,
     groups: () => groups.service.stats(),
     parked: () => purgatory.size,
+    prepared: () => intake.waiting,
     codecPool: () => codecPool.stats(),
   })
 

@@ -25,6 +25,8 @@ export interface MetricsSources {
   readonly producerNames: () => number
   readonly groups: () => GroupStats
   readonly parked: () => number
+  /** Entries of produce requests that wait for a thread, or behind one that does. */
+  readonly prepared: () => number
   readonly codecPool: () => CodecPoolStats
 }
 
@@ -131,7 +133,7 @@ export class Metrics {
     )
   }
 
-  #observeRequests({ tally, server, budget, parked }: MetricsSources): void {
+  #observeRequests({ tally, server, budget, parked, prepared }: MetricsSources): void {
     new Counter({
       name: 'octopus_requests_total',
       help: 'Requests answered, by API and by the error of the whole request (NONE: answered).',
@@ -149,6 +151,11 @@ export class Metrics {
       () => server().unfinishedRequests,
     )
     this.#gauge('requests_parked', 'Requests waiting for data or replicas.', parked)
+    this.#gauge(
+      'produce_entries_waiting',
+      'Entries of produce requests whose batches are worked on, or that wait behind such.',
+      prepared,
+    )
     this.#total(
       'produce_requests_refused',
       'Produce requests refused because the buffer was full.',

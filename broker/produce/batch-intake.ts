@@ -2,7 +2,7 @@
  * Takes the batches of one partition from a produce request to the log: may he, are they sound, what has the topic done
  * to them, and whose turn is it.
  *
- * It promises: batches of a partition are appended in the order in which they came, whatever is done to them; each entry
+ * It promises: the log gets batches of a partition in the order in which they came, whatever is done to them; each entry
  * has one outcome, also when its topic goes, its thread dies or the node stops meanwhile; nothing of an entry is appended
  * when one of its batches breaks a rule. Rights are looked at before any work is spent and, if that took more than this
  * turn, once more before the append: who may not write any more has written nothing. The configs that count are

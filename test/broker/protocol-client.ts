@@ -14,7 +14,7 @@ import { BatchEncoder, type FinishOptions } from '../../storage/record/batch-enc
 import { batchBytesAt } from '../../storage/record/batch-header.ts'
 import { ADMIN_KEY } from '../support/admin-key.ts'
 
-const { crc32c } = systemPorts()
+const { crc32c, codecs } = systemPorts()
 
 interface Waiting {
   readonly frames: Frame[]
@@ -123,7 +123,7 @@ export class ProtocolClient {
           body,
           at,
           { topic: '', partition: source.partition },
-          { fromOffset: fetchOffset, crc32c },
+          { fromOffset: fetchOffset, crc32c, codecs },
         ))
           records.push({ offset: record.offset, value: Buffer.from(record.value ?? []).toString() })
     }

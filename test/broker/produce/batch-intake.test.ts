@@ -2,7 +2,7 @@
 import t from 'tap'
 import { Policy } from '../../../auth/acl/policy.ts'
 import { planOf } from '../../../broker/produce/batch-plan.ts'
-import { contextOf, sessionOf } from '../sessions.ts'
+import { contextOf, sessionOf, userIdentity } from '../sessions.ts'
 import { intakeWorld, NOW_MS, settled, valuesOf } from './intake-world.ts'
 import { event, eventsBatch } from './produced-batches.ts'
 
@@ -190,6 +190,45 @@ t.test('who may not write any more has written nothing', async (t) => {
   pool.take().finish()
   t.match(await answering, [{ error: 'CREDENTIAL_EXPIRED', baseOffset: -1 }])
   t.equal(logs[0].durableOffset, 0)
+})
+
+t.test('a right that is taken away, and one that ends', async (t) => {
+  const writer = {
+    id: 'write',
+    principal: 'user:ada',
+    resource: { type: 'topic', name: 'lab.events', match: 'literal' },
+    operations: ['write', 'describe'],
+    effect: 'allow',
+    expiresAtMs: null,
+    grantedBy: 'user:admin',
+    createdAtMs: 0,
+    note: null,
+  } as const
+  const clock = { ms: NOW_MS, nowMs: () => clock.ms }
+  const outcome = async (expiresAtMs: number | null, meanwhile: (policy: Policy) => void) => {
+    const { pool, send, logs } = await intakeWorld({ 'compression.type': 'gzip' })
+    const policy = new Policy()
+    policy.putEntry({ ...writer, expiresAtMs })
+    const context = contextOf(sessionOf(userIdentity('ada'), policy, clock), NOW_MS)
+    const answering = send([eventsBatch(0, 50)], { context })
+    meanwhile(policy)
+    pool.take().finish()
+    const [{ error }] = await answering
+    t.equal(logs[0].durableOffset, error === 'NONE' ? 50 : 0)
+    return error
+  }
+  t.equal(await outcome(null, () => {}), 'NONE')
+  t.equal(
+    await outcome(null, (policy) => policy.removeEntry('write')),
+    'UNKNOWN_TOPIC_ID',
+    'it is not there for him',
+  )
+  const readable = { ...writer, operations: ['describe'] } as const
+  t.equal(await outcome(null, (policy) => policy.putEntry(readable)), 'TOPIC_AUTHORIZATION_FAILED')
+  const later = () => {
+    clock.ms += 20
+  }
+  t.equal(await outcome(NOW_MS + 10, later), 'UNKNOWN_TOPIC_ID')
 })
 
 t.test('several batches in one entry: all or nothing, and none of them compressed', async (t) => {
