@@ -15,11 +15,11 @@ import type { RecordPattern } from './pattern.ts'
 import type { SharedPatterns, SharedPatternsMaker } from './shared-patterns.ts'
 
 /** A reader so many offsets before another one comes to the same batches before what is known of them is forgotten. */
-export const NEAR_OFFSETS_MAX = 65_536
+export const NEAR_OFFSETS_MAX = 1024 * 1024
 /** A scan for one pattern more costs about this share of a scan for a single one. */
 const SHARE_OF_ONE_MORE = 1 / 32
 /** Compiling a pattern costs about what a scan of so many bytes does. */
-const COMPILED_BYTES = 4096
+const COMPILED_BYTES = 16 * 1024
 export const GROUP_FILTERS_MAX = 4096
 export const GROUP_TEXT_CHARS_MAX = 1024 * 1024
 

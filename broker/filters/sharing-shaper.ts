@@ -34,8 +34,9 @@ const SECTION_SHARE = 1 / 8
 const STRETCH_BYTES_ENOUGH = 256 * 1024
 /** Records of so many bytes, when they are unpacked. */
 const RECORD_BYTES_ENOUGH = 1024 * 1024
-/** Compiling more, and holding them against a batch, is never done on the event loop. */
-const INLINE_FILTERS_MAX = 32
+/** More filters, or more text, are never compiled on the event loop: it takes a fifth of a ms, and 0.05 for each. */
+const INLINE_FILTERS_MAX = 8
+const INLINE_TEXT_CHARS_MAX = 4096
 
 export interface SharingShaperOptions {
   readonly pool: CodecPool
@@ -311,8 +312,8 @@ export class SharingShaper implements FetchShaper {
 
   /** On the event loop; undefined: that would be too much. */
   #matchNow(group: FilterGroup, value: Uint8Array, start: number, bytes: number): MatchResult | undefined {
-    if (group.size > INLINE_FILTERS_MAX) return undefined
-    if (this.#pool.shouldOffload('match', bytes * (1 + group.size / INLINE_FILTERS_MAX))) return undefined
+    if (group.size > INLINE_FILTERS_MAX || group.textChars > INLINE_TEXT_CHARS_MAX) return undefined
+    if (this.#pool.shouldOffload('match', bytes)) return undefined
     const bytesMax = Math.min(this.#decompressedBytesMax, INLINE_UNPACKED_BYTES_MAX)
     const result = this.#pool.performNow({
       kind: 'match',

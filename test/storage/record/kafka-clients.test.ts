@@ -10,9 +10,12 @@ import { CompressionTypes } from 'kafkajs'
 import t from 'tap'
 import { decodeBatch } from '../../../storage/record/batch-decoder.ts'
 import type { RecordField } from '../../../storage/record/batch-encoder.ts'
-import { stampBatch } from '../../../storage/record/batch-header.ts'
+import { BATCH_HEADER_BYTES, stampBatch } from '../../../storage/record/batch-header.ts'
+import { selectRecords } from '../../../storage/record/batch-selection.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
+import { emptyBatch } from '../../../storage/record/empty-batch.ts'
 import { checkProducedBatch, checkStoredBatch } from '../../../storage/record/validate.ts'
+import { varintAt, varintEndAt } from '../../../storage/record/varint.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
 import type { PlainRecord } from './batches.ts'
 import {
@@ -226,6 +229,61 @@ t.test('@platformatic/kafka reads what we write', async (t) => {
       })),
       records.map((record, index) => expected(record, 500 + index)),
       compression,
+    )
+  }
+})
+
+t.test('both clients read a batch with some of the records, and one with none', async (t) => {
+  const records = [...threeRecords, ...repetitive]
+  const batch = encode(records, { producerId: 77, producerEpoch: 3, baseSequence: 1000 })
+  stampBatch(batch, 0, 500, 12)
+  const positions = [0]
+  for (let at = BATCH_HEADER_BYTES; at < batch.length; positions.push(at - BATCH_HEADER_BYTES))
+    at = varintEndAt(batch, at) + varintAt(batch, at)
+  const from = {
+    bytes: batch,
+    at: 0,
+    section: batch,
+    sectionAt: BATCH_HEADER_BYTES,
+    positions: Uint32Array.from(positions),
+  }
+  const left = [1, 2, 5]
+  const some = selectRecords(from, Uint32Array.from(left), crc32c)
+  const none = emptyBatch({ offset: 500, endOffset: 507, leaderEpoch: 12 }, crc32c)
+
+  const byPlatformatic = (bytes: Uint8Array) => readRecordsBatch(Reader.from(Buffer.from(bytes)))
+  const byKafkajs = (bytes: Uint8Array) => kafkajs.decodeBatch(new kafkajs.Decoder(Buffer.from(bytes)))
+  for (const [bytes, indexes] of [
+    [some, left],
+    [none, []],
+  ] as const) {
+    t.equal(checkStoredBatch(bytes, 0, bytes.length, crc32c), undefined)
+    const read = byPlatformatic(bytes)
+    t.match(read, { firstOffset: 500n, lastOffsetDelta: 6 })
+    t.same(
+      read.records.map(({ offsetDelta, timestampDelta, key, value }) => ({
+        offset: Number(read.firstOffset) + offsetDelta,
+        timestampMs: Number(read.firstTimestamp + timestampDelta),
+        key: key && hex(key),
+        value: value && hex(value),
+      })),
+      indexes.map((index) => {
+        const { headers: _, ...record } = expected(records[index], 500 + index)
+        return record
+      }),
+    )
+    const also = await byKafkajs(bytes)
+    t.equal(also.firstOffset, '500')
+    t.same(
+      also.records.map(({ offset, timestamp, value }) => [
+        Number(offset),
+        Number(timestamp),
+        value && hex(value),
+      ]),
+      indexes.map((index) => {
+        const { offset, timestampMs, value } = expected(records[index], 500 + index)
+        return [offset, timestampMs, value]
+      }),
     )
   }
 })

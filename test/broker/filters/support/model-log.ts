@@ -35,12 +35,13 @@ export class ModelLog {
     return this.batches.at(-1)?.endOffset ?? 0
   }
 
-  append(batch: Uint8Array, leaderEpoch = 0): void {
+  /** @param isSound false: its records cannot be read, and are none of the model's */
+  append(batch: Uint8Array, isSound = true): void {
     const bytes = batch.slice()
     const baseOffset = this.endOffset
-    stampBatch(bytes, 0, baseOffset, leaderEpoch)
+    stampBatch(bytes, 0, baseOffset, 0)
     const endOffset = baseOffset + lastOffsetDeltaAt(bytes, 0) + 1
-    const records = recordCountAt(bytes, 0) === 0 ? [] : recordsOf(bytes)
+    const records = recordCountAt(bytes, 0) === 0 || !isSound ? [] : recordsOf(bytes)
     this.batches.push({ bytes, baseOffset, endOffset, records })
   }
 

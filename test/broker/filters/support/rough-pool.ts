@@ -27,6 +27,8 @@ export class RoughPool implements CodecPool {
   offloadBytesMin: number
   /** Tasks that were run, by kind. */
   readonly ran: CodecTaskKind[] = []
+  /** Of those that match: of how many patterns, and the number of their set. */
+  readonly sets: { readonly size: number; readonly id: number }[] = []
 
   constructor(tools: CodecTools, offloadBytesMin: number) {
     this.#here = new InlinePool({ ...tools })
@@ -42,6 +44,7 @@ export class RoughPool implements CodecPool {
     if (task.bytes.byteLength !== task.bytes.buffer.byteLength)
       throw new Error('the bytes of a task have a buffer of their own')
     this.ran.push(task.kind)
+    if (task.kind === 'match') this.sets.push(task.patterns)
     const arrived = structuredClone(task, { transfer: [task.bytes.buffer as ArrayBuffer] })
     return new Promise((resolve, reject) => {
       const answer = () => {
