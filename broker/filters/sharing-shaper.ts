@@ -31,7 +31,7 @@ const CACHE_BYTES_MAX = 64 * 1024 * 1024
 /** Unpacked records of one scan beyond this share of the cache are not kept. */
 const SECTION_SHARE = 1 / 8
 /** Batches of so many bytes are looked at together. */
-const STRETCH_BYTES_ENOUGH = 256 * 1024
+const STRETCH_BYTES_ENOUGH = 512 * 1024
 /** Records of so many bytes, when they are unpacked. */
 const RECORD_BYTES_ENOUGH = 1024 * 1024
 /** More filters, or more text, are never compiled on the event loop: it takes a fifth of a ms, and 0.05 for each. */

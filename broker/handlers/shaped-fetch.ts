@@ -34,7 +34,7 @@ export interface ShapedFetchDependencies {
 }
 
 /** Stored bytes that are looked at as one piece. */
-const PIECE_BYTES = 256 * 1024
+const PIECE_BYTES = 512 * 1024
 /** Who wants no wait at all is looked for all the same, so long. */
 const LOOK_MS = 10
 /** Room for the frame of a batch. */
@@ -172,13 +172,15 @@ export class ShapedFetch {
   #piece(scan: Scan): ShapedSlice | Promise<ShapedSlice> | { obstacle: Promise<unknown> } | undefined {
     const { log: shard, shaper } = this.#parts
     const { cursor } = scan
-    const { log, offset } = cursor
+    const { log } = cursor
     if (!log || !this.#hasMore(scan)) return undefined
     if (!this.#sink.canWrite()) return { obstacle: this.#sink.writable() }
-    const { filter } = this.#wish
-    const known = filter && shaper.skip(log, filter, offset, visibleEnd(log))
-    if (known instanceof Promise) return { obstacle: known }
-    if (known) return { ...known, value: NOTHING, start: 0, end: 0, endOffset: offset }
+    for (let known = this.#known(cursor, log); known; known = this.#known(cursor, log)) {
+      if (known instanceof Promise) return { obstacle: known }
+      this.#passed(cursor, known)
+      if (!this.#hasMore(scan)) return undefined
+    }
+    const { offset } = cursor
     const bytesMax = this.#pieceBytes(cursor)
     if (scan.preparedOffset !== offset) {
       scan.preparedOffset = offset
@@ -187,6 +189,11 @@ export class ShapedFetch {
     }
     const slice = shard.read(log, offset, visibleEnd(log), bytesMax)
     return slice && shaper.shape(log, slice, this.#wish, offset)
+  }
+
+  #known({ offset }: FetchCursor, log: PartitionLog): ReturnType<FetchShaper['skip']> {
+    const { filter } = this.#wish
+    return filter && this.#parts.shaper.skip(log, filter, offset, visibleEnd(log))
   }
 
   /** What is unpacked may become much larger: that is done batch by batch. */
@@ -271,8 +278,6 @@ export class ShapedFetch {
     )
   }
 }
-
-const NOTHING = new Uint8Array(0)
 
 function hasRoom(bytesLeft: number, bytes: number, bytesMax: number): boolean {
   return bytesLeft > 0 && (bytes === 0 || bytesLeft >= Math.min(PIECE_BYTES, bytesMax) / 4)
