@@ -38,7 +38,7 @@ export interface RecordPlace {
   readonly partition: number
   /** -1 where nobody knows: with acks `none`, and of some duplicates. */
   readonly offset: number
-  /** -1 where nobody knows. */
+  /** The broker’s time where the topic takes that, else the record’s own; -1 where nobody knows. */
   readonly timestampMs: number
   /** The record was given before, by its `sequence`, and was not stored again. */
   readonly isDuplicate?: true
