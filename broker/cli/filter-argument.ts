@@ -68,5 +68,7 @@ function columnsOf(text: string): number {
   )
 }
 
-const WIDE = /^(?:\p{Emoji_Presentation}|[ᄀ-ᅟ⺀-〾ぁ-꓏가-힣豈-﫿︰-﹯＀-｠￠-￦]|[\u{20000}-\u{3fffd}])$/u
+/** Hangul, CJK and full-width forms, by their blocks. */
+const WIDE =
+  /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])$/u
 const MARK = /^\p{Mark}$/u

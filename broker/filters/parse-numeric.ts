@@ -46,11 +46,10 @@ export function parseNumeric(place: Place, pattern: PatternText): Rule {
   if (!second.operator.startsWith('<'))
     pattern.fail(parts[2], `after a lower bound an upper one follows, "<" or "<=", not "${second.operator}"`)
   if (parts.length > 4) pattern.fail(parts[4], 'two bounds are all: nothing follows the upper one')
-  if (second.bound <= first.bound)
-    pattern.fail(
-      parts[3],
-      `the upper bound ${second.bound} must be above the lower one, ${first.bound}${second.bound === first.bound ? '; for one number write "="' : ''}`,
-    )
+  if (second.bound === first.bound)
+    pattern.fail(parts[3], `the bounds are the same: for one number write ["=", ${second.bound}]`)
+  if (second.bound < first.bound)
+    pattern.fail(parts[3], `the upper bound ${second.bound} must be above the lower one, ${first.bound}`)
   return range(first.bound, inclusive, second.bound, second.operator === '<=')
 }
 

@@ -106,12 +106,22 @@ function parseOperator(place: PlaceOf<'object'>, subject: Subject, pattern: Patt
   if (parse === undefined) return unknown(place, name, operatorNames, 'operator', pattern)
   const type = name === 'numeric' ? 'number' : onText.includes(name) ? 'text' : undefined
   if (type !== undefined && subject.holds !== 'json' && subject.holds !== type)
-    pattern.fail(
-      place,
-      `${subject.what} is ${subject.holds === 'text' ? 'text' : 'a number'}, of which ${name} takes nothing${subject.instead === undefined ? '' : `: ${subject.instead}`}`,
-    )
+    refuseOperator(name, place, subject, pattern)
   if (name === 'exists' && subject.holds === 'number') pattern.fail(place, `${subject.what} is always there`)
   return parse(operand, pattern, subject)
+}
+
+function refuseOperator(
+  name: string,
+  place: Place,
+  { what, holds, instead }: Subject,
+  pattern: PatternText,
+): never {
+  const hint = instead === undefined ? '' : `: ${instead}`
+  pattern.fail(
+    place,
+    `${what} is ${holds === 'text' ? 'text' : 'a number'}, of which ${name} takes nothing${hint}`,
+  )
 }
 
 /** The single operator of an object. */
@@ -180,11 +190,12 @@ function wildcard(operand: Place, pattern: PatternText): Rule {
       pattern.fail(operand, `two asterisks follow each other in ${quoted(text)}: one takes any text already`)
     if (text[index] !== '\\') continue
     const next = text[++index]
-    if (next !== '*' && next !== '\\')
-      pattern.fail(
-        operand,
-        `a backslash in a wildcard stands before * or another backslash (in JSON "\\\\*" and "\\\\\\\\"), not before ${next === undefined ? 'the end' : quoted(next)}`,
-      )
+    if (next === '*' || next === '\\') continue
+    const found = next === undefined ? 'the end' : quoted(next)
+    pattern.fail(
+      operand,
+      `a backslash in a wildcard stands before * or another backslash (in JSON "\\\\*" and "\\\\\\\\"), not before ${found}`,
+    )
   }
   return { kind: 'wildcard', text }
 }

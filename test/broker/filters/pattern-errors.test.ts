@@ -285,7 +285,7 @@ const mistakes: readonly (readonly [text: string, message: string])[] = [
   ],
   [
     '{"value":{"a":[{"numeric":[">=",5,"<=",5]}]}}',
-    'the upper bound 5 must be above the lower one, 5; for one number write "=" (at /value/a/0/numeric/3, line 1, column 40)',
+    'the bounds are the same: for one number write ["=", 5] (at /value/a/0/numeric/3, line 1, column 40)',
   ],
   [
     '{"value":{"a":[{"numeric":["=",1e309]}]}}',
