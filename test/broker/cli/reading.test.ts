@@ -38,8 +38,16 @@ async function hour(topic: string): Promise<void> {
 
 await hour('hour')
 
+/** Words as a shell reads them: what stands in single quotes is one. */
 const octopus = (line: string, options: RunOptions = {}) =>
-  inProcess([...line.split(' '), '--url', broker.url], options)
+  inProcess(
+    [
+      ...line.split(/ (?=(?:[^']*'[^']*')*[^']*$)/).map((word) => word.replace(/^'(.*)'$/, '$1')),
+      '--url',
+      broker.url,
+    ],
+    options,
+  )
 const read = async (flags: string, options: RunOptions = {}) => {
   const { exitCode, out, err } = await octopus(`consume hour ${flags}`, options)
   if (exitCode !== 0 || err !== '') throw new Error(`${exitCode}: ${err}`)
@@ -199,7 +207,8 @@ t.test('every example of the help text is taken', async (t) => {
   for (const line of lines) {
     const flags = line.replace(/^ {2}\$ octopus consume readings ?/, '').replace(/ [|>].*/, '')
     const { err } = await octopus(`consume readings ${flags}`, { interrupted })
-    t.equal(err, '', line)
+    // With a filter the end is told how much was looked at.
+    t.equal(err.replace(/^octopus: 0 events examined: .*\n$/, ''), '', line)
   }
   t.ok(lines.length >= 6)
 })
