@@ -77,13 +77,18 @@ export interface CompiledSet {
   readonly absent: Lists
   /** By list; 0: no single node is known. */
   readonly absentNodes: Int32Array
-  /** Whether the JSON of a value has to be read whatever the rest of the record is. */
+  /** Whether the JSON of a value is read whatever the rest of the record is. */
   readonly alwaysReadsValue: boolean
   /** By group: of an alternative with fields of the value, the formula of all else it asks; -1: it is none such. */
   readonly besidesValue: Int32Array
-  /** Alternatives of which that may hold by absence. */
+  /** Those of the formulas that are not judged otherwise before the value is read. */
   readonly oftenBesidesValue: Int32Array
 }
+
+/** How much rarer something in a value must be, by guess, for an alternative to wait for that. */
+const EARLY_COST_MAX = 4
+/** With more to be asked before each value it is read without asking. */
+const OFTEN_MAX = 16
 
 export function compilePatterns(patterns: readonly RecordPattern[]): CompiledSet {
   const compiler = new SetCompiler()
@@ -222,7 +227,7 @@ class SetCompiler {
       butsOfRule: this.#terms.butsOfRule(),
       formulaKinds: Uint8Array.from(ids, (id) => this.#formulas.kindOf(id)),
       operands: new Lists(
-        ids.map((id) => this.#formulas.operandsOf(id)),
+        ids.map((id) => this.#formulas.operandsInOrder(id)),
         ids.length,
       ),
       canBeAbsent: Uint8Array.from(ids, (id) => (this.#formulas.canBeAbsent(id) ? 1 : 0)),
@@ -243,16 +248,15 @@ class SetCompiler {
     const byTerm: number[][] = []
     const byNode: number[][] = []
     const byGroup: number[][] = []
-    for (const [group, { formula, besidesValue }] of this.#groups.entries()) {
-      // What is set off before the value is read may tell that it need not be.
-      const isEarly = besidesValue >= 0 && !this.#formulas.canBeAbsent(besidesValue)
-      for (const trigger of this.#formulas.triggersOf(isEarly ? besidesValue : formula)) {
+    for (const [index, group] of this.#groups.entries()) {
+      const formula = this.#isSetOffEarly(group) ? group.besidesValue : group.formula
+      for (const trigger of this.#formulas.triggersOf(formula)) {
         const [operand] = this.#formulas.operandsOf(trigger)
-        if (this.#formulas.kindOf(trigger) !== formulaKinds.term) addTo(byGroup, operand, group)
+        if (this.#formulas.kindOf(trigger) !== formulaKinds.term) addTo(byGroup, operand, index)
         else {
           const term = this.#terms.terms[operand]
-          if (term.takesAny || term.buts.length > 0) addTo(byNode, term.node, group)
-          else addTo(byTerm, operand, group)
+          if (term.takesAny || term.buts.length > 0) addTo(byNode, term.node, index)
+          else addTo(byTerm, operand, index)
         }
       }
     }
@@ -261,6 +265,15 @@ class SetCompiler {
       setOffByNode: new Lists(byNode, nodeCount),
       setOffByGroup: new Lists(byGroup, this.#groups.length),
     }
+  }
+
+  /**
+   * Whether an alternative waits for something else than the value. Then it is known before the value is read whether that
+   * has to be; but where that is no rare thing, it would be set off with nearly every record.
+   */
+  #isSetOffEarly({ formula, besidesValue }: Group): boolean {
+    if (besidesValue < 0 || this.#formulas.canBeAbsent(besidesValue)) return false
+    return this.#formulas.costOf(besidesValue) <= this.#formulas.costOf(formula) * EARLY_COST_MAX
   }
 
   #absent(): Pick<CompiledSet, 'absent' | 'absentNodes'> {
@@ -303,15 +316,14 @@ class SetCompiler {
   }
 
   #readingOfValues(): Pick<CompiledSet, 'alwaysReadsValue' | 'besidesValue' | 'oftenBesidesValue'> {
-    const withFields = [...this.#groups.entries()].filter(([, { hasValueFields }]) => hasValueFields)
+    const withFields = this.#groups.filter(({ hasValueFields }) => hasValueFields)
+    const often = new Set(
+      withFields.filter((group) => !this.#isSetOffEarly(group)).map(({ besidesValue }) => besidesValue),
+    )
     return {
-      alwaysReadsValue: withFields.some(([, { besidesValue }]) => besidesValue < 0),
+      alwaysReadsValue: often.has(-1) || often.size > OFTEN_MAX,
       besidesValue: Int32Array.from(this.#groups, ({ besidesValue }) => besidesValue),
-      oftenBesidesValue: Int32Array.from(
-        withFields.flatMap(([group, { besidesValue }]) =>
-          besidesValue >= 0 && this.#formulas.canBeAbsent(besidesValue) ? [group] : [],
-        ),
-      ),
+      oftenBesidesValue: Int32Array.from(often),
     }
   }
 }

@@ -112,6 +112,17 @@ export class Formulas {
     return this.#triggerOf(id).by
   }
 
+  /** How often that happens, by guess: to be compared with others only. */
+  costOf(id: FormulaId): number {
+    return this.#triggerOf(id).cost
+  }
+
+  /** The operands, what holds most rarely first if all of them have to. */
+  operandsInOrder(id: FormulaId): readonly number[] {
+    const { kind, operands } = this.#formulas[id]
+    return kind === formulaKinds.all ? operands.toSorted((a, b) => this.costOf(a) - this.costOf(b)) : operands
+  }
+
   #triggerOf(id: FormulaId): Trigger {
     this.#triggers[id] ??= this.#findTrigger(id)
     return this.#triggers[id]

@@ -1,4 +1,4 @@
-/** How a formula holds, as bits; 0: it does not. Both may be. */
+/** How a formula holds; 0: it does not. What holds in both ways holds with a scalar, which is worth more. */
 
 /** Something in the record satisfies it. */
 export const WITH_SCALAR = 1

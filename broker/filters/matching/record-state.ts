@@ -79,7 +79,7 @@ export class RecordState implements JsonSink {
     const { first, next } = this.#pending
     const begunAt = this.#clock.begunAt[node]
     for (let group = first[node]; group !== NO_GROUP; group = next[group]) {
-      if ((this.#outcome(this.#set.formulaOfGroup[group], begunAt) & WITH_SCALAR) !== 0) this.#hold(group)
+      if (this.#outcome(this.#set.formulaOfGroup[group], begunAt) === WITH_SCALAR) this.#hold(group)
     }
   }
 
@@ -121,7 +121,7 @@ export class RecordState implements JsonSink {
       if (formula >= 0 && this.#outcome(formula, begunAt) !== 0) return true
     }
     for (let index = 0; index < set.oftenBesidesValue.length; index++) {
-      if (this.#outcome(set.besidesValue[set.oftenBesidesValue[index]], begunAt) !== 0) return true
+      if (this.#outcome(set.oftenBesidesValue[index], begunAt) !== 0) return true
     }
     return false
   }
@@ -168,31 +168,31 @@ export class RecordState implements JsonSink {
       case formulaKinds.group:
         return this.#groupOutcome(items[first], formula, begunAt)
       case formulaKinds.all: {
-        let some = 0
-        let each = BY_ABSENCE
+        let all = BY_ABSENCE
         for (let at = first; at < starts[formula + 1]; at++) {
           const outcome = this.#outcome(items[at], begunAt)
           if (outcome === 0) return 0
-          some |= outcome & WITH_SCALAR
-          each &= outcome
+          if (outcome === WITH_SCALAR) all = WITH_SCALAR
         }
-        return some | each
+        return all
       }
       default: {
-        let outcome = 0
-        for (let at = first; at < starts[formula + 1] && outcome !== (WITH_SCALAR | BY_ABSENCE); at++) {
-          outcome |= this.#outcome(items[at], begunAt)
+        let any = 0
+        for (let at = first; at < starts[formula + 1]; at++) {
+          const outcome = this.#outcome(items[at], begunAt)
+          if (outcome === WITH_SCALAR) return WITH_SCALAR
+          any |= outcome
         }
-        return outcome
+        return any
       }
     }
   }
 
   #groupOutcome(group: number, formula: number, begunAt: number): number {
-    const held = this.#heldAt[group] >= begunAt ? WITH_SCALAR : 0
+    if (this.#heldAt[group] >= begunAt) return WITH_SCALAR
     const set = this.#set
-    if (set.canBeAbsent[formula] === 0 || !this.#isAbsent(set.formulaOfGroup[group], begunAt)) return held
-    return held | BY_ABSENCE
+    if (set.canBeAbsent[formula] === 0) return 0
+    return this.#isAbsent(set.formulaOfGroup[group], begunAt) ? BY_ABSENCE : 0
   }
 
   /** Whether a formula holds because nothing it looks at is anywhere in the object that began then. */
