@@ -107,7 +107,7 @@ function sampleInline(pool: CodecPool, { choice, batches }: Cell, sampleMs: numb
     let done = 0
     while (!isOver()) {
       const { bytes } = batches[done % batches.length]
-      requireRebuilt(pool.performNow(taskOf(choice, bytes)), bytes)
+      requireRebuilt(pool.performNow(taskOf(choice, bytes.slice())), bytes)
       done++
     }
     return done

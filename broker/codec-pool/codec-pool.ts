@@ -17,7 +17,11 @@ export interface CodecPool {
    * of a larger buffer is copied before it returns. Rejects with {@link CodecPoolError} alone.
    */
   run<T extends CodecTask>(task: T): Promise<ResultOf<T>>
-  /** On the event loop, at once. May change the task's bytes. */
+  /** A copy for a task, which `run` need not copy again. */
+  copyOf(lent: Uint8Array): Uint8Array
+  /** Nobody needs the bytes of a task or a result any more, nor anything else in their buffer: it may be used again. */
+  giveBack(bytes: Uint8Array): void
+  /** On the event loop, at once. May change the task's bytes, and the result may lie in their buffer. */
   performNow<T extends CodecTask>(task: T): ResultOf<T>
   stats(): CodecPoolStats
   /** Whoever waits is answered `closed`. Idempotent; resolves when no thread is left. */

@@ -123,9 +123,11 @@ function check({ bytes, limits, appendTimeMs }: CheckTask, { crc32c, codecs }: C
 function rebuild({ bytes, options, appendTimeMs }: RebuildTask, tools: CodecTools): BatchesResult {
   const { crc32c } = tools
   const rebuilt: Uint8Array[] = []
-  for (let at = 0; at < bytes.length; at += batchBytesAt(bytes, at)) {
+  for (let at = 0, next = 0; at < bytes.length; at = next) {
     const problem = checkProducedBatch(bytes, at, bytes.length, crc32c, options)
     if (problem !== undefined) return { problem }
+    // Known before it is overwritten.
+    next = at + batchBytesAt(bytes, at)
     const batch = rebuildBatch(bytes, at, tools, options)
     if (!(batch instanceof Uint8Array)) return { problem: batch }
     if (appendTimeMs !== undefined) stampAppendTime(batch, 0, appendTimeMs, crc32c)

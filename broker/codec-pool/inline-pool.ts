@@ -37,6 +37,12 @@ export class InlinePool implements CodecPool {
     }
   }
 
+  copyOf(lent: Uint8Array): Uint8Array {
+    return new Uint8Array(lent)
+  }
+
+  giveBack(): void {}
+
   performNow<T extends CodecTask>(task: T): ResultOf<T> {
     this.#tasks[task.kind].inline++
     return performCodecTask(task, this.#tools)

@@ -8,6 +8,7 @@
  * Threads are started when there is work for them and stay: most brokers need none.
  */
 import type { Clock, Timer, Timers } from '../ports.ts'
+import { BufferShelf } from './buffer-shelf.ts'
 import type { TaskAnswer } from './bundle.ts'
 import {
   type CodecPool,
@@ -63,6 +64,8 @@ const LOOKS_PER_TIMEOUT = 4
 const LOOKS_PER_START = 4 * LOOKS_PER_TIMEOUT
 /** On Linux each thread has a niceness, and those of the pool give way to the event loop. */
 const NICE_INCREMENT = 5
+/** Buffers kept for the next batches. */
+const SHELF_BYTES_MAX = 8 * 1024 * 1024
 /** Records lie outside of the heap. */
 const WORKER_HEAP_BYTES_MAX = 256 * 1024 * 1024
 
@@ -85,6 +88,7 @@ interface Seat {
 export class WorkerPool implements CodecPool {
   readonly #options: WorkerPoolOptions
   readonly #queue: TaskQueue<Job>
+  readonly #shelf = new BufferShelf(SHELF_BYTES_MAX)
   readonly #restarts: RestartBudget
   readonly #tasks = newTaskCounts()
   readonly #seats = new Set<Seat>()
@@ -115,7 +119,7 @@ export class WorkerPool implements CodecPool {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(closed())
       if (task.bytes.length === 0) return reject(spent())
-      const bytes = owned(task.bytes)
+      const bytes = this.#shelf.isCopy(task.bytes) ? task.bytes : owned(task.bytes)
       const job: Job = {
         task: bytes === task.bytes ? task : { ...task, bytes },
         urgency: urgencyOf(task.kind),
@@ -130,6 +134,14 @@ export class WorkerPool implements CodecPool {
       }
       this.#dispatch()
     })
+  }
+
+  copyOf(lent: Uint8Array): Uint8Array {
+    return this.#shelf.copy(lent)
+  }
+
+  giveBack(bytes: Uint8Array): void {
+    this.#shelf.giveBack(bytes)
   }
 
   performNow<T extends CodecTask>(task: T): ResultOf<T> {

@@ -99,7 +99,7 @@ export class BatchIntake {
     if (prepared instanceof Promise) return this.#later(log, prepared, waiting)
     if (prepared.problem) return refusalFor(prepared.problem)
     if (isBusy) return this.#later(log, prepared, waiting)
-    return this.#append(log, prepared.bytes, timestampType, context)
+    return this.#appendPrepared(log, prepared.bytes, timestampType, context)
   }
 
   /** In the lane of the partition; resolves when it has been left. */
@@ -139,7 +139,19 @@ export class BatchIntake {
     const found = findPartition(this.#options.topics, asked, session, 'write')
     if ('error' in found) return found
     const refusal = sequenceRefusal(this.#options, producerIdAt(prepared.bytes, 0), session)
-    return refusal ?? this.#append(found.log, prepared.bytes, timestampType, context)
+    return refusal ?? this.#appendPrepared(found.log, prepared.bytes, timestampType, context)
+  }
+
+  /** Bytes that are a copy and nobody else's: the log copies them once more, and the buffer is free. */
+  #appendPrepared(
+    log: PartitionLog,
+    bytes: Uint8Array,
+    timestampType: TopicConfig['timestampType'],
+    context: RequestContext,
+  ): Taken {
+    const taken = this.#append(log, bytes, timestampType, context)
+    this.#options.codecPool.giveBack(bytes)
+    return taken
   }
 
   #append(

@@ -39,11 +39,11 @@ export class BatchPreparation {
     const packing = packingOf(plan, config)
     if (!pool.shouldOffload(plan, lent.length, packing)) {
       const bytesMax = Math.min(UNPACKED_NOW_BYTES_MAX, this.#decompressedBytesMax)
-      const prepared = pool.performNow(taskOf(packing, lent, limits, bytesMax))
+      const prepared = pool.performNow(taskOf(packing, pool.copyOf(lent), limits, bytesMax))
       const isFinal = prepared.problem?.reason !== 'too-large' || bytesMax === this.#decompressedBytesMax
       if (isFinal) return prepared
     }
-    return pool.run(taskOf(packing, lent, limits, this.#decompressedBytesMax))
+    return pool.run(taskOf(packing, pool.copyOf(lent), limits, this.#decompressedBytesMax))
   }
 }
 
@@ -56,11 +56,10 @@ function packingOf(
 
 function taskOf(
   packing: Packing | undefined,
-  lent: Uint8Array,
+  bytes: Uint8Array,
   limits: BatchLimits,
   decompressedBytesMax: number,
 ): CheckTask | RebuildTask {
-  const bytes = new Uint8Array(lent)
   const bounds = { ...limits, decompressedBytesMax }
   return packing === undefined
     ? { kind: 'check', bytes, limits: bounds }

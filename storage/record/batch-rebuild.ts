@@ -62,7 +62,8 @@ export function checkPackedBatch(
 
 /**
  * The batch of a producer in another compression, its inside checked; its outside was checked before. What has that
- * compression already is handed back as it is, a view of `bytes`, whatever its level; anything else has a buffer of its own.
+ * compression already is handed back as it is, whatever its level. The result lies where the batch was if it is not larger,
+ * and overwrites it; else it has a buffer of its own.
  */
 export function rebuildBatch(
   bytes: Uint8Array,
@@ -88,7 +89,7 @@ export function rebuildBatch(
     if (problem !== undefined) return problem
     section = unpacked
   }
-  const rebuilt = packBatch(bytes, at, section, compression, options.level, tools)
+  const rebuilt = packBatch(bytes, at, section, compression, options.level, tools, bytes.subarray(at, end))
   return rebuilt instanceof Uint8Array && rebuilt.length > options.bytesMax
     ? {
         reason: 'too-large',
@@ -152,7 +153,10 @@ function problemOf(error: unknown, what: string): BatchProblem {
   return { reason, sentence: `${what}: ${error.message}` }
 }
 
-/** A batch with the header of the one at `at` and the given records, compressed if that makes it smaller. */
+/**
+ * A batch with the header of the one at `at` and the given records, compressed if that makes it smaller; in `room` if
+ * that is given and large enough.
+ */
 export function packBatch(
   bytes: Uint8Array,
   at: number,
@@ -160,8 +164,9 @@ export function packBatch(
   compression: CompressionName,
   level: number | undefined,
   { codecs, crc32c }: RecordTools,
+  room?: Uint8Array,
 ): Uint8Array | BatchProblem {
-  if (compression === 'none') return withSection(bytes, at, section, compressionCodes.none, crc32c)
+  if (compression === 'none') return withSection(bytes, at, section, compressionCodes.none, crc32c, room)
   const codec = codecs[compression]
   if (codec === undefined)
     return { reason: 'compression', sentence: `no codec for ${compression} is at hand` }
@@ -172,8 +177,8 @@ export function packBatch(
     return problemOf(error, 'its records cannot be packed')
   }
   return packed.length < section.length
-    ? withSection(bytes, at, packed, compressionCodes[compression], crc32c)
-    : withSection(bytes, at, section, compressionCodes.none, crc32c)
+    ? withSection(bytes, at, packed, compressionCodes[compression], crc32c, room)
+    : withSection(bytes, at, section, compressionCodes.none, crc32c, room)
 }
 
 function withSection(
@@ -182,8 +187,13 @@ function withSection(
   section: Uint8Array,
   compressionCode: number,
   crc32c: Crc32c,
+  room?: Uint8Array,
 ): Uint8Array {
-  const batch = new Uint8Array(BATCH_HEADER_BYTES + section.length)
+  const batchBytes = BATCH_HEADER_BYTES + section.length
+  const batch =
+    room !== undefined && room.length >= batchBytes
+      ? room.subarray(0, batchBytes)
+      : new Uint8Array(batchBytes)
   batch.set(bytes.subarray(at, at + BATCH_HEADER_BYTES))
   batch.set(section, BATCH_HEADER_BYTES)
   setBatchBytes(batch, 0, batch.length)

@@ -44,6 +44,15 @@ export class HeldPool implements CodecPool {
     })
   }
 
+  copyOf(lent: Uint8Array): Uint8Array {
+    return this.#inline.copyOf(lent)
+  }
+
+  giveBack(bytes: Uint8Array): void {
+    // Whoever reads it after this sees it.
+    new Uint8Array(bytes.buffer).fill(0xee)
+  }
+
   performNow<T extends CodecTask>(task: T): ResultOf<T> {
     this.ranNow++
     return this.#inline.performNow(task)

@@ -56,6 +56,12 @@ export class RoughPool implements CodecPool {
     })
   }
 
+  copyOf(lent: Uint8Array): Uint8Array {
+    return this.#here.copyOf(lent)
+  }
+
+  giveBack(): void {}
+
   performNow<T extends CodecTask>(task: T): ResultOf<T> {
     return this.#here.performNow(task)
   }
