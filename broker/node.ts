@@ -189,13 +189,14 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     producerNameOf: (producerId) => registry.nameOf(producerId),
     nameless,
   })
+  const shaper = new SharingShaper({ pool: codecPool, crc32c, clock, decompressedBytesMax })
   const handlers: Handlers = {
     produce: produceHandler({ intake, log, purgatory, refusal: () => disk.refusal }),
     fetch: fetchHandler({
       topics,
       log,
       purgatory,
-      shaper: new SharingShaper({ pool: codecPool, crc32c, clock, decompressedBytesMax }),
+      shaper,
       turns: new ScanTurns(timers, clock),
       crc32c,
     }),
@@ -245,6 +246,7 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     parked: () => purgatory.size,
     prepared: () => intake.waiting,
     codecPool: () => codecPool.stats(),
+    filters: () => shaper.stats(),
   })
 
   const retention = startRetention(options, watched, topics, groups, log, tally)

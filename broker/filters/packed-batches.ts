@@ -23,6 +23,11 @@ export class PackedBatches {
     this.#decompressedBytesMax = decompressedBytesMax
   }
 
+  /** Whether unpacking a batch of so many bytes is for the pool. */
+  isMuch(bytes: number): boolean {
+    return this.#pool.shouldOffload('unpack', bytes)
+  }
+
   /**
    * The stored batch without compression, in a buffer of its own. `batch` may be used again when this returns. Throws or rejects
    * with ProtocolError CORRUPT_MESSAGE when it cannot be unpacked.
@@ -31,7 +36,7 @@ export class PackedBatches {
     const baseOffset = baseOffsetAt(batch, 0)
     const lastOffset = lastOffsetAt(batch, 0)
     const refused = (problem: BatchProblem) => unreadable(log, baseOffset, lastOffset, problem)
-    if (!this.#pool.shouldOffload('unpack', batch.length)) {
+    if (!this.isMuch(batch.length)) {
       const bytesMax = Math.min(this.#decompressedBytesMax, INLINE_UNPACKED_BYTES_MAX)
       const { bytes, problem } = this.#pool.performNow({
         kind: 'unpack',

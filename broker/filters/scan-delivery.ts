@@ -37,6 +37,8 @@ export interface ScannedBytes {
 export interface DeliveryTools {
   readonly packed: PackedBatches
   readonly crc32c: Crc32c
+  /** Told of records that are handed out because they match. */
+  readonly onMatched: (records: number) => void
 }
 
 /** Whether the reader can unpack what is compressed with the codec of this number. */
@@ -87,6 +89,7 @@ export function deliver(
     const code = compressionAt(value, at)
     if (isWhole && takes(wish, code)) {
       parts.addRange(value, at, end)
+      tools.onMatched(scan.isControl(batch) ? 0 : scan.table.recordCount(batch))
       endOffset = nextOffset
       continue
     }
@@ -97,6 +100,7 @@ export function deliver(
       const wanted = wantedOf(source, records, fromOffset - stretch.baseOffset(batch))
       if (wanted.length === 0) continue
       parts.addSelection(source, wanted)
+      tools.onMatched(wanted.length)
       endOffset = nextOffset
       continue
     }
@@ -138,10 +142,11 @@ function packedPart(
   records: Uint32Array,
   fromDelta: number,
   compression: CompressionName | undefined,
-  { packed, crc32c }: DeliveryTools,
+  { packed, crc32c, onMatched }: DeliveryTools,
 ): Uint8Array | Promise<Uint8Array> {
   const wanted = wantedOf(source, records, fromDelta)
   if (wanted.length === 0) return new Uint8Array(0)
+  onMatched(wanted.length)
   const batch = selectRecords(source, wanted, crc32c)
   return compression === undefined ? batch : packed.pack(batch, compression)
 }

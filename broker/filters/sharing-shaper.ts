@@ -10,7 +10,7 @@
  */
 import type { ReadSlice } from '../../storage/log/log-reader.ts'
 import type { PartitionLog } from '../../storage/log/partition-log.ts'
-import { baseOffsetAt, compressionAt, nextBatchEnd } from '../../storage/record/batch-header.ts'
+import { baseOffsetAt } from '../../storage/record/batch-header.ts'
 import type { Crc32c } from '../../storage/record/crc32c.ts'
 import type { CodecPool } from '../codec-pool/codec-pool.ts'
 import type { Clock } from '../ports.ts'
@@ -22,9 +22,9 @@ import { INLINE_UNPACKED_BYTES_MAX, PackedBatches } from './packed-batches.ts'
 import type { RecordPattern } from './pattern.ts'
 import { Scan, type ScannedBatch, Stretch } from './scan.ts'
 import { PartitionScans, ScanCache } from './scan-cache.ts'
-import { type DeliveryTools, deliver, type Reader, type ScannedBytes, takes } from './scan-delivery.ts'
+import { type DeliveryTools, deliver, type Reader, type ScannedBytes } from './scan-delivery.ts'
 import { SharedPatternsMaker } from './shared-patterns.ts'
-import { SliceParts } from './slice-parts.ts'
+import { unpackedSlice } from './unpacked-slices.ts'
 
 /** What is known of batches, for all partitions together. */
 const CACHE_BYTES_MAX = 64 * 1024 * 1024
@@ -50,6 +50,8 @@ export interface SharingShaperOptions {
 export interface ShaperStats {
   /** Records held against a filter, for each reader; in whatever way that was known. */
   readonly examined: number
+  /** Of these, records that were handed out, in batches of which all match or in parts of others. */
+  readonly matched: number
   /** Of these, records with a value that is no JSON although the filter asks for it. */
   readonly notJson: number
   /** Scans begun, and the bytes of their batches as stored. */
@@ -89,6 +91,7 @@ export class SharingShaper implements FetchShaper {
   readonly #partitions = new Map<PartitionLog, Partition>()
   readonly #lingering: LingeringFilters<Partition>
   #examined = 0
+  #matched = 0
   #notJson = 0
   #scans = 0
   #scannedBytes = 0
@@ -98,7 +101,13 @@ export class SharingShaper implements FetchShaper {
     this.#pool = pool
     this.#clock = clock
     this.#decompressedBytesMax = decompressedBytesMax
-    this.#tools = { packed: new PackedBatches(pool, decompressedBytesMax), crc32c }
+    this.#tools = {
+      packed: new PackedBatches(pool, decompressedBytesMax),
+      crc32c,
+      onMatched: (records) => {
+        this.#matched += records
+      },
+    }
     this.#cache = new ScanCache(cacheBytesMax ?? CACHE_BYTES_MAX)
     this.#lingering = new LingeringFilters((partition, filter) => this.#remove(partition, filter))
   }
@@ -109,7 +118,7 @@ export class SharingShaper implements FetchShaper {
     wish: ReaderWish,
     fromOffset: number,
   ): ShapedSlice | Promise<ShapedSlice> {
-    if (!wish.filter) return this.#unpacked(log, slice, wish, fromOffset)
+    if (!wish.filter) return unpackedSlice(log, slice, wish, fromOffset, this.#tools)
     const { value, start, end, nextOffset: upTo } = slice
     const bytes = { value, start, end, upTo, areOwn: true, truncations: log.truncations }
     const shaped = this.#filtered(log, bytes, wish.filter, wish, fromOffset)
@@ -173,6 +182,7 @@ export class SharingShaper implements FetchShaper {
     for (const { filters } of this.#partitions.values()) liveFilters += filters.size
     return {
       examined: this.#examined,
+      matched: this.#matched,
       notJson: this.#notJson,
       scans: this.#scans,
       scannedBytes: this.#scannedBytes,
@@ -334,78 +344,5 @@ export class SharingShaper implements FetchShaper {
     // The log was cut meanwhile, or nobody reads it with a filter any more.
     if (partition.scans !== scans || this.#partitions.get(partition.log) !== partition) return
     this.#cache.keep(scan, scans)
-  }
-
-  /** Without a filter: the slice, as long as the reader can unpack it, and whole batches unpacked where he cannot. */
-  #unpacked(
-    log: PartitionLog,
-    { value, start, end, nextOffset }: ReadSlice,
-    wish: ReaderWish,
-    fromOffset: number,
-  ): ShapedSlice | Promise<ShapedSlice> {
-    const all = { value, start, end, endOffset: nextOffset, nextOffset, examined: 0, notJson: 0 }
-    if (wish.compressions === undefined) return all
-    let taken = start
-    while (taken < end && takes(wish, compressionAt(value, taken))) taken = nextBatchEnd(value, taken, end)
-    if (taken >= end) return all
-    if (taken > start) {
-      const offset = baseOffsetAt(value, taken)
-      return { ...all, end: taken, endOffset: offset, nextOffset: offset }
-    }
-    return this.#unpackFirst(log, { value, start, end, nextOffset }, wish, fromOffset)
-  }
-
-  /** From a batch on that the reader cannot unpack; ends before one that cannot be unpacked at all, if it is not the first. */
-  #unpackFirst(
-    log: PartitionLog,
-    { value, start, end, nextOffset: upTo }: ReadSlice,
-    wish: ReaderWish,
-    fromOffset: number,
-  ): ShapedSlice | Promise<ShapedSlice> {
-    const { crc32c, packed } = this.#tools
-    const parts = new SliceParts()
-    let nextOffset = fromOffset
-    const shaped = (of: SliceParts): ShapedSlice => ({
-      ...of.finish(crc32c, false),
-      endOffset: nextOffset,
-      nextOffset,
-      examined: 0,
-      notJson: 0,
-    })
-    for (let at = start; at < end && parts.bytes < INLINE_UNPACKED_BYTES_MAX; ) {
-      const batchEnd = nextBatchEnd(value, at, end)
-      const behind = batchEnd < end ? baseOffsetAt(value, batchEnd) : upTo
-      if (takes(wish, compressionAt(value, at))) parts.addRange(value, at, batchEnd)
-      else {
-        const isFirst = parts.isEmpty
-        // The pool would make what comes before it wait.
-        if (!isFirst && this.#pool.shouldOffload('unpack', batchEnd - at)) break
-        let unpacked: Uint8Array | Promise<Uint8Array>
-        try {
-          unpacked = packed.unpack(log, value.subarray(at, batchEnd))
-        } catch (error) {
-          if (isFirst) throw error
-          break
-        }
-        if (unpacked instanceof Promise) {
-          const before = parts.settle(crc32c)
-          return unpacked.then(
-            (bytes) => {
-              before.addRange(bytes, 0, bytes.length)
-              nextOffset = behind
-              return shaped(before)
-            },
-            (error: unknown) => {
-              if (isFirst) throw error
-              return shaped(before)
-            },
-          )
-        }
-        parts.addRange(unpacked, 0, unpacked.length)
-      }
-      nextOffset = behind
-      at = batchEnd
-    }
-    return shaped(parts)
   }
 }

@@ -9,6 +9,7 @@ import type { CodecPoolStats } from '../codec-pool/codec-pool.ts'
 import type { CodecTaskKind } from '../codec-pool/codec-task.ts'
 import { diskStates } from '../disk/disk-space.ts'
 import type { DiskWatch } from '../disk/disk-watch.ts'
+import type { ShaperStats } from '../filters/sharing-shaper.ts'
 import type { GroupStats } from '../groups/group-service.ts'
 import type { ProduceBudget } from '../server/produce-budget.ts'
 import type { ServerStatistics } from '../server/server.ts'
@@ -28,6 +29,7 @@ export interface MetricsSources {
   /** Entries of produce requests that wait for a thread, or behind one that does. */
   readonly prepared: () => number
   readonly codecPool: () => CodecPoolStats
+  readonly filters: () => ShaperStats
 }
 
 /** An fsync is from a tenth of a millisecond (battery-backed) to seconds (a failing disk). */
@@ -100,6 +102,7 @@ export class Metrics {
     this.#observeGroups(sources)
     this.#observeDisk(sources)
     this.#observeCodecs(sources)
+    this.#observeFilters(sources)
   }
 
   #observeClients({ tally, server }: MetricsSources): void {
@@ -280,6 +283,38 @@ export class Metrics {
         for (const [end, count] of Object.entries(codecPool().workers.deaths)) this.inc({ end }, count)
       },
     })
+  }
+
+  #observeFilters({ filters }: MetricsSources): void {
+    this.#gauge(
+      'filters_live',
+      'Filters of fetches, each counted once per partition.',
+      () => filters().liveFilters,
+    )
+    this.#total(
+      'filter_examined',
+      'Records held against a filter, for each reader.',
+      () => filters().examined,
+    )
+    this.#total('filter_matched', 'Records sent because they match.', () => filters().matched)
+    this.#total(
+      'filter_not_json',
+      'Records whose value is no JSON, though the filter looks into it.',
+      () => filters().notJson,
+    )
+    this.#total(
+      'filter_scans',
+      'Looks at stored batches, each for all filters near them.',
+      () => filters().scans,
+    )
+    this.#total('filter_scanned_bytes', 'Bytes of these batches as stored.', () => filters().scannedBytes)
+    this.#total(
+      'filter_shared_batches',
+      'Batches that a reader needed no look for, since somebody else had it.',
+      () => filters().sharedBatches,
+    )
+    this.#gauge('filter_cache_bytes', 'What is known of batches, held in memory.', () => filters().cacheBytes)
+    this.#gauge('filter_cache_bytes_max', 'How much of it may be held.', () => filters().cacheBytesMax)
   }
 
   #gauge(name: string, help: string, read: () => number): void {

@@ -113,6 +113,8 @@ t.test('events go from a producer to the disk to a consumer, and are there after
     /^octopus_disk_free_bytes [1-9]\d{6,}$/m,
     /^octopus_disk_full_seconds \+Inf$/m,
     /^octopus_codec_workers 0$/m,
+    /^octopus_filters_live 0$/m,
+    /^octopus_filter_scans_total 0$/m,
     /^octopus_codec_workers_max [1-9]\d*$/m,
     /^octopus_codec_queued_bytes_max 67108864$/m,
     /^octopus_codec_worker_deaths_total\{end="stuck"\} 0$/m,

@@ -101,6 +101,7 @@ t.test('where all records match, the stored batches are lent', async (t) => {
   t.equal(shaped.value, slice.value)
   t.same([shaped.start, shaped.end], [slice.start, slice.end])
   t.equal(shaped.examined, 15)
+  t.match(shaper.stats(), { examined: 15, matched: 15, notJson: 0, scans: 1 })
 })
 
 t.test('where none matches, there are no bytes', async (t) => {
