@@ -138,6 +138,31 @@ t.test('of a name that comes twice the last field counts', async (t) => {
   t.same(matches(set, '{"a": 1, "a": 2}', { key: '{"k": 1, "k": 2}' }), [2, 3])
 })
 
+t.test('anything-but counts a scalar once, however many of its rules take it', async (t) => {
+  const set = setOf(
+    { value: { a: [{ 'anything-but': { prefix: ['a', 'ab', 'abc'] } }] } },
+    { value: { a: [{ 'anything-but': ['abc', 'b'] }] } },
+  )
+  t.same(matches(set, '{"a": ["abc", "x"]}'), [0, 1])
+  t.same(matches(set, '{"a": ["abc", "ab"]}'), [1])
+  t.same(matches(set, '{"a": ["abc", "abc"]}'), [])
+  t.same(matches(set, '{"a": "abc"}'), [])
+  t.same(matches(set, '{"a": [["x"], ["abc", "abc"]]}'), [0, 1])
+})
+
+t.test('a value is read for what is common besides it as well', async (t) => {
+  const set = setOf(
+    ...Array.from({ length: 40 }, (_, index) => ({
+      timestamp: [{ numeric: ['>', index * 10] }],
+      value: { id: [`id-${index % 20}`] },
+    })),
+  )
+  t.same(matches(set, '{"id": "id-3"}', { timestampMs: 1000 }), [3, 23])
+  t.same(matches(set, '{"id": "id-3"}', { timestampMs: 31 }), [3])
+  t.same(matches(set, '{"id": "id-3"}', { timestampMs: 30 }), [])
+  t.same(matches(set, '{"id": ["id-3", "id-19"]}', { timestampMs: 195 }), [3, 19])
+})
+
 t.test('no pattern at all', async (t) => {
   const set = new PatternSet([])
   t.equal(set.size, 0)
