@@ -163,6 +163,18 @@ t.test('a value is read for what is common besides it as well', async (t) => {
   t.same(matches(set, '{"id": ["id-3", "id-19"]}', { timestampMs: 195 }), [3, 19])
 })
 
+t.test('rules that others share are asked of the scalar that is there', async (t) => {
+  const set = setOf(
+    { value: { n: ['x'], id: ['y', { prefix: '' }] } },
+    { value: { id: ['y'] } },
+    { value: { id: [{ prefix: '' }] } },
+    ...Array.from({ length: 8 }, (_, index) => ({ value: { id: [{ prefix: `q${index}` }] } })),
+  )
+  t.same(matches(set, '{"n": "x", "id": null}'), [])
+  t.same(matches(set, '{"n": "x", "id": "q1"}'), [0, 2, 4])
+  t.same(matches(set, '{"n": "x", "id": 5}'), [])
+})
+
 t.test('no pattern at all', async (t) => {
   const set = new PatternSet([])
   t.equal(set.size, 0)
