@@ -185,6 +185,8 @@ async function start(options: NodeOptions, closers: Closers, release: () => void
     log,
     crc32c,
     codecPool,
+    clock,
+    timers,
     decompressedBytesMax,
     producerNameOf: (producerId) => registry.nameOf(producerId),
     nameless,

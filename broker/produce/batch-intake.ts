@@ -24,18 +24,25 @@ import {
   type PartitionQuery,
   partitionErrorOf,
 } from '../handlers/partition-error.ts'
+import type { Clock, Timers } from '../ports.ts'
 import type { TopicConfig } from '../topics/topic-config.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import { BatchPreparation } from './batch-preparation.ts'
 import { judgeEntry, limitsOf, refusalFor, refusalOfHeader } from './entry-check.ts'
 import { PartitionLanes } from './partition-lanes.ts'
 import { type SequenceOwners, sequenceRefusal } from './sequence-owners.ts'
+import { TurnBudget } from './turn-budget.ts'
+
+/** Of each turn of the event loop; what is more than that goes to threads, however small. */
+const NOW_MS_PER_TURN_MAX = 4
 
 export interface BatchIntakeOptions extends SequenceOwners {
   readonly topics: TopicTable
   readonly log: ShardLog
   readonly crc32c: Crc32c
   readonly codecPool: CodecPool
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  readonly timers: Pick<Timers, 'soon'>
   /** What the records of a compressed batch may take unpacked. */
   readonly decompressedBytesMax: number
 }
@@ -62,7 +69,9 @@ export class BatchIntake {
 
   constructor(options: BatchIntakeOptions) {
     this.#options = options
-    this.#preparation = new BatchPreparation(options.codecPool, options.decompressedBytesMax)
+    const { codecPool, decompressedBytesMax, clock, timers } = options
+    const budget = new TurnBudget(NOW_MS_PER_TURN_MAX, clock, timers)
+    this.#preparation = new BatchPreparation(codecPool, decompressedBytesMax, budget)
   }
 
   /** Entries that wait for a thread, or behind one that does. */

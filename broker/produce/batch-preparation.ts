@@ -11,6 +11,7 @@ import type { BatchesResult, CheckTask, RebuildTask } from '../codec-pool/codec-
 import type { Packing } from '../codec-pool/packing-effort.ts'
 import type { TopicConfig } from '../topics/topic-config.ts'
 import type { BatchPlan } from './batch-plan.ts'
+import type { TurnBudget } from './turn-budget.ts'
 
 /**
  * Unpacked on the event loop at most: what is small as it was sent may be large inside. Where this turns out to be too
@@ -21,11 +22,13 @@ const UNPACKED_NOW_BYTES_MAX = 1024 * 1024
 export class BatchPreparation {
   readonly #pool: CodecPool
   readonly #decompressedBytesMax: number
+  readonly #budget: TurnBudget
 
   /** @param decompressedBytesMax what the records of a compressed batch may take unpacked */
-  constructor(pool: CodecPool, decompressedBytesMax: number) {
+  constructor(pool: CodecPool, decompressedBytesMax: number, budget: TurnBudget) {
     this.#pool = pool
     this.#decompressedBytesMax = decompressedBytesMax
+    this.#budget = budget
   }
 
   /** `lent` may be overwritten when this has returned. The promise rejects with CodecPoolError alone. */
@@ -37,9 +40,10 @@ export class BatchPreparation {
   ): BatchesResult | Promise<BatchesResult> {
     const pool = this.#pool
     const packing = packingOf(plan, config)
-    if (!pool.shouldOffload(plan, lent.length, packing)) {
+    if (!this.#budget.isSpent && !pool.shouldOffload(plan, lent.length, packing)) {
       const bytesMax = Math.min(UNPACKED_NOW_BYTES_MAX, this.#decompressedBytesMax)
-      const prepared = pool.performNow(taskOf(packing, pool.copyOf(lent), limits, bytesMax))
+      const task = taskOf(packing, pool.copyOf(lent), limits, bytesMax)
+      const prepared = this.#budget.spend(() => pool.performNow(task))
       const isFinal = prepared.problem?.reason !== 'too-large' || bytesMax === this.#decompressedBytesMax
       if (isFinal) return prepared
     }

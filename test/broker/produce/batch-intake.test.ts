@@ -57,6 +57,33 @@ t.test('what is small as it was sent and large inside is a thread’s', async (t
   t.equal(valuesOf(stored()).length, 30)
 })
 
+t.test('many small batches of one request do not hold up the event loop', async (t) => {
+  const { pool, clock, send, stored } = await intakeWorld({ 'compression.type': 'gzip' }, { partitions: 5 })
+  pool.onNow = () => {
+    clock.ms += 1.5
+  }
+  const small = () => send([0, 1, 2, 3, 4].map((n) => eventsBatch(n, 2)))
+  const first = small()
+  t.same(
+    [pool.ranNow, pool.held.length],
+    [3, 2],
+    'until the turn has had its share, then they are for threads',
+  )
+  const second = small()
+  t.same([pool.ranNow, pool.held.length], [3, 7])
+  await settled()
+  while (pool.held.length > 0) pool.take().finish()
+  const third = small()
+  t.same([pool.ranNow, pool.held.length], [6, 2], 'the next turn has its own')
+  while (pool.held.length > 0) pool.take().finish()
+  for (const answers of await Promise.all([first, second, third]))
+    t.same(
+      answers.map(({ error }) => error),
+      Array(5).fill('NONE'),
+    )
+  t.same(valuesOf(stored(4)), [...numbers(4, 2), ...numbers(4, 2), ...numbers(4, 2)])
+})
+
 t.test('the order of a partition is that of arrival, whatever becomes ready first', async (t) => {
   const { pool, intake, send, stored } = await intakeWorld()
   const gzip = { compression: 'gzip', valueBytes: 1_000 } as const

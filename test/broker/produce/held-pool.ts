@@ -23,6 +23,8 @@ export class HeldPool implements CodecPool {
   /** In the order in which they came. */
   held: Held[] = []
   ranNow = 0
+  /** Told of each task that is done at once. */
+  onNow = () => {}
 
   constructor(offloadBytesMin: number) {
     this.offloadBytesMin = offloadBytesMin
@@ -55,6 +57,7 @@ export class HeldPool implements CodecPool {
 
   performNow<T extends CodecTask>(task: T): ResultOf<T> {
     this.ranNow++
+    this.onNow()
     return this.#inline.performNow(task)
   }
 

@@ -64,6 +64,8 @@ export async function intakeWorld(
     log: shard,
     crc32c: tools.crc32c,
     codecPool: pool,
+    clock,
+    timers: { soon: setImmediate },
     decompressedBytesMax,
     producerNameOf: () => undefined,
     // Every id is the administrator's.
