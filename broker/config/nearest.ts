@@ -1,7 +1,12 @@
 /** Which known name somebody may have meant. */
 
+/** Longer than any name that is known. */
+const NAME_LENGTH_MAX = 100
+
 /** The known name nearest to `given` by single-character edits; undefined when none is near. */
 export function nearest(given: string, known: readonly string[]): string | undefined {
+  // Counting the edits of a text of any length would take as long as somebody likes.
+  if (given.length > NAME_LENGTH_MAX) return undefined
   let best: string | undefined
   let bestEdits = Math.max(2, Math.floor(given.length / 3)) + 1
   for (const name of known) {

@@ -5,9 +5,9 @@
  */
 import type { LooseRecord } from './loose-record.ts'
 import type { FieldsPattern, LeafPattern, PatternNode, RecordAlternative, RecordPattern } from './pattern.ts'
-import { shortened } from './pattern-text.ts'
 import type { RecordFields } from './record-fields.ts'
 import { leafText } from './rule-text.ts'
+import { shortened } from './shortened.ts'
 
 export interface Refusal {
   /** Of the record: `value.run.state`, `headers.type`; a name that is no word is quoted. */

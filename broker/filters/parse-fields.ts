@@ -14,7 +14,8 @@ import {
   sizeOfLeaf,
   sizeOfNothing,
 } from './pattern-size.ts'
-import { isKind, named, type PatternText, type Place, type PlaceOf, partsOf, quoted } from './pattern-text.ts'
+import { isKind, named, type PatternText, type Place, type PlaceOf, partsOf } from './pattern-text.ts'
+import { quoted } from './shortened.ts'
 
 export function parseFields(place: PlaceOf<'object'>, pattern: PatternText): Sized<FieldsPattern> {
   if (place.node.members.length === 0)

@@ -5,6 +5,7 @@
  */
 import type { Rule } from './pattern.ts'
 import { isKind, named, type PatternText, type Place, type PlaceOf, partsOf } from './pattern-text.ts'
+import { shortened } from './shortened.ts'
 
 export function numberOf(place: PlaceOf<'number'>, pattern: PatternText): number {
   const { value, text } = place.node
@@ -14,7 +15,7 @@ export function numberOf(place: PlaceOf<'number'>, pattern: PatternText): number
   if (/^-?\d+$/.test(text) && BigInt(value) !== BigInt(text))
     pattern.fail(
       place,
-      `numbers are compared as doubles, which would make this one ${BigInt(value)}; what needs every digit is text`,
+      `numbers are compared as doubles, which would make this one ${shortened(String(BigInt(value)))}; what needs every digit is text`,
     )
   // Zero has no sign.
   return value === 0 ? 0 : value

@@ -10,8 +10,9 @@ import type { FieldsPattern, LeafPattern, PatternNode, RecordAlternative, Record
 import { pointerTo } from './pattern-error.ts'
 import { patternLimits } from './pattern-limits.ts'
 import { type Sized, sizeOfBoth, sizeOfEither, sizeOfNothing } from './pattern-size.ts'
-import { isKind, named, PatternText, type Place, type PlaceOf, quoted } from './pattern-text.ts'
+import { isKind, named, PatternText, type Place, type PlaceOf } from './pattern-text.ts'
 import { readPositionedJson } from './positioned-json.ts'
+import { quoted } from './shortened.ts'
 
 /** @throws PatternError if the text is no filter; at most 64 KiB of UTF-8. */
 export function parseRecordPattern(text: string): RecordPattern {

@@ -7,7 +7,8 @@ import { parseIpAddress } from './ip-address.ts'
 import { numberOf, parseNumeric } from './parse-numeric.ts'
 import type { LeafPattern, Rule } from './pattern.ts'
 import { pointerTo } from './pattern-error.ts'
-import { isKind, named, type PatternText, type Place, type PlaceOf, partsOf, quoted } from './pattern-text.ts'
+import { isKind, named, type PatternText, type Place, type PlaceOf, partsOf } from './pattern-text.ts'
+import { quoted } from './shortened.ts'
 
 /** What a leaf is asked about: rules that nothing of the kind satisfies are refused. */
 export interface Subject {

@@ -2,6 +2,7 @@
 import { PatternError, pointerTo } from './pattern-error.ts'
 import { patternLimits } from './pattern-limits.ts'
 import type { PositionedValue } from './positioned-json.ts'
+import { quoted, shortened } from './shortened.ts'
 
 /** A value of the text and its JSON pointer. */
 export interface Place<T extends PositionedValue = PositionedValue> {
@@ -59,16 +60,10 @@ export function named({ node }: Place): string {
     case 'list':
       return 'a list'
     case 'string':
-      return `the text ${shortened(JSON.stringify(node.value))}`
+      return `the text ${quoted(node.value)}`
     case 'number':
       return `the number ${shortened(node.text)}`
     default:
       return String(node.value)
   }
 }
-
-export function shortened(text: string): string {
-  return text.length <= 40 ? text : `${text.slice(0, 39)}…`
-}
-
-export const quoted = (text: string) => shortened(JSON.stringify(text))

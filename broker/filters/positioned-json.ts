@@ -6,6 +6,7 @@
  */
 import { PatternError, pointerTo } from './pattern-error.ts'
 import { patternLimits } from './pattern-limits.ts'
+import { quoted, shortened } from './shortened.ts'
 
 /** `start` is the offset of its first character, in UTF-16 units. */
 export type PositionedValue =
@@ -109,15 +110,11 @@ class Reader {
       const name = this.#string(pointer)
       const inner = pointerTo(pointer, name)
       if (names.has(name))
-        this.#fail(nameStart, inner, `${JSON.stringify(name)} is written twice in one object: give it once`)
+        this.#fail(nameStart, inner, `${quoted(name)} is written twice in one object: give it once`)
       names.add(name)
       this.#space()
       if (!this.#take(':'))
-        this.#fail(
-          this.#at,
-          inner,
-          `a colon must follow the name ${JSON.stringify(name)}, not ${this.#found()}`,
-        )
+        this.#fail(this.#at, inner, `a colon must follow the name ${quoted(name)}, not ${this.#found()}`)
       this.#space()
       members.push({ name, nameStart, value: this.#value(inner, depth) })
       this.#space()
@@ -226,10 +223,11 @@ class Reader {
 }
 
 function wrongValue(found: string, word: string | undefined, number: string | undefined): string {
+  const shown = word === undefined ? '' : shortened(word)
   if (found === '"\'"') return 'text stands in double quotes, not single ones'
   if (number !== undefined || (word !== undefined && /^[+.-]*\d/.test(word)))
-    return `${word} is not a number as JSON writes it`
-  if (word !== undefined) return `${word} is no JSON value: text stands in double quotes`
+    return `${shown} is not a number as JSON writes it`
+  if (word !== undefined) return `${shown} is no JSON value: text stands in double quotes`
   return `a JSON value must stand here, not ${found}`
 }
 

@@ -609,6 +609,30 @@ t.test('what little text can grow into', async (t) => {
   )
 })
 
+t.test('however long what is wrong is, the message is not', async (t) => {
+  const long = 'p'.repeat(60_000)
+  const digits = '9'.repeat(300)
+  const nested = Array.from({ length: 60 }, () => `{"${'k'.repeat(1000)}":`).join('')
+  for (const text of [
+    JSON.stringify({ value: { a: [{ [long]: 1 }] } }),
+    JSON.stringify({ [long]: 1 }),
+    JSON.stringify({ headers: { [long]: 5 } }),
+    JSON.stringify({ value: { a: [{ wildcard: `**${long}` }] } }),
+    JSON.stringify({ value: { a: [{ cidr: long }] } }),
+    JSON.stringify({ value: { a: [{ numeric: [long, 5] }] } }),
+    `{"value":{"a":[${long}]}}`,
+    `{"value":{"a":[${'1'.repeat(60_000)}x]}}`,
+    `{"value":{"a":[${digits}]}}`,
+    `{"value":{"${long}":[1] "b":[2]}}`,
+    `{"value":{"${long}" 5}}`,
+    `{"value":{"${long.slice(0, 30_000)}":[1],"${long.slice(0, 30_000)}":[1]}}`,
+    `{"value":${nested}5${'}'.repeat(61)}`,
+  ]) {
+    const message = refused(text)?.message
+    t.ok(message !== undefined && message.length < 500, message ?? text)
+  }
+})
+
 t.test('of a filter cut off anywhere it is said that something is missing', async (t) => {
   const text = JSON.stringify({
     value: {
