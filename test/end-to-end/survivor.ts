@@ -1,5 +1,5 @@
 /** A producer without a name that lives through everything that happens to its broker, and what was acknowledged to it. */
-import type { OctopusClient, ProducerOptions } from '../../client/index.ts'
+import type { OctopusClient, Producer, ProducerOptions } from '../../client/index.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
 import { eventText } from './agent-events.ts'
 
@@ -41,21 +41,28 @@ export class Survivor {
     let unsettled = 0
     while (!this.#isStopped) {
       for (let left = 1 + this.#random.below(40); left > 0; left--) {
-        const partition = this.#random.below(this.next.length)
-        const number = this.next[partition]++
         unsettled++
-        producer
-          .send(this.#topic, { value: eventText(this.name, partition, number), partition })
-          .then(
-            ({ offset }) => void this.offsets[partition].set(number, offset),
-            (error: Error) => void this.faults.push(error.message),
-          )
-          .finally(() => unsettled--)
+        void this.#send(producer, this.#random.below(this.next.length)).then(() => unsettled--)
       }
       await sleep(this.#random.below(6))
       while (unsettled > UNSETTLED_MAX) await sleep(10)
     }
     await producer.close()
+  }
+
+  /** Just so many, as one batch if they fit; resolves when they have their outcome. */
+  async send(partition: number, count: number): Promise<void> {
+    const producer = this.#client.producer({ batchBytes: 60_000, ...this.#options })
+    for (let left = count; left > 0; left--) this.#send(producer, partition)
+    await producer.close()
+  }
+
+  #send(producer: Producer, partition: number): Promise<void> {
+    const number = this.next[partition]++
+    return producer.send(this.#topic, { value: eventText(this.name, partition, number), partition }).then(
+      ({ offset }) => void this.offsets[partition].set(number, offset),
+      (error: Error) => void this.faults.push(error.message),
+    )
   }
 
   stop(): void {
