@@ -12,8 +12,9 @@ import type { SharedPatterns } from './shared-patterns.ts'
 
 export interface MatchTask {
   readonly kind: 'match'
-  /** Whole stored batches with good checksums, and nothing else. */
+  /** Whole stored batches with good checksums up to `end`; behind it anything. */
   readonly bytes: Uint8Array
+  readonly end: number
   readonly patterns: SharedPatterns
   readonly limits: MatchLimits
 }
@@ -33,13 +34,13 @@ export interface PackTask {
 /** What was compiled goes with the tools of its thread: it changes what a task costs, never what it gives. */
 const compiled = new WeakMap<RecordTools, CompiledSets>()
 
-export function performMatch({ bytes, patterns, limits }: MatchTask, tools: RecordTools): MatchResult {
+export function performMatch({ bytes, end, patterns, limits }: MatchTask, tools: RecordTools): MatchResult {
   let sets = compiled.get(tools)
   if (!sets) {
     sets = new CompiledSets()
     compiled.set(tools, sets)
   }
-  return { ...matchBatches(bytes, sets.of(patterns), tools, limits), bytes }
+  return { ...matchBatches(bytes.subarray(0, end), sets.of(patterns), tools, limits), bytes }
 }
 
 export function performPack({ bytes, compression }: PackTask, tools: RecordTools): BatchesResult {

@@ -24,6 +24,7 @@ import { Scan, type ScannedBatch, Stretch } from './scan.ts'
 import { PartitionScans, ScanCache } from './scan-cache.ts'
 import { type DeliveryTools, deliver, type Reader, type ScannedBytes } from './scan-delivery.ts'
 import { SharedPatternsMaker } from './shared-patterns.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { unpackedSlice } from './unpacked-slices.ts'
 
 /** What is known of batches, for all partitions together. */
@@ -88,6 +89,7 @@ export class SharingShaper implements FetchShaper {
   readonly #tools: DeliveryTools
   readonly #cache: ScanCache
   readonly #maker = new SharedPatternsMaker()
+  readonly #spares = new SpareBuffers()
   readonly #partitions = new Map<PartitionLog, Partition>()
   readonly #lingering: LingeringFilters<Partition>
   #examined = 0
@@ -270,7 +272,7 @@ export class SharingShaper implements FetchShaper {
       return this.#deliver(reader, known, { value, start, areOwn: false })
     // It did not come so far, or this one has to be asked alone.
     const { log, filter, wish, fromOffset, upTo } = reader
-    const rest = { value, start, end: value.length, upTo, areOwn: false, truncations }
+    const rest = { value, start, end: scan.stretch.bytes, upTo, areOwn: false, truncations }
     return this.#filtered(log, rest, filter.pattern, wish, fromOffset)
   }
 
@@ -301,15 +303,18 @@ export class SharingShaper implements FetchShaper {
       return scan
     }
     // Of their own, to be given away; they come back with the result.
-    const bytes = new Uint8Array(value.subarray(start, start + stretch.bytes))
+    const bytes = this.#spares.copyOf(value.subarray(start, start + stretch.bytes))
     const limits = {
       decompressedBytesMax: this.#decompressedBytesMax,
       recordBytesEnough: RECORD_BYTES_ENOUGH,
     }
     scans.add(scan)
-    scan.underWay = this.#pool.run({ kind: 'match', bytes, patterns: group.patterns, limits }).then(
+    const task = { kind: 'match', bytes, end: stretch.bytes, patterns: group.patterns, limits } as const
+    scan.underWay = this.#pool.run(task).then(
       (result) => {
         this.#finish(partition, scans, scan, result)
+        // Those who wait are told when this has returned, all before the inner one runs, and none keeps the bytes.
+        queueMicrotask(() => queueMicrotask(() => this.#spares.giveBack(result.bytes)))
         return result.bytes
       },
       (error: unknown) => {
@@ -328,6 +333,7 @@ export class SharingShaper implements FetchShaper {
     const result = this.#pool.performNow({
       kind: 'match',
       bytes: value.subarray(start, start + bytes),
+      end: bytes,
       patterns: group.patterns,
       limits: { decompressedBytesMax: bytesMax, recordBytesEnough: bytesMax },
     })

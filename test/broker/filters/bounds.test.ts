@@ -8,6 +8,7 @@ import { performMatch } from '../../../broker/filters/match-task.ts'
 import { Scan, Stretch } from '../../../broker/filters/scan.ts'
 import { PartitionScans, ScanCache } from '../../../broker/filters/scan-cache.ts'
 import { SharedPatternsMaker, textsOf } from '../../../broker/filters/shared-patterns.ts'
+import { SpareBuffers } from '../../../broker/filters/spare-buffers.ts'
 import { stampBatch } from '../../../storage/record/batch-header.ts'
 import { nodeCodecs } from '../../../storage/record/node/node-codecs.ts'
 import { encode, plain } from '../../storage/record/batches.ts'
@@ -79,6 +80,25 @@ t.test('filters linger for a while, and not too many of them', async (t) => {
   t.equal(ended[1][1].trim(), '0')
 })
 
+t.test('buffers are used again, and few are kept', async (t) => {
+  const spares = new SpareBuffers()
+  const first = spares.copyOf(new Uint8Array(20_000).fill(7))
+  t.equal(first.length, 32_768)
+  t.equal(first.buffer.byteLength, first.length)
+  t.not(spares.copyOf(new Uint8Array(20_000)), first, 'not while somebody has it')
+  spares.giveBack(first)
+  t.equal(spares.keptBytes, 32_768)
+  const again = spares.copyOf(new Uint8Array(30_000).fill(8))
+  t.equal(again, first)
+  t.same([again[0], again[29_999]], [8, 8])
+  t.equal(spares.keptBytes, 0)
+  t.equal(spares.copyOf(new Uint8Array(1)).length, 16_384)
+  t.equal(spares.copyOf(new Uint8Array(600_000)).length, 600_000, 'large ones as they are')
+  for (let n = 0; n < 1000; n++) spares.giveBack(new Uint8Array(65_536))
+  spares.giveBack(new Uint8Array(600_000))
+  t.equal(spares.keptBytes, 4 * 1024 * 1024)
+})
+
 t.test('scans against a model', async (t) => {
   const random = seededRandom(t)
   const maker = new SharedPatternsMaker()
@@ -105,7 +125,10 @@ t.test('scans against a model', async (t) => {
       const bytes = new Uint8Array(Buffer.concat(batches))
       const scan = new Scan(new Stretch(bytes, 0, bytes.length, () => true), group)
       from.add(scan)
-      scan.finish(performMatch({ kind: 'match', bytes, patterns: group.patterns, limits }, tools), 1e9)
+      scan.finish(
+        performMatch({ kind: 'match', bytes, end: bytes.length, patterns: group.patterns, limits }, tools),
+        1e9,
+      )
       cache.keep(scan, from)
       made.push({ scan, from })
       if (cache.bytes > cache.bytesMax) t.fail(`${cache.bytes} bytes are kept`)
