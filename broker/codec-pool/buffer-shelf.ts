@@ -30,7 +30,8 @@ export class BufferShelf {
     const size = Math.max(SIZE_MIN, 2 ** Math.ceil(Math.log2(bytes.length)))
     const kept = this.#bySize.get(size)?.pop()
     if (kept !== undefined) this.#bytes -= size
-    const buffer = kept ?? new ArrayBuffer(size)
+    // One that was given away by mistake after it had been given back has no bytes any more.
+    const buffer = kept?.byteLength === size ? kept : new ArrayBuffer(size)
     this.#out.add(buffer)
     const copy = new Uint8Array(buffer, 0, bytes.length)
     copy.set(bytes)
@@ -44,6 +45,7 @@ export class BufferShelf {
 
   /** The buffer of these bytes is needed by nobody any more; whatever is not of a size kept here goes its way. */
   giveBack({ buffer }: Uint8Array): void {
+    this.#out.delete(buffer)
     const size = buffer.byteLength
     const isKept = size >= SIZE_MIN && size <= SIZE_MAX && (size & (size - 1)) === 0
     if (!isKept || this.#bytes + size > this.#bytesMax || !(buffer instanceof ArrayBuffer)) return

@@ -11,11 +11,20 @@ t.test('a copy, and its buffer once more', async (t) => {
   t.equal(shelf.isCopy(first), true)
   t.equal(shelf.isCopy(new Uint8Array(5000)), false)
   shelf.giveBack(first)
+  t.equal(shelf.isCopy(first), false)
   t.equal(shelf.bytes, 8192)
   const second = shelf.copy(new Uint8Array(8192).fill(2))
   t.equal(second.buffer, first.buffer)
   t.equal(shelf.bytes, 0)
   t.not(shelf.copy(second).buffer, second.buffer)
+})
+
+t.test('a buffer that is gone', async (t) => {
+  const shelf = new BufferShelf(100_000)
+  const copy = shelf.copy(new Uint8Array(5000).fill(1))
+  shelf.giveBack(copy)
+  structuredClone(copy, { transfer: [copy.buffer as ArrayBuffer] })
+  t.equal(shelf.copy(new Uint8Array(5000).fill(2))[4999], 2)
 })
 
 t.test('what is not kept', async (t) => {
