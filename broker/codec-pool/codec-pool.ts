@@ -85,7 +85,7 @@ export interface CodecPoolSettings {
 export interface CodecPoolObserver {
   /** Of a task on a worker `waitMs` is everything but its run time: the queue and both ways. */
   performed(kind: CodecTaskKind, where: 'loop' | 'worker', waitMs: number, runMs: number): void
-  /** A worker ended, with so many tasks, which have been refused. */
+  /** A worker ended, and so many tasks have been refused for it. */
   workerDied(end: WorkerDeath, sentence: string, tasks: number): void
 }
 

@@ -71,6 +71,11 @@ export class TaskQueue<T extends QueuedTask> {
     return bundle
   }
 
+  /** Tasks that were taken and not answered wait again, before all others of their class. */
+  putBack(tasks: readonly T[]): void {
+    for (const task of tasks.toReversed()) this.#queueOf(task.urgency).unshift(task)
+  }
+
   /** A task that was taken has been answered: its bytes are room again. */
   finished(task: T): void {
     this.#bytes -= task.bytes

@@ -1,9 +1,9 @@
 /**
  * The codec pool on worker threads.
  *
- * A task gets one answer, whatever happens to threads: one that dies fails the bundle it had, which may be tried again, and
- * is replaced; what waits goes to the others. After a death tasks go one by one for a while, so that work which kills
- * workers takes nobody else with it twice. What waits is bounded, and so is how often threads are started.
+ * A task gets one answer, whatever happens to threads: one that dies fails the task it was at, which may be tried again, and
+ * is replaced; what travelled with that task, and what waits, goes to others. What waits is bounded, and so is how often
+ * threads are started.
  *
  * Threads are started when there is work for them and stay: most brokers need none.
  */
@@ -48,12 +48,8 @@ const BUNDLES: Readonly<Record<Urgency, BundleLimits>> = {
   produce: { tasksMax: 16, bytesMax: 512 * 1024 },
   read: { tasksMax: 16, bytesMax: 256 * 1024 },
 }
-const ALONE: Readonly<Record<Urgency, BundleLimits>> = {
-  produce: { tasksMax: 1, bytesMax: 0 },
-  read: { tasksMax: 1, bytesMax: 0 },
-}
-/** Tasks go one by one for so long after a worker has died. */
-const CAREFUL_MS = 10_000
+/** Each death has one task to blame, which is refused; so many in which nothing had begun are tried before all are. */
+const BLAMELESS_DEATHS_MAX = 3
 /** Workers started at once in place of dead ones, and the pause for each one more. */
 const RESTARTS: RestartRate = { burst: 5, refillMs: 1_000 }
 /** So many in a row that did not come up: threads cannot be had, and work is done without. */
@@ -70,7 +66,11 @@ const SHELF_BYTES_MAX = 8 * 1024 * 1024
 const WORKER_HEAP_BYTES_MAX = 256 * 1024 * 1024
 
 interface Job {
-  readonly task: CodecTask
+  task: CodecTask
+  /** What another worker gets should this one end while it does another task of the bundle. */
+  spare: Uint8Array | undefined
+  blamelessDeaths: number
+  isOver: boolean
   readonly urgency: Urgency
   readonly bytes: number
   readonly askedAtMs: number
@@ -80,6 +80,9 @@ interface Job {
 
 interface Seat {
   readonly slot: WorkerSlot
+  /** What the worker has, and how many tasks it had begun before. */
+  jobs: readonly Job[]
+  begunBefore: number
   /** Tasks it had begun at the last look, and for how many looks no other has been. */
   begun: number
   stillLooks: number
@@ -99,7 +102,6 @@ export class WorkerPool implements CodecPool {
   /** Workers that died and have no successor yet. */
   #toReplace = 0
   #failedStarts = 0
-  #carefulUntilMs = -Infinity
   #watch: Timer | undefined
   #restart: Timer | undefined
   #isClosed = false
@@ -122,6 +124,9 @@ export class WorkerPool implements CodecPool {
       const bytes = this.#shelf.isCopy(task.bytes) ? task.bytes : owned(task.bytes)
       const job: Job = {
         task: bytes === task.bytes ? task : { ...task, bytes },
+        spare: undefined,
+        blamelessDeaths: 0,
+        isOver: false,
         urgency: urgencyOf(task.kind),
         bytes: bytes.length,
         askedAtMs: this.#options.clock.monotonicMs(),
@@ -190,25 +195,34 @@ export class WorkerPool implements CodecPool {
   }
 
   #hand(seat: Seat): void {
-    const taken = this.#queue.take(this.#bundleLimits())
+    const taken = this.#queue.take(BUNDLES)
     // Whoever used the bytes after he had given them away must not spoil the others' bundle.
     const jobs = taken.filter(({ task }) => task.bytes.length > 0)
     for (const job of taken) {
       if (job.task.bytes.length > 0) continue
-      this.#queue.finished(job)
+      this.#finished(job)
       job.reject(spent())
     }
     if (jobs.length === 0) return
     seat.stillLooks = 0
+    seat.jobs = jobs
+    seat.begunBefore = Atomics.load(seat.slot.begun, 0)
+    // A batch that goes alone is answered or to blame; of the others none is to suffer for its neighbour.
+    if (jobs.length > 1) for (const job of jobs) job.spare = this.#shelf.copy(job.task.bytes)
     this.#watchOver()
     seat.slot.run({ tasks: jobs.map(({ task }) => task) }).then(
-      (answers) => this.#answer(jobs, answers),
-      (error: Error) => this.#refuse(jobs, seat.slot.state === 'ended' ? this.#endOf() : 'failed', error),
+      (answers) => {
+        // The next bundle may be there already.
+        if (seat.jobs === jobs) seat.jobs = []
+        this.#answer(jobs, answers)
+      },
+      (error: Error) => {
+        // Of a worker that has ended `#ended` takes care.
+        if (seat.slot.state === 'ended') return
+        if (seat.jobs === jobs) seat.jobs = []
+        for (const job of jobs) this.#refuse(job, 'failed', error)
+      },
     )
-  }
-
-  #bundleLimits(): Readonly<Record<Urgency, BundleLimits>> {
-    return this.#options.clock.monotonicMs() < this.#carefulUntilMs ? ALONE : BUNDLES
   }
 
   #answer(jobs: readonly Job[], answers: readonly TaskAnswer[]): void {
@@ -216,7 +230,9 @@ export class WorkerPool implements CodecPool {
     for (const [index, job] of jobs.entries()) {
       const { result, error, runMs } = answers[index]
       const { kind } = job.task
-      this.#queue.finished(job)
+      // The pool was closed in the moment in which the answers came.
+      if (job.isOver) continue
+      this.#finished(job)
       this.#tasks[kind].offloaded++
       this.#options.observer?.performed(kind, 'worker', Math.max(0, nowMs - job.askedAtMs - runMs), runMs)
       if (result !== undefined) job.resolve(result)
@@ -224,19 +240,37 @@ export class WorkerPool implements CodecPool {
     }
   }
 
-  #refuse(jobs: readonly Job[], reason: CodecPoolErrorReason, cause: Error): void {
-    for (const job of jobs) {
-      this.#queue.finished(job)
-      const what = reason === 'failed' ? 'failed' : 'had no answer'
-      job.reject(
-        new CodecPoolError(reason, `a task of kind ${job.task.kind} ${what}: ${cause.message}`, { cause }),
-      )
-    }
+  /** It has its answer, and its bytes are room again. */
+  #finished(job: Job): void {
+    job.isOver = true
+    this.#queue.finished(job)
+    if (job.spare !== undefined) this.#shelf.giveBack(job.spare)
+    job.spare = undefined
   }
 
-  /** What a bundle is told whose thread has ended. */
-  #endOf(): CodecPoolErrorReason {
-    return this.#isClosed ? 'closed' : 'worker-died'
+  #refuse(job: Job, reason: CodecPoolErrorReason, cause: Error): void {
+    this.#finished(job)
+    const what = reason === 'failed' ? 'failed' : 'had no answer'
+    job.reject(
+      new CodecPoolError(reason, `a task of kind ${job.task.kind} ${what}: ${cause.message}`, { cause }),
+    )
+  }
+
+  /** A worker has ended: the task it was at is refused, the others wait again, before all that came later. How many were refused. */
+  #afterDeath({ slot, jobs, begunBefore }: Seat, cause: Error): number {
+    const atHand = Atomics.load(slot.begun, 0) - begunBefore - 1
+    if (atHand < 0) for (const job of jobs) job.blamelessDeaths++
+    const mayGoOn = ({ spare, blamelessDeaths }: Job, index: number) =>
+      !this.#isClosed && index !== atHand && spare !== undefined && blamelessDeaths < BLAMELESS_DEATHS_MAX
+    const again = jobs.filter(mayGoOn)
+    for (const job of jobs)
+      if (!again.includes(job)) this.#refuse(job, this.#isClosed ? 'closed' : 'worker-died', cause)
+    for (const job of again) {
+      job.task = { ...job.task, bytes: job.spare as Uint8Array }
+      job.spare = undefined
+    }
+    this.#queue.putBack(again)
+    return jobs.length - again.length
   }
 
   /** In place of a dead one only as often as may be. */
@@ -262,25 +296,26 @@ export class WorkerPool implements CodecPool {
         this.#failedStarts = 0
         this.#dispatch()
       },
-      onEnd: (end, error, tasks) => this.#ended(seat, end, error, tasks),
+      onEnd: (end, error) => this.#ended(seat, end, error),
     })
-    const seat: Seat = { slot, begun: 0, stillLooks: 0 }
+    const seat: Seat = { slot, jobs: [], begunBefore: 0, begun: 0, stillLooks: 0 }
     this.#seats.add(seat)
     this.#watchOver()
   }
 
-  #ended(seat: Seat, end: WorkerEnd, error: Error | undefined, tasks: number): void {
+  #ended(seat: Seat, end: WorkerEnd, error: Error | undefined): void {
     this.#seats.delete(seat)
+    const refused = this.#afterDeath(seat, error ?? new Error(`the worker has ended: ${end}`))
     const gone = seat.slot.gone().then(() => void this.#leaving.delete(gone))
     this.#leaving.add(gone)
     if (end === 'closed') return
     this.#deaths[end]++
     this.#toReplace++
     if (end === 'start') this.#failedStarts++
-    else this.#carefulUntilMs = this.#options.clock.monotonicMs() + CAREFUL_MS
-    this.#options.observer?.workerDied(end, error?.message ?? '', tasks)
+    this.#options.observer?.workerDied(end, error?.message ?? '', refused)
     if (this.#failedStarts >= FAILED_STARTS_MAX && this.#seats.size === 0)
-      this.#refuse(this.#queue.drain(), 'worker-died', error ?? new Error('no thread can be started'))
+      for (const job of this.#queue.drain())
+        job.reject(new CodecPoolError('worker-died', `no thread can be started: ${error?.message}`))
     this.#startOne()
   }
 

@@ -20,8 +20,8 @@ export interface WorkerSlotOptions {
   readonly timers: Pick<Timers, 'soon'>
   /** The thread is up, or has answered its bundle. */
   readonly onIdle: () => void
-  /** Once, whatever the slot was doing: the bundle it had, of so many tasks, has been rejected. */
-  readonly onEnd: (end: WorkerEnd, error: Error | undefined, tasks: number) => void
+  /** Once, whatever the slot was doing: the bundle it had has been rejected. */
+  readonly onEnd: (end: WorkerEnd, error: Error | undefined) => void
 }
 
 /** `ending`: its thread is gone, and the pool has not been told yet. */
@@ -36,8 +36,6 @@ export class WorkerSlot {
   readonly #pool: Piscina<Bundle, TaskAnswer[]>
   #state: SlotState = 'starting'
   #reject: ((error: Error) => void) | undefined
-  /** Of the bundle it has. */
-  #tasks = 0
   /** Why the pool ends it, before Piscina tells that it has ended. */
   #endAs: WorkerEnd | undefined
   #destroyed: Promise<void> | undefined
@@ -77,7 +75,6 @@ export class WorkerSlot {
   run(bundle: Bundle): Promise<TaskAnswer[]> {
     if (this.#state !== 'idle') throw new Error(`a bundle for a worker that is ${this.#state}`)
     this.#state = 'busy'
-    this.#tasks = bundle.tasks.length
     return new Promise((resolve, reject) => {
       this.#reject = reject
       const answered = this.#pool.run(bundle, { transferList: buffersOfBundle(bundle) })
@@ -127,7 +124,6 @@ export class WorkerSlot {
   #idle(): void {
     this.#state = 'idle'
     this.#reject = undefined
-    this.#tasks = 0
     this.#options.onIdle()
   }
 
@@ -144,7 +140,7 @@ export class WorkerSlot {
     this.#reject = undefined
     this.#destroyed = this.#pool.destroy()
     reject?.(error ?? new Error(`the worker has ended: ${end}`))
-    this.#options.onEnd(end, error, this.#tasks)
+    this.#options.onEnd(end, error)
   }
 }
 

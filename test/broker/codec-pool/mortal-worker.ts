@@ -2,6 +2,8 @@
  * A worker like the real one, with a way to die: a task whose bytes begin with `!die:` and a word ends the thread in that
  * way. Only the tests' pools load it.
  */
+import { workerData } from 'node:worker_threads'
+import type { WorkerStart } from '../../../broker/codec-pool/bundle.ts'
 import codecWorker from '../../../broker/codec-pool/codec-worker.ts'
 
 type Bundle = Parameters<typeof codecWorker>[0]
@@ -34,12 +36,18 @@ const deaths: Readonly<Record<string, () => void>> = {
 }
 
 export default function mortalWorker(bundle: Bundle): unknown {
-  for (const { bytes } of bundle.tasks) {
+  for (const [index, { bytes }] of bundle.tasks.entries()) {
     const text = Buffer.from(bytes.subarray(0, 20)).toString('latin1')
     const how = /^!die:([\w-]+)/.exec(text)?.[1]
     if (how === undefined) continue
-    deaths[how]()
-    if (how === 'error') return new Promise(() => {})
+    if (how.startsWith('later')) deaths[how]()
+    else {
+      // As when the task itself ends the thread: those before it are done, and it has begun.
+      codecWorker({ tasks: bundle.tasks.slice(0, index) })
+      Atomics.add((workerData as WorkerStart).begun, 0, 1)
+      deaths[how]()
+      return new Promise(() => {})
+    }
   }
   return codecWorker(bundle)
 }

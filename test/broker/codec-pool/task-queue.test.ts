@@ -39,6 +39,12 @@ t.test('random offers and takes, against an obvious model', async (t) => {
         t.ok(bundle.length <= tasksMax && (bundle.length === 1 || bytesOf(bundle) <= bytesMax))
         taken.push(...bundle)
       }
+    } else if (choice < 9 && taken.length > 0) {
+      const [{ urgency }] = taken
+      const back = taken.filter((task) => task.urgency === urgency).sort((a, b) => a.id - b.id)
+      queue.putBack(back)
+      waiting[urgency].unshift(...back)
+      taken.splice(0, Infinity, ...taken.filter((task) => task.urgency !== urgency))
     } else if (taken.length > 0) queue.finished(taken.splice(random.below(taken.length), 1)[0])
   }
   const left = queue.drain()
