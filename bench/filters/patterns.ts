@@ -59,5 +59,13 @@ export function differentPatterns(count: number): string[] {
   return Array.from({ length: count }, (_, i) => JSON.stringify({ value: makers[i % makers.length](i) }))
 }
 
+/** So many of the commonest kind, each different: a field that few events have. */
+export function exactPatterns(count: number): string[] {
+  return Array.from(
+    { length: count },
+    (_, i) => valuePattern('exact', { 'Wildlife Size': [`Enormous ${i}`] }).text,
+  )
+}
+
 /** What about one event in a hundred matches: for what filters save of the network. */
 export const SELECTIVE_PATTERN = JSON.stringify({ value: { origin: { iata: ['LAX'] } } })

@@ -27,13 +27,15 @@ async function counted(
 
 export function scan(
   client: Client,
-  { topic, filter, events, untilStopped = false }: ScanTask,
+  { topic, filters, events, untilStopped = false }: ScanTask,
   stop: StopSign,
 ): Promise<Scanned> {
   return counted(async () => {
     let examined = 0
     let matched = 0
+    let passes = 0
     do {
+      const filter = filters[passes++ % filters.length]
       const consumer = client.consumer({ topics: [topic], from: 'earliest', untilEnd: true, filter })
       // Where nothing matches the loop has nothing to end at.
       stop.onSet(() => void consumer.close())

@@ -131,13 +131,13 @@ export interface ReplayTask {
 
 /**
  * A filter on all that a topic holds, from the earliest event to its end, which is an error if not all of the `events` were looked at
- * then; with `untilStopped` again and again.
+ * then; with `untilStopped` again and again, each time with the next of the filters: what a broker knows of one it need not look for.
  */
 export interface ScanTask {
   readonly kind: 'scan'
   readonly topic: string
-  /** JSON text. */
-  readonly filter: string
+  /** JSON texts; at least one. */
+  readonly filters: readonly string[]
   readonly events: number
   readonly untilStopped?: boolean
 }

@@ -1,6 +1,11 @@
 /** The figures of `bench filters`, on numbers one can check by hand, and its patterns. */
 import t from 'tap'
-import { differentPatterns, patternKinds, SELECTIVE_PATTERN } from '../../bench/filters/patterns.ts'
+import {
+  differentPatterns,
+  exactPatterns,
+  patternKinds,
+  SELECTIVE_PATTERN,
+} from '../../bench/filters/patterns.ts'
 import { filtersResult, filtersTargets } from '../../bench/filters/result.ts'
 import type { FiltersOptions, FiltersRun } from '../../bench/filters/run.ts'
 import type { ScanningRound, Watched } from '../../bench/filters/scanning.ts'
@@ -122,5 +127,6 @@ t.test('all patterns are patterns, and a thousand different ones are different',
   for (const { text } of patternKinds) parseRecordPattern(text)
   const thousand = differentPatterns(1_000)
   t.equal(new Set(thousand).size, 1_000)
-  for (const text of [...thousand, SELECTIVE_PATTERN]) parseRecordPattern(text)
+  t.equal(new Set(exactPatterns(100)).size, 100)
+  for (const text of [...thousand, ...exactPatterns(2), SELECTIVE_PATTERN]) parseRecordPattern(text)
 })
