@@ -12,6 +12,7 @@ import { baseOffsetAt, compressionAt, setRecordCount } from '../../../storage/re
 import { type CompressionName, compressionCodes } from '../../../storage/record/compression.ts'
 import { nodeCodecs } from '../../../storage/record/node/node-codecs.ts'
 import { checkStoredBatch } from '../../../storage/record/validate.ts'
+import { openLog } from '../../storage/log/log-fixture.ts'
 import { encode, forge, plain } from '../../storage/record/batches.ts'
 import { openPool } from '../codec-pool/pools.ts'
 import { ManualTime, settled } from '../manual-time.ts'
@@ -245,6 +246,24 @@ t.test('what was known before a truncation is not used behind it', async (t) => 
   model.truncate(0)
   model.append(events('bbb'))
   t.equal(shaper.skip(model.log, isA, 0, 3), undefined)
+})
+
+t.test('the real log says that it was cut', async (t) => {
+  const { shaper } = setUp()
+  const { shard, log } = await openLog()
+  const look = () => {
+    const slice = shard.read(log, 3, log.highWatermark, 1_000_000)
+    if (!slice) throw new Error('there is nothing')
+    return offsets(t, shaper.shape(log, slice, by(isA), 3) as ShapedSlice)
+  }
+  await shard.append({}, log, events('bbb'))
+  await shard.append({}, log, events('bbb'))
+  t.same(look(), [])
+  t.match(shaper.skip(log, isA, 3, 6), { nextOffset: 6 })
+  await shard.truncateTo(log, 3)
+  await shard.append({}, log, events('bab'))
+  t.equal(shaper.skip(log, isA, 3, 6), undefined)
+  t.same(look(), [4])
 })
 
 t.test('another topic is another log', async (t) => {
