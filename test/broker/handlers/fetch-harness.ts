@@ -1,6 +1,8 @@
 /** A fetch handler on a log in memory, a connection that may buffer so much, and timers that a test runs. */
+import type { FetchShaper } from '../../../broker/filters/fetch-shaper.ts'
 import { fetchHandler } from '../../../broker/handlers/fetch.ts'
 import { ScanTurns } from '../../../broker/handlers/scan-turns.ts'
+import type { Timers } from '../../../broker/ports.ts'
 import { Purgatory } from '../../../broker/purgatory.ts'
 import { parseTopicConfig } from '../../../broker/topics/topic-config.ts'
 import { topicIdKey } from '../../../broker/topics/topic-id.ts'
@@ -12,6 +14,7 @@ import { MemorySegmentStore } from '../../../storage/memory/memory-segment-store
 import { BatchEncoder } from '../../../storage/record/batch-encoder.ts'
 import { crc32cTable } from '../../../storage/record/crc32c.ts'
 import { type Matches, PlainShaper } from '../filters/plain-shaper.ts'
+import type { ManualTime } from '../manual-time.ts'
 import { sessionOf } from '../sessions.ts'
 
 export const topicId = new Uint8Array(16).fill(3)
@@ -25,22 +28,32 @@ export function batch(valueBytes: number): Uint8Array {
 interface SetupOptions {
   /** Which records a filter leaves. */
   readonly matches?: Matches
+  /** Instead of the plain one. */
+  readonly shaper?: FetchShaper
   readonly soon?: (run: () => void) => void
+  /** Instead of `timers`, for waiting and for turns. */
+  readonly time?: ManualTime
 }
 
-export async function setup({ matches = () => true, soon = queueMicrotask }: SetupOptions = {}) {
+export async function setup({
+  matches = () => true,
+  shaper = new PlainShaper(matches),
+  soon = queueMicrotask,
+  time,
+}: SetupOptions = {}) {
   const disk = new MemoryDisk()
   const store = new MemorySegmentStore({ disk, segmentBytes: 4 * 1024 * 1024 })
   await store.open()
   const timers: { delayMs: number; run: () => void }[] = []
-  const purgatory = new Purgatory({
+  const listed: Timers = {
     after: (delayMs, run) => {
       const timer = { delayMs, run }
       timers.push(timer)
       return { cancel: () => void timers.splice(timers.indexOf(timer), 1) }
     },
     soon: queueMicrotask,
-  })
+  }
+  const purgatory = new Purgatory(time ?? listed)
   const shard = await ShardLog.open({
     store,
     clock: { nowMs: () => 5_000 },
@@ -65,8 +78,8 @@ export async function setup({ matches = () => true, soon = queueMicrotask }: Set
     topics,
     log: shard,
     purgatory,
-    shaper: new PlainShaper(matches),
-    turns: new ScanTurns({ soon }, { monotonicMs: () => 0 }),
+    shaper,
+    turns: time ? new ScanTurns(time, time) : new ScanTurns({ soon }, { monotonicMs: () => 0 }),
     crc32c: crc32cTable,
   })
   return { disk, shard, logs, topic, fetch, purgatory, timers }
