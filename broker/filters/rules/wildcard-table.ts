@@ -102,18 +102,21 @@ export class WildcardTable {
   }
 
   #findInside(
-    { length, slotMask, slots, grams, starts, indexes, seenOn }: GramTable,
+    { length, shifts, slotMask, slots, grams, starts, indexes, seenOn }: GramTable,
     bytes: Uint8Array,
     start: number,
     end: number,
     found: Int32Array,
     count: number,
   ): number {
-    const mask = length === 4 ? -1 : (1 << (length * 8)) - 1
-    let gram = 0
-    for (let at = start; at < end; at++) {
-      gram = ((gram << 8) | bytes[at]) & mask
-      if (at - start < length - 1) continue
+    for (let at = start + length - 1; at < end; ) {
+      const shift = shifts[bytes[at]]
+      if (shift > 0) {
+        at += shift
+        continue
+      }
+      const gram = gramAt(bytes, at - length + 1, length)
+      at++
       for (let slot = slotOf(gram) & slotMask; slots[slot] !== 0; slot = (slot + 1) & slotMask) {
         const place = slots[slot] - 1
         if (grams[place] !== gram) continue
@@ -181,6 +184,8 @@ class Waiting {
 /** Wildcards that wait for bytes anywhere in a text, all of one length up to {@link GRAM_BYTES_MAX}. */
 class GramTable {
   readonly length: number
+  /** By byte: how far on the next place may end that has it, as Horspool has it for one text; 0: one may end here. */
+  readonly shifts: Uint8Array
   readonly slotMask: number
   /** Slot → place + 1; 0: free. */
   readonly slots: Int32Array
@@ -192,7 +197,13 @@ class GramTable {
 
   constructor(length: number, places: readonly Place[]) {
     this.length = length
-    this.grams = Int32Array.from(places, ({ bytes }) => bytes.reduce((gram, byte) => (gram << 8) | byte, 0))
+    this.shifts = new Uint8Array(256).fill(length)
+    for (const { bytes } of places) {
+      for (let index = 0; index < length; index++) {
+        this.shifts[bytes[index]] = Math.min(this.shifts[bytes[index]], length - 1 - index)
+      }
+    }
+    this.grams = Int32Array.from(places, ({ bytes }) => gramAt(bytes, 0, length))
     this.starts = startsOf(places)
     this.indexes = Int32Array.from(places.flatMap(({ indexes }) => indexes))
     this.seenOn = new Float64Array(places.length)
@@ -210,6 +221,12 @@ function startsOf(places: readonly Place[]): Int32Array {
   const starts = new Int32Array(places.length + 1)
   for (const [place, { indexes }] of places.entries()) starts[place + 1] = starts[place] + indexes.length
   return starts
+}
+
+function gramAt(bytes: Uint8Array, at: number, length: number): number {
+  let gram = 0
+  for (let index = 0; index < length; index++) gram = (gram << 8) | bytes[at + index]
+  return gram
 }
 
 /** Fibonacci hashing: the high bits of the product are mixed best. */
