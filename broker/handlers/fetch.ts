@@ -22,9 +22,10 @@ import {
 } from './fetch-cursor.ts'
 import { partitionErrorOf, refuseRepeated } from './partition-error.ts'
 import { readerWish } from './reader-wish.ts'
-import { ShapedFetch, type ShapedFetchDependencies } from './shaped-fetch.ts'
+import { HEADROOM_BYTES, PIECE_BYTES, ShapedFetch, type ShapedFetchDependencies } from './shaped-fetch.ts'
+import { StoredPieces } from './stored-pieces.ts'
 
-export interface FetchDependencies extends ShapedFetchDependencies {
+export interface FetchDependencies extends Omit<ShapedFetchDependencies, 'pieces'> {
   readonly topics: TopicTable
 }
 
@@ -37,6 +38,7 @@ export type FetchHandler = (
 export function fetchHandler(parts: FetchDependencies): FetchHandler {
   const { topics, log: shard, purgatory } = parts
   const patterns = new CompiledPatterns()
+  const shaping = { ...parts, pieces: new StoredPieces(shard, PIECE_BYTES, HEADROOM_BYTES) }
 
   /** Sends one slice of the partition; false when there is nothing more to send for it. */
   function sendSlice(
@@ -104,7 +106,7 @@ export function fetchHandler(parts: FetchDependencies): FetchHandler {
     const { session } = context
     const cursors = request.partitions.map((asked) => openCursor(topics, asked, session))
     if (wish) {
-      await new ShapedFetch(parts, request, wish, cursors, sink, context).run()
+      await new ShapedFetch(shaping, request, wish, cursors, sink, context).run()
       return { partitions: cursors.map(standing) }
     }
     await purgatory.wait(

@@ -24,9 +24,12 @@ import {
 } from './fetch-cursor.ts'
 import { partitionErrorOf } from './partition-error.ts'
 import type { ScanTurns } from './scan-turns.ts'
+import type { StoredPieces } from './stored-pieces.ts'
 
 export interface ShapedFetchDependencies {
   readonly log: ShardLog
+  /** Of the same log, for who looks through much. */
+  readonly pieces: StoredPieces
   readonly shaper: FetchShaper
   readonly turns: ScanTurns
   readonly purgatory: Purgatory
@@ -34,11 +37,11 @@ export interface ShapedFetchDependencies {
 }
 
 /** Stored bytes that are looked at as one piece. */
-const PIECE_BYTES = 512 * 1024
+export const PIECE_BYTES = 512 * 1024
 /** Who wants no wait at all is looked for all the same, so long. */
 const LOOK_MS = 10
 /** Room for the frame of a batch. */
-const HEADROOM_BYTES = 128
+export const HEADROOM_BYTES = 128
 
 /** One partition, and what is known of it beside how far it was read. */
 interface Scan {
@@ -170,7 +173,7 @@ export class ShapedFetch {
 
   /** The next piece; undefined: there is none that may be read now. Throws what a log may throw. */
   #piece(scan: Scan): ShapedSlice | Promise<ShapedSlice> | { obstacle: Promise<unknown> } | undefined {
-    const { log: shard, shaper } = this.#parts
+    const { log: shard, shaper, pieces } = this.#parts
     const { cursor } = scan
     const { log } = cursor
     if (!log || !this.#hasMore(scan)) return undefined
@@ -187,7 +190,8 @@ export class ShapedFetch {
       const ready = shard.prepare(log, offset, bytesMax)
       if (ready) return { obstacle: ready }
     }
-    const slice = shard.read(log, offset, visibleEnd(log), bytesMax)
+    const reader = this.#wish.filter ? pieces : shard
+    const slice = reader.read(log, offset, visibleEnd(log), bytesMax)
     return slice && shaper.shape(log, slice, this.#wish, offset)
   }
 

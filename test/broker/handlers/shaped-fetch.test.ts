@@ -160,7 +160,7 @@ t.test('without a wait it gets on by at least a piece, and says how far', async 
       run()
     })
   const { shard, logs, fetch } = await setup({ matches, soon })
-  for (let i = 0; i < 5; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(200_000)}`]))
+  for (let i = 0; i < 5; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(300_000)}`]))
   const heard: string[] = []
   let offset = 0
   for (let round = 0; round < 10 && offset < 5; round++) {
@@ -177,7 +177,7 @@ t.test(
   async (t) => {
     const soon: (() => void)[] = []
     const { shard, logs, fetch } = await setup({ matches, soon: (run) => soon.push(run) })
-    for (let i = 0; i < 30; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(200_000)}`]))
+    for (let i = 0; i < 30; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(300_000)}`]))
     const now = { ms: 0 }
     const connection = new Reading(1_000_000)
     const fetching = fetch(request([{}], { filter: FILTER, maxWaitMs: 10 }), connection, clockAt(now))
@@ -202,7 +202,7 @@ t.test(
 t.test('a connection that is gone ends a scan, and nothing is left behind', async (t) => {
   const soon: (() => void)[] = []
   const { shard, logs, fetch, purgatory, timers } = await setup({ matches, soon: (run) => soon.push(run) })
-  for (let i = 0; i < 10; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(200_000)}`]))
+  for (let i = 0; i < 10; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(300_000)}`]))
   const gone = new AbortController()
   const connection = new Reading(1_000_000)
   const fetching = fetch(request([{}], { filter: FILTER, maxWaitMs: 60_000 }), connection, {
@@ -221,7 +221,7 @@ t.test('a connection that is gone ends a scan, and nothing is left behind', asyn
 t.test('a right that is taken away ends a scan, and nothing more is told', async (t) => {
   const soon: (() => void)[] = []
   const { shard, logs, fetch } = await setup({ matches, soon: (run) => soon.push(run) })
-  for (let i = 0; i < 10; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(200_000)}`]))
+  for (let i = 0; i < 10; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(300_000)}`]))
   await shard.append({}, logs[0], batchOf(['alarm']))
   const policy = new Policy()
   policy.putNamespace('lab', ['user:ann'])
@@ -243,7 +243,7 @@ t.test('a right that is taken away ends a scan, and nothing more is told', async
 t.test('a log that is cut, and a topic that is deleted, are told at once', async (t) => {
   const soon: (() => void)[] = []
   const { shard, logs, fetch } = await setup({ matches, soon: (run) => soon.push(run) })
-  for (let i = 0; i < 10; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(200_000)}`]))
+  for (let i = 0; i < 10; i++) await shard.append({}, logs[0], batchOf([`rain ${'x'.repeat(300_000)}`]))
   const asked = () => request([{}, { partition: 1 }], { filter: FILTER, maxWaitMs: 60_000 })
   const cut = new Reading(1_000_000)
   const first = fetch(asked(), cut, context)
