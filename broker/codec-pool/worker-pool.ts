@@ -60,6 +60,8 @@ const LOOKS_PER_TIMEOUT = 4
 const LOOKS_PER_START = 4 * LOOKS_PER_TIMEOUT
 /** On Linux each thread has a niceness, and those of the pool give way to the event loop. */
 const NICE_INCREMENT = 5
+/** What a thread has at hand when the pool is closed it may finish, so long. */
+const CLOSE_GRACE_MS = 1_000
 /** Buffers kept for the next batches. */
 const SHELF_BYTES_MAX = 8 * 1024 * 1024
 /** Records lie outside of the heap. */
@@ -105,6 +107,9 @@ export class WorkerPool implements CodecPool {
   #watch: Timer | undefined
   #restart: Timer | undefined
   #isClosed = false
+  #closing: Promise<void> | undefined
+  /** The one who closes waits for threads to finish. */
+  #onIdle: (() => void) | undefined
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
@@ -175,13 +180,37 @@ export class WorkerPool implements CodecPool {
     }
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true
     this.#watch?.cancel()
     this.#restart?.cancel()
     for (const job of this.#queue.drain()) job.reject(closed())
+    await this.#quiet()
     for (const { slot } of [...this.#seats]) slot.end('closed')
     await Promise.all(this.#leaving)
+  }
+
+  /**
+   * No thread is at work, or has not been able to finish for a while. Node 20 ends the whole process, by an assertion of its own, when
+   * a thread is ended in the middle of gzip.
+   */
+  async #quiet(): Promise<void> {
+    const { timers } = this.#options
+    let isOver = false
+    const timer = timers.after(CLOSE_GRACE_MS, () => {
+      isOver = true
+      this.#onIdle?.()
+    })
+    while (!isOver && [...this.#seats].some(({ slot }) => slot.state === 'busy'))
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve
+      })
+    timer.cancel()
   }
 
   /** Gives work to whoever is idle, and starts a thread for what nobody takes. */
@@ -295,8 +324,12 @@ export class WorkerPool implements CodecPool {
       onIdle: () => {
         this.#failedStarts = 0
         this.#dispatch()
+        this.#onIdle?.()
       },
-      onEnd: (end, error) => this.#ended(seat, end, error),
+      onEnd: (end, error) => {
+        this.#ended(seat, end, error)
+        this.#onIdle?.()
+      },
     })
     const seat: Seat = { slot, jobs: [], begunBefore: 0, begun: 0, stillLooks: 0 }
     this.#seats.add(seat)

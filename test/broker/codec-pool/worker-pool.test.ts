@@ -147,6 +147,15 @@ t.test('closed while it is busy', async (t) => {
   t.equal(pool.stats().workers.up, 0)
 })
 
+t.test('what is at work when the pool is closed is finished', async (t) => {
+  const pool = openPool(t)
+  await pool.run(rebuildTask(batchOf('first')))
+  const atWork = reasonOf(pool.run(rebuildTask(batchOf('at work', 5_000))))
+  const waiting = reasonOf(pool.run(rebuildTask(batchOf('waiting'))))
+  await Promise.all([pool.close(), pool.close()])
+  t.same(await Promise.all([atWork, waiting]), ['answered', 'closed'])
+})
+
 t.test('work that kills again and again does not keep others from theirs', async (t) => {
   const { observer, told } = deathWatch()
   const pool = openPool(t, { observer, restarts: { burst: 2, refillMs: 100 } })
