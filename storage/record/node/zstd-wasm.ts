@@ -5,17 +5,22 @@
  * claims, does not know streams without a size, and makes a context for each call. Its way of loading is
  * asynchronous and good for one instance; the hook of Emscripten used here is not, and loading can be done again.
  *
- * The memory of an instance only ever grows, so an instance that has grown much is let go after the call. One in which
- * anything went wrong beyond bad input is let go too: nobody knows what state it is in.
+ * The memory of an instance only ever grows, and what is let go stays until garbage is collected, which nothing here hastens. So
+ * there are two, each kept: one for usual batches, one, made when it is needed, for large ones, which is let go only beyond a bound. One
+ * in which anything went wrong beyond bad input is let go too: nobody knows what state it is in. The script is evaluated as a function:
+ * `require` would keep whatever it has loaded in a list of its own.
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { compileFunction } from 'node:vm'
 import type { ZstdFrames } from '../codecs/zstd-frame.ts'
 import { CompressionError } from '../compression.ts'
 
-/** An instance that has more is not kept. A fresh one has 16 MiB. */
-const HEAP_KEPT_BYTES = 32 * 1024 * 1024
+/** Input and output together that the instance for usual batches is given: it has 16 MiB, with what zstd needs besides. */
+const USUAL_BYTES_MAX = 8 * 1024 * 1024
+/** An instance that has more is not kept. Above what 64 MiB of records take unpacked, with their packed bytes. */
+const HEAP_KEPT_BYTES = 192 * 1024 * 1024
 /** Input and output up to here lie in memory that is kept between calls. */
 const KEPT_BYTES = 256 * 1024
 
@@ -70,42 +75,43 @@ const failures: Readonly<Record<number, string>> = {
 }
 
 export function wasmZstdFrames(): ZstdFrames {
-  const require = createRequire(import.meta.url)
-  const folder = dirname(require.resolve('@bokuweb/zstd-wasm'))
-  const script = join(folder, 'zstd.js')
+  const folder = dirname(createRequire(import.meta.url).resolve('@bokuweb/zstd-wasm'))
+  const script = compileFunction(readFileSync(join(folder, 'zstd.js'), 'utf8'), ['exports'])
   const compiled = new WebAssembly.Module(readFileSync(join(folder, 'zstd.wasm')))
-  let current: ZstdInstance | undefined
-
-  function newInstance(): ZstdInstance {
-    // Evaluated anew it makes an instance of its own.
-    delete require.cache[script]
-    const { Module } = require(script) as { readonly Module: Zstd & Loading }
-    delete require.cache[script]
-    Module.instantiateWasm = (imports, receive) => receive(new WebAssembly.Instance(compiled, imports))
-    // The bytes are looked at by nobody: the hook has what was compiled from them.
-    Module.init(new Uint8Array(0))
-    return new ZstdInstance(Module)
+  const kept: { usual: ZstdInstance | undefined; large: ZstdInstance | undefined } = {
+    usual: newInstance(),
+    large: undefined,
   }
 
-  function use<T>(run: (instance: ZstdInstance) => T): T {
-    current ??= newInstance()
-    const instance = current
+  function newInstance(): ZstdInstance {
+    const exports: { Module?: Zstd & Loading } = {}
+    script(exports)
+    const loading = exports.Module as Zstd & Loading
+    loading.instantiateWasm = (imports, receive) => receive(new WebAssembly.Instance(compiled, imports))
+    // The bytes are looked at by nobody: the hook has what was compiled from them.
+    loading.init(new Uint8Array(0))
+    return new ZstdInstance(loading)
+  }
+
+  function use<T>(bytes: number, run: (instance: ZstdInstance) => T): T {
+    const place = bytes <= USUAL_BYTES_MAX ? 'usual' : 'large'
+    const instance = kept[place] ?? newInstance()
     // Until it has gone well.
-    current = undefined
+    kept[place] = undefined
     const result = run(instance)
-    if (instance.heapBytes <= HEAP_KEPT_BYTES) current = instance
+    if (instance.heapBytes <= HEAP_KEPT_BYTES) kept[place] = instance
     return result
   }
 
-  use(() => undefined)
   return {
     compress(bytes, level) {
-      const packed = use((instance) => instance.compress(bytes, level))
+      // What is packed may take as much as what it is packed from.
+      const packed = use(2 * bytes.length, (instance) => instance.compress(bytes, level))
       if (typeof packed === 'number') throw new Error(failureOf(packed))
       return packed
     },
     decompress(frame, bytesMax) {
-      const content = use((instance) => instance.decompress(frame, bytesMax))
+      const content = use(frame.length + bytesMax, (instance) => instance.decompress(frame, bytesMax))
       if (content === OUTPUT_TOO_SMALL) return undefined
       if (typeof content === 'number') throw new Error(failureOf(content))
       return content
