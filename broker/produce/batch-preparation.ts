@@ -8,16 +8,17 @@
 import type { BatchLimits } from '../../storage/record/validate.ts'
 import type { CodecPool } from '../codec-pool/codec-pool.ts'
 import type { BatchesResult, CheckTask, RebuildTask } from '../codec-pool/codec-task.ts'
-import type { Packing } from '../codec-pool/packing-effort.ts'
+import { type Packing, packingEffort } from '../codec-pool/packing-effort.ts'
 import type { TopicConfig } from '../topics/topic-config.ts'
 import type { BatchPlan } from './batch-plan.ts'
 import type { TurnBudget } from './turn-budget.ts'
 
 /**
- * Unpacked on the event loop at most: what is small as it was sent may be large inside. Where this turns out to be too
- * little a thread begins anew.
+ * Unpacked on the event loop at most, and a share of it where it is packed again, by what that costs: what is small as it was sent may
+ * be large inside. Where this turns out to be too little a thread begins anew.
  */
-const UNPACKED_NOW_BYTES_MAX = 1024 * 1024
+const UNPACKED_NOW_BYTES_MAX = 512 * 1024
+const REPACKED_NOW_BYTES_MAX = 128 * 1024
 
 export class BatchPreparation {
   readonly #pool: CodecPool
@@ -41,13 +42,21 @@ export class BatchPreparation {
     const pool = this.#pool
     const packing = packingOf(plan, config)
     if (!this.#budget.isSpent && !pool.shouldOffload(plan, lent.length, packing)) {
-      const bytesMax = Math.min(UNPACKED_NOW_BYTES_MAX, this.#decompressedBytesMax)
+      const bytesMax = this.#unpackedNowMax(plan, packing)
       const task = taskOf(packing, pool.copyOf(lent), limits, bytesMax)
       const prepared = this.#budget.spend(() => pool.performNow(task))
       const isFinal = prepared.problem?.reason !== 'too-large' || bytesMax === this.#decompressedBytesMax
       if (isFinal) return prepared
     }
     return pool.run(taskOf(packing, pool.copyOf(lent), limits, this.#decompressedBytesMax))
+  }
+
+  #unpackedNowMax(plan: Exclude<BatchPlan, 'keep'>, packing: Packing | undefined): number {
+    const bytesMax = this.#decompressedBytesMax
+    // There are no threads to begin anew.
+    if (!this.#pool.shouldOffload(plan, Number.POSITIVE_INFINITY, packing)) return bytesMax
+    if (packing === undefined) return Math.min(UNPACKED_NOW_BYTES_MAX, bytesMax)
+    return Math.min(Math.floor(REPACKED_NOW_BYTES_MAX / packingEffort(packing)), bytesMax)
   }
 }
 

@@ -57,6 +57,20 @@ t.test('what is small as it was sent and large inside is a thread’s', async (t
   t.equal(valuesOf(stored()).length, 30)
 })
 
+t.test('the more packing costs, the less may be inside for the event loop', async (t) => {
+  const swollen = eventsBatch(0, 6, { valueBytes: 10_000, compression: 'zstd' })
+  for (const [compression, isForThread] of [
+    ['lz4', false],
+    ['gzip', true],
+  ] as const) {
+    const { pool, send } = await intakeWorld({ 'compression.type': compression }, { offloadBytesMin: 16_000 })
+    const answering = send([swollen])
+    t.equal(pool.held.length, isForThread ? 1 : 0, compression)
+    if (isForThread) pool.take().finish()
+    t.match(await answering, [{ error: 'NONE', baseOffset: 0 }])
+  }
+})
+
 t.test('many small batches of one request do not hold up the event loop', async (t) => {
   const { pool, clock, send, stored } = await intakeWorld({ 'compression.type': 'gzip' }, { partitions: 5 })
   pool.onNow = () => {
