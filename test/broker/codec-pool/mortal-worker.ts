@@ -10,16 +10,18 @@ type Bundle = Parameters<typeof codecWorker>[0]
 
 const hoard: unknown[] = []
 
+const LATER_MS = 100
+
 const deaths: Readonly<Record<string, () => void>> = {
   exit: () => process.exit(3),
-  // Both when the answer has gone, and nothing is left to do.
+  // Both when the answer has been there for long: errors come another way than answers, and might be there first.
   later: () => {
-    setTimeout(() => process.exit(3))
+    setTimeout(() => process.exit(3), LATER_MS)
   },
   'later-error': () => {
     setTimeout(() => {
       throw new Error('planted later')
-    })
+    }, LATER_MS)
   },
   error: () => {
     // Thrown outside of the task: nobody can catch it.
