@@ -9,6 +9,7 @@
 import type { FetchRequest, FetchResponse } from '../../client/protocol/messages/fetch.ts'
 import type { ShardLog } from '../../storage/log/shard-log.ts'
 import { CompiledPatterns } from '../filters/compiled-patterns.ts'
+import type { ReaderWish } from '../filters/fetch-shaper.ts'
 import type { TopicTable } from '../topics/topic-table.ts'
 import type { FetchSink, RequestContext, RequestSession } from './context.ts'
 import {
@@ -21,7 +22,7 @@ import {
   visibleEnd,
 } from './fetch-cursor.ts'
 import { partitionErrorOf, refuseRepeated } from './partition-error.ts'
-import { readerWish } from './reader-wish.ts'
+import { readerWish, takesLong } from './reader-wish.ts'
 import { HEADROOM_BYTES, PIECE_BYTES, ShapedFetch, type ShapedFetchDependencies } from './shaped-fetch.ts'
 import { StoredPieces } from './stored-pieces.ts'
 
@@ -102,8 +103,14 @@ export function fetchHandler(parts: FetchDependencies): FetchHandler {
 
   return async (request, sink, context) => {
     refuseRepeated(request.partitions)
-    const wish = readerWish(request, patterns)
-    const { session } = context
+    const { session, connection } = context
+    let wish: ReaderWish | undefined
+    if (takesLong(request, patterns))
+      await parts.turns.run(connection.id, () => {
+        wish = readerWish(request, patterns)
+        return undefined
+      })
+    else wish = readerWish(request, patterns)
     const cursors = request.partitions.map((asked) => openCursor(topics, asked, session))
     if (wish) {
       await new ShapedFetch(shaping, request, wish, cursors, sink, context).run()

@@ -7,6 +7,14 @@ import type { ReaderWish } from '../filters/fetch-shaper.ts'
 import type { RecordPattern } from '../filters/pattern.ts'
 import { PatternError } from '../filters/pattern-error.ts'
 
+/** Characters of a filter that is read at once. More of it takes so long that others must have their turns. */
+const READ_NOW_CHARACTERS_MAX = 2_048
+
+/** Whether what is asked for is so long to read that it has to wait for its turn. */
+export function takesLong({ filter }: Pick<FetchRequest, 'filter'>, patterns: CompiledPatterns): boolean {
+  return filter !== null && filter.length > READ_NOW_CHARACTERS_MAX && !patterns.has(filter)
+}
+
 /** Undefined: everything, as it is stored. Throws {@link ProtocolError}. */
 export function readerWish(
   { filter, compressions }: Pick<FetchRequest, 'filter' | 'compressions'>,

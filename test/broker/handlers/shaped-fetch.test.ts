@@ -199,6 +199,34 @@ t.test(
   },
 )
 
+t.test('a long filter waits for its turn to be read, once', async (t) => {
+  const soon: (() => void)[] = []
+  const { shard, logs, fetch } = await setup({ matches, soon: (run) => soon.push(run) })
+  await shard.append({}, logs[0], batchOf(['rain']))
+  const long = JSON.stringify({ value: [...Array(300).keys()].map((n) => `alarm ${n}`) })
+  const asked = (filter: string) => {
+    const fetching = fetch(request([{ offset: 1 }], { filter }), new Reading(1_000_000), context)
+    const outcome = fetching.then(
+      () => 'answered',
+      ({ code }) => code,
+    )
+    return outcome
+  }
+  const first = asked(long)
+  t.equal(soon.length, 1, 'not before')
+  soon.pop()?.()
+  t.equal(await first, 'answered')
+  t.equal(await asked(long), 'answered')
+  t.equal(soon.length, 0, 'known by now')
+
+  const wrong = asked(long.replace('alarm 7"', 'alarm 7'))
+  t.equal(soon.length, 1)
+  soon.pop()?.()
+  t.equal(await wrong, ErrorCode.INVALID_FILTER)
+  t.equal(await asked(long.replace('alarm 7"', 'alarm 7')), ErrorCode.INVALID_FILTER)
+  t.equal(soon.length, 0)
+})
+
 t.test('a connection that is gone ends a scan, and nothing is left behind', async (t) => {
   const soon: (() => void)[] = []
   const { shard, logs, fetch, purgatory, timers } = await setup({ matches, soon: (run) => soon.push(run) })
