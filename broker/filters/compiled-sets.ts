@@ -6,7 +6,8 @@ import { parseRecordPattern } from './parse-pattern.ts'
 import { PatternSet } from './pattern-set.ts'
 import { type SharedPatterns, textsOf } from './shared-patterns.ts'
 
-const TEXT_BYTES_MAX = 4 * 1024 * 1024
+/** The worst of patterns take 200 bytes of memory for each of their text, most take a few. */
+const TEXT_BYTES_MAX = 512 * 1024
 const SETS_MAX = 1024
 
 interface Compiled {
