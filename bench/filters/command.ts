@@ -46,7 +46,8 @@ async function filters(flags: FiltersFlags): Promise<Outcome> {
     livePerSecond: smoke ? 1_000 : flags.rate,
     liveValueBytes: 32,
     liveWarmupSeconds: smoke ? 0.2 : 2,
-    liveSeconds: smoke ? 0.4 : 8,
+    // Longer than a fetch may take before it tells how far it has looked.
+    liveSeconds: smoke ? 1 : 8,
     watchers: smoke ? 10 : flags.watchers,
     watchConnections: smoke ? 2 : 20,
     watchedPartitions: 4,

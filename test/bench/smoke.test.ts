@@ -280,6 +280,7 @@ t.test('filters --smoke', async (t) => {
     'many.one.eventsPerSecond',
     'many.many.eventsPerSecond',
     'live.p99Ratio',
+    'live.besidePerSecond',
     'probes.processor.megabytesPerSecond',
     ...(linux ? ['scan.eventsPerCoreSecond', 'broker.anonymousRssBytesMax'] : []),
   ]
